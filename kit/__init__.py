@@ -1,0 +1,108 @@
+"""Write an AI plugin in a notebook cell, serve it from there, and let a model use it.
+
+    import kit
+
+    todo = kit.Plugin("todo", description_for_model="Keeps a list of things to do.")
+
+    @todo.post("/todos")
+    def add_todo(text: str) -> str: ...
+
+    server = kit.serve(todo)
+    chat = kit.Chat(server)
+    chat("Add 'buy milk' to the list")
+
+Names are imported when they are first used, so that `import kit` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kit.chat import Chat
+    from kit.errors import (
+        ChatError,
+        InstallError,
+        KitError,
+        ManifestError,
+        OperationClash,
+        OperationError,
+        PortInUse,
+        ServeError,
+        SpecError,
+    )
+    from kit.installed import CallResult, InstalledPlugin, ainstall, install
+    from kit.loop import nested
+    from kit.manifest import Manifest, NoAuth, OAuth, ServiceHttp, UserHttp
+    from kit.plugin import Plugin
+    from kit.reply import Reply
+    from kit.server import Server, serve
+    from kit.spec import Spec
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "chat": ("Chat",),
+    "errors": (
+        "ChatError",
+        "InstallError",
+        "KitError",
+        "ManifestError",
+        "OperationClash",
+        "OperationError",
+        "PortInUse",
+        "ServeError",
+        "SpecError",
+    ),
+    "installed": ("CallResult", "InstalledPlugin", "ainstall", "install"),
+    "loop": ("nested",),
+    "manifest": ("Manifest", "NoAuth", "OAuth", "ServiceHttp", "UserHttp"),
+    "plugin": ("Plugin",),
+    "reply": ("Reply",),
+    "server": ("Server", "serve"),
+    "spec": ("Spec",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "CallResult",
+    "Chat",
+    "ChatError",
+    "InstallError",
+    "InstalledPlugin",
+    "KitError",
+    "Manifest",
+    "ManifestError",
+    "NoAuth",
+    "OAuth",
+    "OperationClash",
+    "OperationError",
+    "Plugin",
+    "PortInUse",
+    "Reply",
+    "ServeError",
+    "Server",
+    "ServiceHttp",
+    "Spec",
+    "SpecError",
+    "UserHttp",
+    "ainstall",
+    "install",
+    "nested",
+    "serve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "understudy":
+        return importlib.import_module("kit.understudy")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'kit' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"kit.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "understudy"]

@@ -1,0 +1,138 @@
+"""The annotations of an operation: made into types, searched for models, given redefined classes."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from typing import Any
+
+from fastapi import params
+from pydantic import BaseModel
+from pydantic.errors import PydanticUndefinedAnnotation
+
+from kit.errors import OperationError
+
+
+def callables(endpoint: Callable[..., Any], dependencies: Iterable[Any] = ()) -> list[Callable[..., Any]]:
+    """`endpoint` and every function that it depends on, each once."""
+    found: list[Callable[..., Any]] = []
+    waiting = [endpoint, *(d.dependency for d in dependencies if d.dependency)]
+    while waiting:
+        call = waiting.pop(0)
+        if call in found or not callable(call):
+            continue
+        found.append(call)
+        try:
+            parameters = inspect.signature(call).parameters.values()
+        except (TypeError, ValueError):
+            continue
+        for parameter in parameters:
+            said = (parameter.default, *getattr(parameter.annotation, "__metadata__", ()))
+            waiting += [d.dependency for d in said if isinstance(d, params.Depends) and d.dependency]
+    return found
+
+
+def resolve(call: Callable[..., Any], operation: str) -> None:
+    """Turns the annotations that are text into types, or says which name in them is unknown.
+
+    FastAPI itself would take a name that a later cell defines for a query parameter, silently.
+    """
+    function = inspect.unwrap(call)
+    if not inspect.isfunction(function):
+        return
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+    except NameError as error:
+        places = [
+            "what it returns" if name == "return" else f"the parameter {name!r}"
+            for name, annotation in function.__annotations__.items()
+            if str(error.name) in str(annotation)
+        ]
+        of = "" if function.__name__ == operation else f" (through {function.__name__})"
+        raise OperationError(
+            f"{operation}{of}: {' and '.join(places) or 'an annotation'} names {error.name!r}, "
+            "which is not defined.",
+            f"Run the cell that defines or imports {error.name} first, then this one again.",
+            operation=operation,
+        ) from None
+    for name, hint in hints.items():
+        if isinstance(function.__annotations__.get(name), str) or "ForwardRef" in str(
+            function.__annotations__.get(name)
+        ):
+            function.__annotations__[name] = hint
+
+
+def complete(route: Any, operation: str) -> None:
+    """Every model of `route` must be whole; one whose field names a later class answers 500."""
+    scope = getattr(inspect.unwrap(route.endpoint), "__globals__", {})
+    for model in models_of(route):
+        if not issubclass(model, BaseModel) or model.__pydantic_complete__:
+            continue
+        try:
+            model.model_rebuild(_types_namespace=scope)
+        except (PydanticUndefinedAnnotation, NameError) as error:
+            raise OperationError(
+                f"{operation}: the model {model.__name__} names {error.name!r}, which is not defined.",
+                f"Run the cell that defines {error.name} first, then this one again.",
+                operation=operation,
+            ) from None
+
+
+def models_of(route: Any) -> set[type]:
+    """The classes with fields or members (models, data classes, enums) that a route is built from."""
+    annotations = [route.response_model, *(r.get("model") for r in route.responses.values())]
+    for call in callables(route.endpoint, route.dependencies):
+        annotations += getattr(inspect.unwrap(call), "__annotations__", {}).values()
+    found: set[type] = set()
+    waiting = annotations
+    while waiting:
+        annotation = waiting.pop()
+        waiting += typing.get_args(annotation)
+        if not isinstance(annotation, type) or annotation in found:
+            continue
+        if issubclass(annotation, BaseModel):
+            found.add(annotation)
+            waiting += [field.annotation for field in annotation.model_fields.values()]
+        elif hasattr(annotation, "__dataclass_fields__") or typing.is_typeddict(annotation):
+            found.add(annotation)
+            waiting += annotation.__annotations__.values()
+        elif issubclass(annotation, Enum):
+            found.add(annotation)
+    return found
+
+
+def refresh_fields(model: type, fresh: Mapping[type, type]) -> None:
+    """A model that stays, but has fields of a class that was defined again, gets the new class."""
+    if not issubclass(model, BaseModel) or model in fresh:
+        return
+    changed = False
+    for name, field in model.model_fields.items():
+        annotation = swap(field.annotation, fresh)
+        if annotation is not field.annotation:
+            field.annotation = model.__annotations__[name] = annotation
+            changed = True
+    if changed:
+        model.model_rebuild(force=True)
+
+
+def swap(annotation: Any, fresh: Mapping[type, type]) -> Any:
+    """`annotation` with classes replaced, inside generics, unions and Annotated too."""
+    if isinstance(annotation, type) and annotation in fresh:
+        return fresh[annotation]
+    args = typing.get_args(annotation)
+    if not args or typing.get_origin(annotation) is typing.Literal:
+        return annotation
+    swapped = tuple(swap(arg, fresh) if not isinstance(arg, list) else arg for arg in args)
+    if all(a is b for a, b in zip(args, swapped, strict=True)):
+        return annotation
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return typing.Annotated[(swapped[0], *annotation.__metadata__)]
+    if hasattr(annotation, "copy_with"):
+        return annotation.copy_with(swapped)
+    if isinstance(annotation, types.UnionType):
+        return typing.Union[swapped]  # noqa: UP007 - built at run time
+    return origin[swapped]

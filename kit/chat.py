@@ -1,0 +1,343 @@
+"""`Chat`: a conversation in which a model uses plugins, over the OpenAI API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kit import cells, loop
+from kit.errors import ChatError
+from kit.installed import CallResult, InstalledPlugin, install
+from kit.model import Item, Model, Round, ToolCall
+from kit.reply import CallEnded, CallStarted, Event, Finished, Reply, TextDelta
+from kit.tools import Tool, legal_name
+
+MAX_ROUNDS = 10  # "the model may retry a failed call up to 10 times": ChatGPT plugins
+REFRESH = 0.05  # seconds between two updates of the transcript in a cell
+
+Confirm = Callable[[CallStarted], "bool | Awaitable[bool]"]
+
+
+@dataclass
+class _Question:
+    """Put to the user between two events: may this call be made?"""
+
+    call: CallStarted
+    answer: asyncio.Future[bool]
+    loop: asyncio.AbstractEventLoop
+
+    def give(self, allowed: bool) -> None:
+        self.loop.call_soon_threadsafe(self._give, allowed)
+
+    def _give(self, allowed: bool) -> None:
+        if not self.answer.done():  # the turn may have been interrupted meanwhile
+            self.answer.set_result(allowed)
+
+
+class Chat:
+    """A conversation with a model that may use the given plugins.
+
+    A plugin is anything that `install` takes. The client is `client`, else what OPENAI_API_KEY,
+    OPENAI_BASE_URL and OPENAI_MODEL say, else the understudy. `confirm` is asked before each call
+    that may change something: True asks the user, a function gets the call and says True or False.
+    `show` streams the transcript into the running cell; by default, where there is one.
+
+    `chat(text)` gives the `Reply`; `await chat.asend(text)` too. `chat.stream(text)` gives the
+    events. After an error, a refusal or an interrupt the chat goes on from the last whole round.
+    """
+
+    def __init__(
+        self,
+        *plugins: Any,
+        model: str | None = None,
+        client: Any = None,
+        api: str = "responses",
+        instructions: str = "",
+        confirm: bool | Confirm | None = None,
+        max_rounds: int = MAX_ROUNDS,
+        show: bool | None = None,
+    ) -> None:
+        self.plugins = [p if isinstance(p, InstalledPlugin) else install(p) for p in plugins]
+        self.instructions = instructions
+        self.max_rounds = max_rounds
+        self.confirm = confirm
+        self.history: list[Item] = []
+        self._show = show
+        self._model = Model(client, model, api)
+        self._tools = _tools_by_name(self.plugins)
+        self._is_busy = False
+        self._noted = 0
+        if self._model.is_understudy:
+            print(self._model.notes[0])
+            self._noted = 1
+
+    def __call__(self, text: str) -> Reply:
+        """Says something and waits for the answer. Raises `ChatError` if there can be none."""
+        screen = _Screen(text, self._show)
+        for event in self.stream(text):
+            screen.take(event)
+        return screen.reply
+
+    async def asend(self, text: str) -> Reply:
+        """The same, to be awaited."""
+        screen = _Screen(text, self._show)
+        async for event in self.astream(text):
+            screen.take(event)
+        return screen.reply
+
+    def stream(self, text: str) -> Iterator[Event]:
+        """The events of a turn as they come: text, calls, results, and `Finished` with the reply."""
+        for event in loop.stream(self._turn(text)):
+            if isinstance(event, _Question):
+                allowed = self._ask(event.call)
+                event.give(loop.run(_awaited(allowed)) if hasattr(allowed, "__await__") else bool(allowed))
+            else:
+                yield event
+
+    async def astream(self, text: str) -> AsyncIterator[Event]:
+        """The same, to be iterated with `async for`."""
+        async for event in loop.astream(self._turn(text)):
+            if isinstance(event, _Question):
+                allowed = self._ask(event.call)
+                event.give(bool(await allowed) if hasattr(allowed, "__await__") else bool(allowed))
+            else:
+                yield event
+
+    def reset(self) -> None:
+        """Forgets the conversation."""
+        self.history.clear()
+
+    # -- one turn -------------------------------------------------------------
+
+    async def _turn(self, text: str) -> AsyncIterator[Event | _Question]:
+        if self._is_busy:
+            raise ChatError("This chat is still answering.", "Wait for it, or make another Chat.")
+        self._is_busy = True
+        reply = Reply(text)
+        history: list[Item] = [*self.history, {"role": "user", "content": text}]
+        whole = len(self.history)  # how much of it may be kept if the turn does not end well
+        tools = [{**tool.render(), "name": name} for name, (_, tool) in self._tools.items()]
+        try:
+            for _ in range(self.max_rounds):
+                made = Round()
+                async for event in self._model.round(history, tools, self._system()):
+                    if isinstance(event, Round):
+                        made = event
+                    else:
+                        yield event
+                reply.usage.add(made.usage)
+                reply.model = made.model
+                reply.text = made.text
+                history += made.items
+                if not made.calls:
+                    break
+                async for outcome in self._calls(made.calls, reply, history):
+                    yield outcome
+                whole = len(history)
+            else:
+                reply.error = (
+                    f"The model still wants to call something after {self.max_rounds} rounds (max_rounds)."
+                )
+            whole = len(history)
+        except ChatError as error:
+            reply.error = error.problem
+            error.reply = reply  # type: ignore[attr-defined]
+            raise
+        finally:
+            self.history = history[:whole]
+            self._is_busy = False
+            reply.notes += self._model.notes[self._noted :]
+            self._noted = len(self._model.notes)
+        yield Finished(reply)
+
+    async def _calls(
+        self, calls: list[ToolCall], reply: Reply, history: list[Item]
+    ) -> AsyncIterator[Event | _Question]:
+        """Makes the calls of one round, all at the same time, and writes their results down in order."""
+        running: list[asyncio.Task[CallResult]] = []
+        try:
+            for call in calls:
+                plugin, tool = self._tools.get(call.name, (None, None))
+                arguments = _arguments(call.arguments)
+                begun = CallStarted(
+                    plugin.name if plugin else "",
+                    tool.operation.id if tool else call.name,
+                    arguments,
+                    tool.operation.consequential if tool else False,
+                )
+                yield begun
+                allowed = True
+                if begun.consequential and self.confirm:
+                    here = asyncio.get_running_loop()
+                    question = _Question(begun, here.create_future(), here)
+                    yield question
+                    allowed = await question.answer
+                running.append(asyncio.ensure_future(self._call(call, plugin, tool, arguments, allowed)))
+            for call, task in zip(calls, running, strict=True):
+                result = await task
+                reply.calls.append(result)
+                history.append(
+                    {
+                        "type": "function_call_output",
+                        "call_id": call.id,
+                        "output": result.for_model(),
+                    }
+                )
+                yield CallEnded(result)
+        finally:
+            for task in running:
+                task.cancel()
+
+    async def _call(
+        self,
+        call: ToolCall,
+        plugin: InstalledPlugin | None,
+        tool: Tool | None,
+        arguments: Any,
+        allowed: bool,
+    ) -> CallResult:
+        given = arguments if isinstance(arguments, dict) else {"": call.arguments}
+        if plugin is None or tool is None:
+            names = ", ".join(self._tools) or "none"
+            return CallResult(
+                call.name,
+                given,
+                None,
+                {"error": f"There is no tool {call.name!r}; there are: {names}."},
+                0.0,
+            )
+        if not isinstance(arguments, dict):
+            return CallResult(
+                tool.operation.id,
+                given,
+                None,
+                {"error": f"The arguments are no JSON object: {arguments}"},
+                0.0,
+            )
+        if not allowed:
+            return CallResult(
+                tool.operation.id, given, None, {"error": "The user did not allow this call."}, 0.0
+            )
+        return await plugin._call(tool, arguments)
+
+    def _ask(self, call: CallStarted) -> Any:
+        if callable(self.confirm):
+            return self.confirm(call)
+        from kit.display import arguments_line
+
+        answer = input(f"May the model call {call.operation}({arguments_line(call.arguments)})? [y/N] ")
+        return answer.strip().lower() in ("y", "yes", "j", "ja")
+
+    def _system(self) -> str:
+        """What the model is told first: the author's words about each plugin, as ChatGPT did."""
+        about = [
+            f"Plugin {p.name}: {p.manifest.description_for_model}"
+            for p in self.plugins
+            if p.manifest.description_for_model
+        ]
+        return "\n\n".join(filter(None, [self.instructions, *about]))
+
+    def __repr__(self) -> str:
+        names = ", ".join(plugin.name for plugin in self.plugins) or "no plugin"
+        who = "the understudy" if self._model.is_understudy else self._model._name or "a model"
+        return f"<Chat with {who}, using {names}: {len(self.history)} items so far>"
+
+
+def _tools_by_name(plugins: list[InstalledPlugin]) -> dict[str, tuple[InstalledPlugin, Tool]]:
+    """Every tool under a name of its own: a name that two plugins use gets the plugin's before it."""
+    names = [name for plugin in plugins for name in plugin._tools]
+    found: dict[str, tuple[InstalledPlugin, Tool]] = {}
+    for plugin in plugins:
+        for name, tool in plugin._tools.items():
+            shown = name if names.count(name) == 1 else f"{plugin.name}__{name}"
+            found[legal_name(shown, found)] = (plugin, tool)
+    return found
+
+
+def _arguments(text: str) -> Any:
+    """The arguments a model wrote; the error, as text, if they are no JSON."""
+    if not text.strip():
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        return f"{error}"
+    return value if isinstance(value, dict) else f"{text:.80}"
+
+
+async def _awaited(answer: Awaitable[bool]) -> bool:
+    return bool(await answer)
+
+
+class _Screen:
+    """The transcript in the running cell, renewed as events come."""
+
+    def __init__(self, question: str, show: bool | None) -> None:
+        self.reply = Reply(question)
+        self._shown = time.monotonic()
+        self._handle: Any = None
+        shell = cells.shell()
+        if show is None:
+            show = shell is not None and hasattr(shell, "kernel")
+        if show and shell is not None:
+            from IPython.display import display
+
+            self._handle = display(self._data(), raw=True, display_id=True)
+
+    def take(self, event: Event) -> None:
+        """Adds an event to the transcript."""
+        if isinstance(event, TextDelta):
+            self.reply.text += event.text
+        elif isinstance(event, CallEnded):
+            self.reply.calls.append(event.result)
+            self.reply.text = ""
+        elif isinstance(event, Finished):
+            self.reply = event.reply
+            cell = cells.running()
+            if self._handle is not None and cell is not None:
+                self.reply.shown_in = cell.execution
+        if self._handle is None:
+            return
+        now = time.monotonic()
+        if not isinstance(event, TextDelta) or now - self._shown > REFRESH:
+            self._shown = now
+            self._handle.update(self._data(), raw=True)
+
+    def _data(self) -> dict[str, str]:
+        from kit import display
+
+        return {
+            "text/html": display.reply_card(self.reply),
+            "text/plain": display.reply_text(self.reply),
+        }
+
+
+def print_events(events: Iterator[Event]) -> Reply:
+    """Writes a turn to the terminal as it comes, and gives its reply."""
+    from kit.display import arguments_line, short
+
+    reply = Reply("")
+    is_open = False
+    for event in events:
+        if isinstance(event, TextDelta):
+            print(event.text, end="", flush=True)
+            is_open = not event.text.endswith("\n")
+        elif isinstance(event, CallStarted):
+            print("\n" if is_open else "", end="")
+            print(f"  calls {event.operation}({arguments_line(event.arguments)})", flush=True)
+            is_open = False
+        elif isinstance(event, CallEnded):
+            status = event.result.status if event.result.status is not None else "no answer"
+            print(f"  -> {status} {short(event.result.data)}", flush=True)
+        elif isinstance(event, Finished):
+            reply = event.reply
+    if is_open:
+        print()
+    for note in [*reply.notes, *([reply.error] if reply.error else [])]:
+        print(f"  ({note})", file=sys.stderr)
+    return reply

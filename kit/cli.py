@@ -1,0 +1,246 @@
+"""The `kit` command. Exit status: 0 all well, 1 it did not work (with the reason), 2 wrong usage."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kit.errors import KitError
+
+if TYPE_CHECKING:
+    from kit.installed import InstalledPlugin
+    from kit.plugin import Plugin
+
+app = typer.Typer(
+    name="kit",
+    help="Write an AI plugin in a notebook, serve it, and let a model use it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Url = Annotated[
+    str, typer.Argument(help="A base URL (localhost:3333), a manifest's or a spec's URL, or a file.")
+]
+Token = Annotated[
+    str | None, typer.Option(help="Goes into Authorization, as the manifest says.", envvar="KIT_TOKEN")
+]
+Port = Annotated[int, typer.Option(help="0 takes any free port.", min=0, max=65535)]
+Host = Annotated[str, typer.Option(help="127.0.0.1 is this machine alone; 0.0.0.0 is everybody.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the document itself.")]
+
+
+def main() -> None:
+    """Runs the command; a `KitError` becomes its message and status 1."""
+    try:
+        app()
+    except KitError as error:
+        print(f"kit: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the server running at the end.")] = False,
+    port: Port = 0,
+) -> None:
+    """Start a TODO plugin, install it by its URL, and hold a short conversation with it."""
+    from kit.chat import Chat, print_events
+    from kit.demo import SENTENCES, make_plugin
+    from kit.installed import install
+    from kit.server import serve
+
+    with serve(make_plugin(), port) as server:
+        print(f"The TODO plugin is served. Its manifest: {server.manifest_url}")
+        plugin = install(server.url)
+        print(f"Installed by that URL, as ChatGPT did:\n\n{plugin}\n")
+        chat = Chat(plugin)
+        for sentence in SENTENCES:
+            print(f"\nYou: {sentence}")
+            print_events(chat.stream(sentence))
+        failed = [call for call in server.calls if call.status >= 400]
+        print(f"\n{len(server.calls)} requests reached the plugin, {len(failed)} of them failed.")
+        if failed:
+            raise typer.Exit(1)
+        if keep:
+            _wait(f"The server goes on at {server.url}. Ctrl+C ends it.")
+
+
+@app.command()
+def serve(
+    target: Annotated[str, typer.Argument(help="FILE.py or MODULE, with :NAME of the plugin or app in it.")],
+    port: Port = 0,
+    host: Host = "127.0.0.1",
+    public_url: Annotated[str | None, typer.Option(help="The address that the manifest names.")] = None,
+) -> None:
+    """Serve a plugin, or any FastAPI app, from a file or a module."""
+    from kit.server import serve as start
+
+    plugin = _load(target)
+    with start(plugin, port, host=host, public_url=public_url) as server:
+        print(f"{server.plugin.manifest.name_for_human} is served at {server.url}")
+        print(f"  manifest  {server.manifest_url}\n  spec      {server.spec_url}")
+        _wait("Ctrl+C ends it.")
+
+
+@app.command()
+def install(url: Url, token: Token = None) -> None:
+    """Install a plugin as ChatGPT did, and show what it found."""
+    print(_install(url, token))
+
+
+@app.command()
+def manifest(url: Url, as_json: AsJson = False) -> None:
+    """Show the manifest of a plugin."""
+    plugin = _install(url, None)
+    print(json.dumps(plugin.manifest.render(plugin.base_url), indent=2) if as_json else plugin.manifest)
+
+
+@app.command()
+def spec(url: Url, as_json: AsJson = False) -> None:
+    """Show the operations of a plugin."""
+    plugin = _install(url, None)
+    print(json.dumps(plugin.spec.document, indent=2, default=str) if as_json else plugin.spec)
+
+
+@app.command()
+def call(
+    url: Url,
+    operation: Annotated[str, typer.Argument(help="The operation's name.")],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="NAME=VALUE pairs; a value may be JSON.", metavar="[NAME=VALUE]..."),
+    ] = None,
+    token: Token = None,
+) -> None:
+    """Call one operation and print its answer."""
+    plugin = _install(url, token)
+    tool = plugin.tool(operation)
+    given: dict[str, Any] = {}
+    for pair in arguments or []:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE")
+        given[name] = _value(tool.arguments[name].schema if name in tool.arguments else {}, value)
+    result = plugin.call(operation, given)
+    print(
+        result.data if isinstance(result.data, str) else json.dumps(result.data, indent=2, ensure_ascii=False)
+    )
+    if not result.ok:
+        status = f"status {result.status}" if result.status is not None else "no answer"
+        print(f"kit: {operation} did not work: {status}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command()
+def chat(
+    urls: Annotated[list[str], typer.Argument(help="One or more plugins.", metavar="URL...")],
+    model: Annotated[str | None, typer.Option(help="A model's name.", envvar="OPENAI_MODEL")] = None,
+    api: Annotated[str, typer.Option(help="responses or chat.")] = "responses",
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Ask before calls that may change something.")
+    ] = False,
+    token: Token = None,
+) -> None:
+    """Talk to a model that may use the plugins. An empty line or Ctrl+D ends it."""
+    from kit.chat import Chat, print_events
+    from kit.errors import ChatError
+
+    plugins = [_install(url, token) for url in urls]
+    conversation = Chat(*plugins, model=model, api=api, confirm=confirm)
+    names = ", ".join(name for plugin in plugins for name in plugin.tool_names)
+    print(f"It can call: {names}. An empty line ends the conversation.")
+    while True:
+        try:
+            text = input("\nYou: ").strip()
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return
+        if not text:
+            return
+        try:
+            print_events(conversation.stream(text))
+        except ChatError as error:
+            print(f"kit: {error}", file=sys.stderr)
+        except KeyboardInterrupt:
+            print("\n  (interrupted; the conversation goes on)")
+
+
+@app.command()
+def understudy(port: Port = 0, host: Host = "127.0.0.1") -> None:
+    """Run the stand-in for a model alone, for any OpenAI client. It needs no key."""
+    from kit import understudy as stand_in
+
+    with stand_in.serve(port, host) as running:
+        print(f"The understudy ({stand_in.MODEL}) answers at\n\n  {running.base_url}\n")
+        print(f"  OPENAI_BASE_URL={running.base_url} OPENAI_API_KEY=none")
+        _wait("It is no language model. Ctrl+C ends it.")
+
+
+def _install(url: str, token: str | None) -> InstalledPlugin:
+    from kit.installed import install
+
+    return install(url, token=token)
+
+
+def _wait(words: str) -> None:
+    print(words, flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    print()
+
+
+def _value(schema: Any, text: str) -> Any:
+    """A value of the command line: text where the operation wants text, else JSON."""
+    kinds = schema.get("type", "")
+    if kinds == "string" or (isinstance(kinds, list) and "string" in kinds):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _load(target: str) -> Plugin | Any:
+    """The plugin or app that `FILE.py:NAME` or `MODULE:NAME` names; without NAME, the only one there."""
+    from fastapi import FastAPI
+
+    where, _, name = target.rpartition(":") if ":" in target[2:] else (target, "", "")
+    path = Path(where)
+    if path.suffix == ".py":
+        if not path.is_file():
+            raise KitError(f"There is no file {where}.", "Give FILE.py:NAME or MODULE:NAME.")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module
+        sys.path.insert(0, str(path.parent.resolve()))
+        spec.loader.exec_module(module)
+    else:
+        sys.path.insert(0, "")
+        try:
+            module = importlib.import_module(where)
+        except ModuleNotFoundError as error:
+            raise KitError(
+                f"There is no module {error.name!r}.", "Give FILE.py:NAME or MODULE:NAME."
+            ) from None
+    apps = {key: value for key, value in vars(module).items() if isinstance(value, FastAPI)}
+    if name in apps:
+        return apps[name]
+    if name or len(apps) != 1:
+        found = ", ".join(apps) or "none"
+        raise KitError(
+            f"{where} has no plugin or app {name!r}." if name else f"Which plugin of {where}?",
+            f"There are: {found}.",
+        )
+    return next(iter(apps.values()))

@@ -1,0 +1,243 @@
+"""The HTTP client behind install and call: bounded in size, time and reach.
+
+One client for each kind of road, all on the kit's background loop: the network, the network past
+any proxy (for this machine), and straight into an app in this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+from weakref import WeakKeyDictionary, finalize
+
+from kit.addresses import Root, is_private
+from kit.errors import InstallError, KitError
+
+if TYPE_CHECKING:
+    import httpx2
+    from starlette.types import ASGIApp
+
+FETCH_TIMEOUT = 15.0  # seconds, manifest and spec: ChatGPT plugins
+MAX_DOCUMENT = 32_000_000  # bytes; the largest public spec known has 7 million
+MAX_REDIRECTS = 5
+
+_AGENT = {"User-Agent": "notebook-plugin-kit"}
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, httpx2.AsyncClient]] = WeakKeyDictionary()
+_lifespans: set[asyncio.Task[None]] = set()  # a task that nothing refers to may be collected
+
+
+@dataclass
+class Answer:
+    """What a server sent: at most `limit` bytes of it, and whether that was all."""
+
+    status: int
+    content: bytes
+    media_type: str
+    url: str
+    is_cut: bool = False
+    length: int | None = None  # bytes in all, where the server said so
+
+
+class Road:
+    """How one plugin is reached: `root` is the place the user named, `app` an app in this process."""
+
+    def __init__(self, root: Root, app: ASGIApp | None = None) -> None:
+        self.root = root
+        self._app = app
+        self._inside: httpx2.AsyncClient | None = None  # the client that goes straight into `app`
+        self._checked: set[str] = set()
+
+    async def fetch(self, url: str) -> Answer:
+        """A manifest or spec: redirects only as the rules allow, 15 s in all.
+
+        Raises `InstallError` with the reason if it cannot be had.
+        """
+        try:
+            async with asyncio.timeout(FETCH_TIMEOUT):
+                return await self.send("GET", url, limit=MAX_DOCUMENT)
+        except TimeoutError:
+            raise InstallError(
+                f"{url} did not answer within {FETCH_TIMEOUT:.0f} s.",
+                "Is the server busy or stuck?",
+                source=url,
+            ) from None
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: list[tuple[str, str]] | None = None,
+        content: bytes | None = None,
+        files: list[Any] | None = None,
+        limit: int,
+    ) -> Answer:
+        """One request, redirects followed where they stay on the plugin's own ground."""
+        import httpx2
+
+        client = self._client() if self._app is None else await self._client_into(self._app)
+        encoded = [(name, _header_bytes(value)) for name, value in headers or []]
+        at = Root.of(url)
+        for _ in range(MAX_REDIRECTS + 1):
+            await self._check_address(url)
+            try:
+                # httpx2 wants names as bytes where the values are
+                request = client.build_request(
+                    method,
+                    url,
+                    headers=[(n.encode(), v) for n, v in encoded],
+                    content=content,
+                    files=files,
+                )
+                response = await client.send(request, stream=True)
+            except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+                raise InstallError(_unreachable(url, error), _is_it_running(url), source=url) from error
+            try:
+                target = response.headers.get("location")
+                if response.status_code in (301, 302, 303, 307, 308) and target:
+                    target = urljoin(url, target)
+                    if at.may_redirect_to(target):
+                        if urlsplit(target).netloc != urlsplit(url).netloc:  # a token is for one host
+                            encoded = [
+                                (n, v) for n, v in encoded if n.lower() not in ("authorization", "cookie")
+                            ]
+                        url = target
+                        if response.status_code == 303 or (response.status_code < 303 and method == "POST"):
+                            method, content, files = "GET", None, None
+                            encoded = [(n, v) for n, v in encoded if n.lower() != "content-type"]
+                        continue
+                    if method == "GET" and not headers:
+                        raise InstallError(
+                            f"{url} sends on to {target}, which is not below {at.host}.",
+                            "Install the plugin from that address, if you trust it.",
+                            source=url,
+                        )
+                return await _read(response, url, limit)
+            finally:
+                await response.aclose()
+        raise InstallError(
+            f"{url} redirects more than {MAX_REDIRECTS} times.", "Mend the server.", source=url
+        )
+
+    def _client(self) -> httpx2.AsyncClient:
+        import httpx2
+
+        clients = _clients.setdefault(asyncio.get_running_loop(), {})
+        own = self.root.is_own
+        if own not in clients:
+            # Timeouts are the callers': one bound for the whole exchange, not for each of its steps.
+            # A proxy of the environment must not see what goes to this machine.
+            clients[own] = httpx2.AsyncClient(timeout=None, trust_env=not own, headers=_AGENT)
+        return clients[own]
+
+    async def _client_into(self, app: ASGIApp) -> httpx2.AsyncClient:
+        """An app in this process needs its lifespan run, once; a server would have done it."""
+        import httpx2
+
+        if self._inside is None:
+            transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+            self._inside = httpx2.AsyncClient(timeout=None, transport=transport, headers=_AGENT)
+            running = asyncio.get_running_loop()
+            started: asyncio.Future[None] = running.create_future()
+            messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+            messages.put_nowait({"type": "lifespan.startup"})
+            task = running.create_task(_lifespan(app, messages, started))
+            _lifespans.add(task)
+            task.add_done_callback(_lifespans.discard)
+            finalize(self, _shut_down, running, messages)
+            await started
+        return self._inside
+
+    async def _check_address(self, url: str) -> None:
+        """A public plugin must not lead into a private network, by name or by number."""
+        if self.root.is_own or self._app:
+            return
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if host in self._checked:
+            return
+        addresses = {host}
+        if not is_private(host):
+            with contextlib.suppress(OSError):  # no such name: the request itself will say so
+                found = await asyncio.get_running_loop().getaddrinfo(host, parts.port or 443)
+                addresses = {str(entry[4][0]) for entry in found}
+        for address in addresses:
+            with contextlib.suppress(ValueError):
+                if ip_address(address.split("%")[0]).is_global:
+                    continue
+                raise InstallError(
+                    f"{url} leads to {address}, which is in a private network.",
+                    "A plugin from outside is not let in there. If it is your own, install it by that address.",
+                    source=url,
+                )
+        self._checked.add(host)
+
+
+async def _read(response: httpx2.Response, url: str, limit: int) -> Answer:
+    content = bytearray()
+    is_cut = False
+    chunks: AsyncIterator[bytes] = response.aiter_bytes()
+    async for chunk in chunks:
+        content += chunk
+        if len(content) > limit:
+            is_cut = True
+            break
+    length = response.headers.get("content-length", "")
+    return Answer(
+        status=response.status_code,
+        content=bytes(content[:limit]),
+        media_type=response.headers.get("content-type", ""),
+        url=url,
+        is_cut=is_cut,
+        length=int(length) if length.isdigit() and "content-encoding" not in response.headers else None,
+    )
+
+
+async def _lifespan(
+    app: ASGIApp, messages: asyncio.Queue[dict[str, Any]], started: asyncio.Future[None]
+) -> None:
+    async def send(message: Any) -> None:
+        if started.done():
+            return
+        if message["type"] == "lifespan.startup.failed":
+            started.set_exception(
+                KitError(f"The plugin did not start: {message.get('message', '')}", "Mend its lifespan.")
+            )
+        else:
+            started.set_result(None)
+
+    try:
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, messages.get, send)
+    except Exception:
+        pass  # an app without lifespan support may raise: as servers do, go on without
+    finally:
+        if not started.done():
+            started.set_result(None)
+
+
+def _shut_down(running: asyncio.AbstractEventLoop, messages: asyncio.Queue[dict[str, Any]]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is gone with its process
+        running.call_soon_threadsafe(messages.put_nowait, {"type": "lifespan.shutdown"})
+
+
+def _header_bytes(value: str) -> bytes:
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode()
+
+
+def _unreachable(url: str, error: Exception) -> str:
+    said = str(error) or type(error).__name__
+    return f"{url} cannot be reached: {said}."
+
+
+def _is_it_running(url: str) -> str:
+    if is_private(urlsplit(url).hostname or ""):
+        return "Is the server running, and on that port? In a notebook: kit.serve(plugin)."
+    return "Check the address and the connection."

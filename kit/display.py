@@ -1,0 +1,423 @@
+"""How everything shows itself: HTML for notebooks, plain text for terminals.
+
+The HTML reads well with nothing but the browser's own styles, since GitHub and untrusted notebooks
+strip the rest: headings, tables, <details>, and neutral half-transparent lines for light and dark.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import shutil
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kit.installed import CallResult, InstalledPlugin
+    from kit.manifest import Manifest
+    from kit.reply import Reply
+    from kit.requestlog import RequestLog
+    from kit.server import Server
+    from kit.spec import Spec
+
+_LINE = "1px solid rgba(127,127,127,.35)"
+_BOX = f"border:{_LINE};border-radius:8px;padding:.6em .9em;margin:.4em 0;max-width:60em"
+_CELL = "text-align:left;vertical-align:top"
+_PRE = (
+    "white-space:pre-wrap;overflow-wrap:anywhere;background:rgba(127,127,127,.1);padding:.5em;margin:.3em 0"
+)
+SHOWN = 4000  # characters of one body that a card shows; the object itself has all
+
+
+# -- pieces -----------------------------------------------------------------------
+
+
+def escape(value: Any) -> str:
+    """Text for HTML. Everything a plugin says is a stranger's text."""
+    return html.escape(str(value))
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """An HTML table; cells are HTML already."""
+    head = "".join(f'<th style="{_CELL}">{name}</th>' for name in heads)
+    body = "".join(
+        "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in row) + "</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def columns(rows: Iterable[Sequence[str]], indent: str = "") -> str:
+    """Rows of text, aligned, the last column wrapped to the width of the terminal."""
+    rows = [[str(cell) for cell in row] for row in rows]
+    if not rows:
+        return ""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    left = len(indent) + sum(width + 2 for width in widths)
+    room = max(30, shutil.get_terminal_size((100, 24)).columns - left)
+    lines = []
+    for row in rows:
+        start = indent + "".join(cell.ljust(width + 2) for cell, width in zip(row, widths, strict=False))
+        wrapped = [part for line in row[-1].splitlines() for part in textwrap.wrap(line, room)] or [""]
+        lines.append((start + wrapped[0]).rstrip())
+        lines += [" " * left + more for more in wrapped[1:]]
+    return "\n".join(lines)
+
+
+def pretty(value: Any) -> str:
+    """A value as JSON a person can read, text as it is, cut at 4,000 characters."""
+    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}\n[... {len(text) - SHOWN:,} more characters]"
+
+
+def short(value: Any, limit: int = 80) -> str:
+    """A value in one line."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def arguments_line(arguments: Mapping[str, Any] | str) -> str:
+    """Arguments as they would be written in a call: `username="sam", todo="buy milk"`."""
+    if isinstance(arguments, str):
+        return short(arguments)
+    return ", ".join(
+        f"{name}={short(value if not isinstance(value, str) else repr(value))}"
+        for name, value in arguments.items()
+    )
+
+
+def markdown(text: str) -> str:
+    """A model's Markdown as HTML. HTML in it stays text, and links lead to the web or nowhere."""
+    from markdown_it import MarkdownIt
+
+    rendered: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    return rendered
+
+
+def _pre(value: Any) -> str:
+    return f'<pre style="{_PRE}">{escape(pretty(value))}</pre>'
+
+
+def _code(value: Any) -> str:
+    return f"<code>{escape(value)}</code>"
+
+
+def _box(content: str) -> str:
+    return f'<div style="{_BOX}">{content}</div>'
+
+
+def _link(url: str, text: str | None = None) -> str:
+    if not url.startswith(("http://", "https://", "mailto:", "/")):
+        return escape(text or url)  # a stranger's javascript: stays text
+    return f'<a href="{escape(url)}" target="_blank" rel="noopener">{escape(text or url)}</a>'
+
+
+def _details(summary: str, content: str, is_open: bool = False) -> str:
+    opened = " open" if is_open else ""
+    return f'<details{opened} style="margin:.3em 0"><summary>{summary}</summary>{content}</details>'
+
+
+def _logo(name: str) -> str:
+    from kit.wellknown import logo
+
+    data = base64.b64encode(logo(name).encode()).decode()
+    return (
+        f'<img src="data:image/svg+xml;base64,{data}" alt="" width="40" height="40" '
+        'style="float:left;margin:.1em .8em .2em 0">'
+    )
+
+
+def _problems(problems: Sequence[tuple[str, str]]) -> str:
+    if not problems:
+        return ""
+    rows = [(_code(place), escape(message)) for place, message in problems]
+    return _details(f"{len(problems)} to know about its documents", table(("where", "what"), rows))
+
+
+# -- manifest ---------------------------------------------------------------------
+
+_AUTH_WORDS = {
+    "none": "none: anyone may call",
+    "user_http": "each user's own token",
+    "service_http": "one token for the service",
+    "oauth": "the user signs in (OAuth)",
+}
+
+
+def _manifest_rows(manifest: Manifest) -> list[tuple[str, str]]:
+    return [
+        ("for the model", f"{manifest.name_for_model}: {manifest.description_for_model}"),
+        ("auth", _AUTH_WORDS[manifest.auth.type]),
+        ("spec", manifest.api_url),
+        ("logo", manifest.logo_url),
+        ("contact", manifest.contact_email),
+        ("legal", manifest.legal_info_url),
+    ]
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """The manifest for a terminal."""
+    rows = [("", manifest.description_for_human), *_manifest_rows(manifest)]
+    return f"{manifest.name_for_human}\n{columns(rows, '  ')}"
+
+
+def manifest_card(manifest: Manifest, base: str = "") -> str:
+    """The manifest as a card. With `base`, its links work."""
+    rows = []
+    for name, value in _manifest_rows(manifest):
+        if name in ("spec", "logo", "legal") and value:
+            url = base + value if value.startswith("/") else value
+            cell = _link(url, value) if base or "://" in value else _code(value)
+        else:
+            cell = escape(value)
+        rows.append((f"<b>{name}</b>", cell))
+    head = f"<b>{escape(manifest.name_for_human)}</b><br>{escape(manifest.description_for_human)}"
+    body = "".join(f'<tr><td style="{_CELL}">{a}</td><td style="{_CELL}">{b}</td></tr>' for a, b in rows)
+    return _box(f"{_logo(manifest.name_for_human)}{head}<table><tbody>{body}</tbody></table>")
+
+
+# -- spec and tools ---------------------------------------------------------------
+
+
+def _kind(schema: Any, spec: Spec) -> str:
+    schema = spec.resolve(schema)
+    if schema.get("enum"):
+        return " | ".join(json.dumps(item, ensure_ascii=False) for item in schema["enum"][:6])
+    kind = schema.get("type")
+    if kind == "array":
+        return f"list of {_kind(schema.get('items', {}), spec)}"
+    if isinstance(kind, list):
+        return " or ".join(map(str, kind))
+    options = schema.get("anyOf") or schema.get("oneOf")
+    if options:
+        return " or ".join(_kind(option, spec) for option in options[:4])
+    name = str(kind or "anything")
+    return f"{name} ({schema['format']})" if isinstance(schema.get("format"), str) else name
+
+
+def _parameter_rows(spec: Spec, operation: Any) -> list[tuple[str, str, str, bool, str]]:
+    """(name, place, type, required, description) of every parameter, those of the body too."""
+    rows = [
+        (p.name, p.location, _kind(p.schema, spec), p.required, p.description) for p in operation.parameters
+    ]
+    if operation.body is not None:
+        schema = spec.resolve(operation.body.schema)
+        properties = schema.get("properties")
+        if isinstance(properties, Mapping) and properties:
+            required = schema.get("required") or []
+            for name, item in properties.items():
+                description = spec.resolve(item).get("description", "")
+                rows.append((str(name), "body", _kind(item, spec), name in required, str(description)))
+        else:
+            rows.append(
+                (
+                    "body",
+                    "body",
+                    _kind(schema, spec),
+                    operation.body.required,
+                    operation.body.description,
+                )
+            )
+    return rows
+
+
+def spec_text(spec: Spec) -> str:
+    """The operations for a terminal."""
+    blocks = []
+    for operation in spec.operations.values():
+        block = f"{operation.id}  {operation.method} {operation.path}\n  {operation.summary or operation.description}"
+        rows = [
+            (name, place, f"{kind}{'' if needed else ', optional'}", text)
+            for name, place, kind, needed, text in _parameter_rows(spec, operation)
+        ]
+        blocks.append(block + ("\n" + columns(rows, "    ") if rows else ""))
+    count = len(spec.operations)
+    head = f"{spec.title or spec.source}: {count} operation{'' if count == 1 else 's'}"
+    return "\n\n".join([head, *blocks])
+
+
+def spec_table(spec: Spec) -> str:
+    """The operations as a table."""
+    rows = []
+    for operation in spec.operations.values():
+        parameters = "<br>".join(
+            f"<b>{escape(name)}</b> {escape(kind)}, {place}{'' if needed else ', optional'}"
+            + (f": {escape(short(text, 200))}" if text else "")
+            for name, place, kind, needed, text in _parameter_rows(spec, operation)
+        )
+        about = escape(operation.summary)
+        if operation.description and operation.description != operation.summary:
+            about += ("<br>" if about else "") + escape(short(operation.description, 300))
+        asks = "" if not operation.consequential else "<br><i>changes something</i>"
+        rows.append(
+            (
+                _code(operation.id) + asks,
+                f"{_code(operation.method)} {_code(operation.path)}",
+                about,
+                parameters or "none",
+            )
+        )
+    if not rows:
+        return _box(
+            "No operations yet: add one with <code>@plugin.get(...)</code> or <code>@plugin.post(...)</code>."
+        )
+    return table(("operation", "request", "what it does", "parameters"), rows) + _problems(spec.problems)
+
+
+class Tools(list[dict[str, Any]]):
+    """A list of tools that shows itself well; everything else about it is a list."""
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        rows = []
+        for tool in self:
+            function = tool.get("function", tool)
+            parameters = function.get("parameters") or {}
+            required = parameters.get("required", [])
+            names = [name if name in required else f"{name}?" for name in parameters.get("properties", {})]
+            rows.append((function["name"], ", ".join(names), function.get("description", "")))
+        return rows
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(f"{len(self)} tools\n{columns(self._rows(), '  ')}")
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                _code(name),
+                escape(arguments),
+                escape(short(description, 200)),
+                _details("JSON", _pre(tool)),
+            )
+            for (name, arguments, description), tool in zip(self._rows(), self, strict=True)
+        ]
+        return table(("tool", "arguments", "description", ""), rows)
+
+
+# -- installed plugins and calls ----------------------------------------------------
+
+
+def installed_text(plugin: InstalledPlugin) -> str:
+    """An installed plugin for a terminal."""
+    head = f"{plugin.manifest.name_for_human} ({plugin.name}), installed from {plugin.base_url}"
+    rows = [(name, tool.operation.method, tool.description) for name, tool in plugin._tools.items()]
+    problems = [(place, message) for place, message in plugin.problems]
+    text = f"{head}\n{columns(rows, '  ')}"
+    return f"{text}\n\nTo know about its documents:\n{columns(problems, '  ')}" if problems else text
+
+
+def installed_card(plugin: InstalledPlugin) -> str:
+    """An installed plugin as a card."""
+    card = manifest_card(plugin.manifest, plugin.base_url)
+    return (
+        card
+        + spec_table(plugin.spec)
+        + _problems([p for p in plugin.problems if p not in plugin.spec.problems])
+    )
+
+
+def call_text(call: CallResult) -> str:
+    """One call for a terminal."""
+    status = call.status if call.status is not None else "no answer"
+    return f"{call.operation}({arguments_line(call.arguments)}) -> {status}\n{pretty(call.data)}"
+
+
+def call_card(call: CallResult, is_open: bool = True) -> str:
+    """One call, to be unfolded: request and response."""
+    mark = "✓" if call.ok else "✗"
+    status = call.status if call.status is not None else "no answer"
+    head = (
+        f"{mark} <code>{escape(call.operation)}({escape(arguments_line(call.arguments))})</code> → {status}"
+    )
+    slow = f", {call.seconds:.1f} s" if call.seconds >= 1 else ""
+    request = f"{call.method} {call.url}" if call.url else "no request was sent"
+    return _details(
+        head + slow,
+        f"<div>{_code(request)}</div>{_pre(call.arguments)}<div>answer</div>{_pre(call.data)}",
+        is_open,
+    )
+
+
+# -- the server ---------------------------------------------------------------------
+
+
+def server_card(server: Server) -> str:
+    """A running server: its links, as the reader's browser reaches them."""
+    base = server.browser_url
+    state = "serves" if server.is_running else "has stopped"
+    links = " · ".join(
+        f"{name}: {_link(base + path, path)}"
+        for name, path in (
+            ("manifest", "/.well-known/ai-plugin.json"),
+            ("spec", "/.well-known/openapi.json"),
+            ("try it", "/docs"),
+        )
+    )
+    name = escape(server.plugin.manifest.name_for_human)
+    return _box(
+        f"{_logo(server.plugin.manifest.name_for_human)}<b>{name}</b> {state} at {_link(base)}<br>{links}"
+    )
+
+
+def log_text(log: RequestLog) -> str:
+    """The request log for a terminal."""
+    rows = [
+        (
+            entry.method,
+            entry.path,
+            str(entry.status),
+            f"{entry.ms:.0f} ms",
+            short(entry.request),
+            short(entry.response),
+        )
+        for entry in log
+    ]
+    return columns(rows) if rows else "No requests yet."
+
+
+def log_table(log: RequestLog) -> str:
+    """The request log as a table."""
+    if not len(log):
+        return _box("No requests yet.")
+    rows = [
+        (
+            _code(entry.method),
+            _code(entry.path),
+            str(entry.status),
+            f"{entry.ms:.0f}",
+            _code(short(entry.request)) if entry.request else "",
+            _code(short(entry.response)) if entry.response else "",
+        )
+        for entry in log
+    ]
+    return table(("method", "path", "status", "ms", "request", "response"), rows)
+
+
+# -- a conversation -----------------------------------------------------------------
+
+
+def reply_text(reply: Reply) -> str:
+    """One turn for a terminal: what was asked, the calls, the answer."""
+    lines = [f"You: {reply.question}"]
+    lines += [f"  ({note})" for note in reply.notes]
+    for call in reply.calls:
+        status = call.status if call.status is not None else "no answer"
+        lines.append(f"  {call.operation}({arguments_line(call.arguments)}) -> {status} {short(call.data)}")
+    lines.append(f"{reply.model or 'model'}: {reply.text}")
+    if reply.error:
+        lines.append(f"  stopped: {reply.error}")
+    return "\n".join(lines)
+
+
+def reply_card(reply: Reply) -> str:
+    """One turn as a transcript in which each call unfolds."""
+    parts = [f'<div style="margin:.3em 0"><b>You</b>: {escape(reply.question)}</div>']
+    parts += [f"<div><i>{escape(note)}</i></div>" for note in reply.notes]
+    parts += [call_card(call, is_open=False) for call in reply.calls]
+    parts.append(
+        f'<div style="margin:.3em 0"><b>{escape(reply.model or "…")}</b>{markdown(reply.text)}</div>'
+    )
+    if reply.error:
+        parts.append(f"<div><b>Stopped</b>: {escape(reply.error)}</div>")
+    return _box("".join(parts))

@@ -1,0 +1,75 @@
+"""Every error the kit raises. Each message says what was wrong and where, and ends with what to do.
+
+KitError
+├── ManifestError        the manifest breaks documented rules; .violations lists all of them
+├── OperationError       a function cannot become an operation; .operation
+│   └── OperationClash   two functions claim one name or one route; .taken_by
+├── SpecError            a document is no OpenAPI document that can be read; .source
+├── ServeError           a server cannot start
+│   └── PortInUse        the port is taken; .port
+├── InstallError         a plugin cannot be installed from its URL; .source
+└── ChatError            a conversation cannot go on; the chat itself stays usable
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class KitError(Exception):
+    """Base of all errors of the kit. `problem` is what was wrong and where, `remedy` what to do."""
+
+    def __init__(self, problem: str, remedy: str = "", **facts: Any) -> None:
+        # args hold exactly what __init__ takes, and the facts live in __dict__: so the error
+        # survives pickling, which nbclient and process pools put it through.
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+        self.__dict__.update(facts)
+
+    def __str__(self) -> str:
+        return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
+
+
+class ManifestError(KitError):
+    """The manifest breaks documented rules. `violations` has one (field, message) for each."""
+
+    violations: list[tuple[str, str]]
+
+
+class OperationError(KitError):
+    """A function cannot become an operation. `operation` is its name."""
+
+    operation: str
+
+
+class OperationClash(OperationError):
+    """Two functions claim one operationId or one route. `taken_by` describes the earlier one."""
+
+    taken_by: str
+
+
+class SpecError(KitError):
+    """A document is no OpenAPI document that can be read. `source` says where it came from."""
+
+    source: str
+
+
+class ServeError(KitError):
+    """A server cannot start."""
+
+
+class PortInUse(ServeError):
+    """The port is taken. `port` is its number."""
+
+    port: int
+
+
+class InstallError(KitError):
+    """A plugin cannot be installed. `source` is the URL or file that was given."""
+
+    source: str
+
+
+class ChatError(KitError):
+    """A conversation cannot go on as asked. The chat keeps the turns that ended well."""

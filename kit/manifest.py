@@ -1,0 +1,274 @@
+"""The `ai-plugin.json` manifest, version 1: its fields, their limits, and the four kinds of auth.
+
+A `Manifest` of our own is checked when it is made and whenever a field is set; a stranger's is read
+with `Manifest.read`, which keeps what is there and lists what is wrong in `problems`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal
+from urllib.parse import urljoin, urlsplit
+
+from kit.errors import ManifestError
+
+# Characters. platform.openai.com/docs/plugins/getting-started, text of April 2023.
+LIMITS = {
+    "name_for_model": 50,
+    "name_for_human": 50,
+    "description_for_human": 120,
+    "description_for_model": 8000,
+}
+# Later copies of the same page, and Microsoft 365 Copilot, cut these two shorter.
+SHORTER_LIMITS = {"name_for_human": 20, "description_for_human": 100}
+
+_NAME = re.compile(r"[A-Za-z0-9_]+")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+
+Violation = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class NoAuth:
+    """Anyone may call. The only kind that ChatGPT accepted on localhost."""
+
+    instructions: str = field(default="", kw_only=True)
+
+    type = "none"
+
+
+@dataclass(frozen=True)
+class UserHttp:
+    """Each user pastes a token of their own when installing; it goes into `Authorization`."""
+
+    authorization_type: Literal["bearer", "basic"] = "bearer"
+    instructions: str = field(default="", kw_only=True)
+
+    type = "user_http"
+
+
+@dataclass(frozen=True)
+class ServiceHttp:
+    """One token for the whole service; it goes into `Authorization`.
+
+    `verification_tokens` is what the host hands out to prove that the manifest is yours,
+    such as `{"openai": "..."}`. It is public, unlike the service token.
+    """
+
+    authorization_type: Literal["bearer", "basic"] = "bearer"
+    verification_tokens: Mapping[str, str] = field(default_factory=dict)
+    instructions: str = field(default="", kw_only=True)
+
+    type = "service_http"
+
+
+@dataclass(frozen=True)
+class OAuth:
+    """The user signs in. `client_url` is where they are sent.
+
+    `authorization_url` is, despite its name, where the code is exchanged for a token.
+    """
+
+    client_url: str
+    authorization_url: str
+    scope: str = ""
+    authorization_content_type: str = "application/json"
+    verification_tokens: Mapping[str, str] = field(default_factory=dict)
+    instructions: str = field(default="", kw_only=True)
+
+    type = "oauth"
+
+
+Auth = NoAuth | UserHttp | ServiceHttp | OAuth
+_AUTH: dict[str, type[Any]] = {kind.type: kind for kind in (NoAuth, UserHttp, ServiceHttp, OAuth)}
+
+
+@dataclass
+class Manifest:
+    """The manifest of a plugin. Raises `ManifestError`, naming every violation at once.
+
+    URLs may be paths: they are completed with the base URL that the manifest is served from.
+    """
+
+    name_for_model: str
+    name_for_human: str = ""
+    description_for_model: str = ""
+    description_for_human: str = ""
+    auth: Auth = field(default_factory=NoAuth)
+    api_url: str = "/.well-known/openapi.json"
+    logo_url: str = "/logo.svg"
+    contact_email: str = "support@example.com"
+    legal_info_url: str = "/legal"
+    schema_version: str = "v1"
+
+    def __post_init__(self) -> None:
+        self.problems: list[Violation] = []
+        violations = self.violations()
+        if violations:
+            raise _refusal(self.name_for_model, violations)
+        self._checked = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A field that is set later is checked like one that was given: the old value stays if
+        # the new one breaks a rule.
+        if getattr(self, "_checked", False) and name in _FIELDS:
+            replace(self, **{name: value})
+            object.__setattr__(self, "_revision", self.revision + 1)
+        object.__setattr__(self, name, value)
+
+    @property
+    def revision(self) -> int:
+        """Grows by one whenever a field is set, so that a rendered copy knows it is stale."""
+        return int(getattr(self, "_revision", 0))
+
+    def violations(self) -> list[Violation]:
+        """Every documented rule that the fields break, as (field, message)."""
+        found = [(name, message) for name in _FIELDS for message in _check(name, getattr(self, name))]
+        found += [(f"auth.{name}", message) for name, message in _check_auth(self.auth)]
+        return found
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Manifest:
+        """A stranger's manifest. Nothing is refused: what breaks a rule is listed in `problems`."""
+        manifest = object.__new__(cls)
+        problems: list[Violation] = []
+        api = data.get("api")
+        given = {**data, "api_url": api.get("url") if isinstance(api, Mapping) else None}
+        for name in _FIELDS:
+            value = given.get(name)
+            if name == "auth":
+                object.__setattr__(manifest, name, _read_auth(value, problems))
+                continue
+            shown = "api.url" if name == "api_url" else name
+            if not isinstance(value, str):
+                problems.append((shown, "is missing" if value is None else f"is no text: {value!r}"))
+            text = value if isinstance(value, str) else "" if value is None else str(value)
+            object.__setattr__(manifest, name, text)
+            if isinstance(value, str):
+                problems += [(shown, message) for message in _check(name, text)]
+        manifest.problems = problems
+        return manifest
+
+    def render(self, base_url: str) -> dict[str, Any]:
+        """The document as a host fetches it, its URLs completed with `base_url`."""
+
+        def absolute(url: str) -> str:
+            return base_url.rstrip("/") + url if url.startswith("/") else urljoin(base_url, url)
+
+        auth = {name: value for name, value in asdict(self.auth).items() if value or name == "scope"}
+        return {
+            "schema_version": self.schema_version,
+            "name_for_model": self.name_for_model,
+            "name_for_human": self.name_for_human,
+            "description_for_model": self.description_for_model,
+            "description_for_human": self.description_for_human,
+            "auth": {"type": self.auth.type, **auth},
+            "api": {
+                "type": "openapi",
+                "url": absolute(self.api_url),
+                "is_user_authenticated": isinstance(self.auth, UserHttp | OAuth),
+            },
+            "logo_url": absolute(self.logo_url),
+            "contact_email": self.contact_email,
+            "legal_info_url": absolute(self.legal_info_url),
+        }
+
+    def __repr__(self) -> str:
+        from kit import display
+
+        return display.manifest_text(self)
+
+    def _repr_html_(self) -> str:
+        from kit import display
+
+        return display.manifest_card(self)
+
+
+_FIELDS = tuple(f.name for f in fields(Manifest))
+
+
+def _check(name: str, value: Any) -> list[str]:
+    if name == "auth":
+        return (
+            []
+            if isinstance(value, Auth)
+            else [f"is {value!r}; use kit.NoAuth(), ServiceHttp, UserHttp or OAuth"]
+        )
+    if not isinstance(value, str):
+        return [f"must be text, not {value!r}"]
+    if not value.strip():
+        return ["is empty: give it a text"]
+    found = []
+    limit = LIMITS.get(name)
+    if limit and len(value) > limit:
+        found.append(f"has {len(value)} characters, the limit is {limit}: cut {len(value) - limit}")
+    if name == "name_for_model" and not _NAME.fullmatch(value):
+        legal = re.sub(r"[^A-Za-z0-9_]+", "_", value).strip("_")
+        found.append(f"may have letters, digits and _ only: {legal!r} would do, not {value!r}")
+    elif name == "contact_email" and not _EMAIL.fullmatch(value):
+        found.append(f"is no e-mail address: {value!r}")
+    elif name == "schema_version" and value != "v1":
+        found.append(f"must be 'v1', not {value!r}")
+    elif name.endswith("_url"):
+        found += _check_url(value, path_allowed=True)
+    return found
+
+
+def _check_url(value: str, path_allowed: bool = False) -> list[str]:
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname
+    except ValueError as error:
+        return [f"is no URL: {value!r} ({error})"]
+    if parts.scheme in ("http", "https") and host and not re.search(r"\s", value):
+        return []
+    if path_allowed and value.startswith("/") and not value.startswith("//"):
+        return []
+    form = "https://... or a path such as /legal" if path_allowed else "https://..."
+    return [f"is no URL: {value!r}; write {form}"]
+
+
+def _check_auth(auth: Any) -> list[Violation]:
+    found: list[Violation] = []
+    kind = getattr(auth, "authorization_type", "bearer")
+    if kind not in ("bearer", "basic"):
+        found.append(("authorization_type", f"must be 'bearer' or 'basic', not {kind!r}"))
+    if isinstance(auth, OAuth):
+        for name in ("client_url", "authorization_url"):
+            found += [(name, message) for message in _check_url(getattr(auth, name))]
+        allowed = ("application/json", "application/x-www-form-urlencoded")
+        if auth.authorization_content_type not in allowed:
+            found.append(("authorization_content_type", f"must be one of {' or '.join(allowed)}"))
+    return found
+
+
+def _read_auth(value: Any, problems: list[Violation]) -> Auth:
+    if not isinstance(value, Mapping):
+        problems.append(
+            ("auth", "is missing: read as none" if value is None else f"is {value!r}: read as none")
+        )
+        return NoAuth()
+    kind = _AUTH.get(str(value.get("type", "")).strip().lower())
+    if kind is None:
+        problems.append(("auth.type", f"is {value.get('type')!r}, no type of version 1: read as none"))
+        return NoAuth()
+    known = {f.name for f in fields(kind)}
+    given = {name: item for name, item in value.items() if name in known and item is not None}
+    for name in ("client_url", "authorization_url"):
+        if name in known and name not in given:
+            given[name] = ""
+    auth: Auth = kind(**given)
+    problems += [(f"auth.{name}", message) for name, message in _check_auth(auth)]
+    return auth
+
+
+def _refusal(name: str, violations: list[Violation]) -> ManifestError:
+    lines = "\n".join(f"  {field} {message}" for field, message in violations)
+    many = "1 rule" if len(violations) == 1 else f"{len(violations)} rules"
+    return ManifestError(
+        f"The manifest of {name!r} breaks {many}:\n{lines}",
+        "Mend the fields above and run this cell again.",
+        violations=violations,
+    )

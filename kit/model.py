@@ -1,0 +1,295 @@
+"""The model behind a chat: which client, which of OpenAI's two APIs, and one round of either.
+
+The history is kept as input items of the Responses API. For Chat Completions it is written as
+messages, so that a chat can go over to that API in the middle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kit.errors import ChatError
+from kit.reply import TextDelta, Usage
+
+if TYPE_CHECKING:
+    import openai
+
+DEFAULT_MODEL = "gpt-5-mini"  # for OpenAI itself; OPENAI_MODEL or model= say otherwise
+NO_KEY = (
+    "No OPENAI_API_KEY is set: the understudy answers. It is no language model, it only matches words. "
+    "For a real one, set OPENAI_API_KEY (or OPENAI_BASE_URL for Ollama, vLLM and others) and OPENAI_MODEL."
+)
+NO_RESPONSES = "This server has no /v1/responses: Chat Completions is used."
+
+Item = dict[str, Any]
+
+
+@dataclass
+class ToolCall:
+    """A call as the model wrote it: `arguments` is its text, which may be no JSON."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass
+class Round:
+    """What the model said in one round. `items` is that, as the history keeps it."""
+
+    text: str = ""
+    calls: list[ToolCall] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    model: str = ""
+
+
+class Model:
+    """A client, a model's name and an API. `notes` collects what the reader should be told."""
+
+    def __init__(self, client: Any = None, model: str | None = None, api: str = "responses") -> None:
+        if api not in ("responses", "chat"):
+            raise ChatError(f"There is no api {api!r}.", "Use 'responses' or 'chat'.")
+        self.api = api
+        self.notes: list[str] = []
+        self.is_understudy = False
+        self._client = client
+        self._name = model
+        if client is None and not (os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")):
+            self.is_understudy = True
+            self.notes.append(NO_KEY)
+
+    async def round(
+        self, history: Sequence[Item], tools: Sequence[Mapping[str, Any]], instructions: str
+    ) -> AsyncIterator[TextDelta | Round]:
+        """One request: the text as it comes, and at the end the `Round`. Raises `ChatError`."""
+        import openai
+
+        while True:
+            stream = self._responses if self.api == "responses" else self._chat
+            try:
+                async for event in stream(history, tools, instructions):
+                    yield event
+                return
+            except openai.APIStatusError as error:
+                if self.api == "responses" and _has_no_responses(error):
+                    self.api = "chat"
+                    self.notes.append(NO_RESPONSES)
+                    continue
+                raise _api_error(error) from error
+            except openai.APIError as error:
+                raise _api_error(error) from error
+
+    async def _responses(
+        self, history: Sequence[Item], tools: Sequence[Mapping[str, Any]], instructions: str
+    ) -> AsyncIterator[TextDelta | Round]:
+        request: dict[str, Any] = {
+            "model": await self._model(),
+            "input": list(history),
+            "stream": True,
+        }
+        if instructions:
+            request["instructions"] = instructions
+        if tools:
+            request["tools"] = list(tools)
+        made = Round()
+        ended = None
+        async for event in self._events(self.client.responses.create, request):
+            if event.type == "response.output_text.delta" or event.type == "response.refusal.delta":
+                made.text += event.delta
+                yield TextDelta(event.delta)
+            elif event.type == "response.output_item.done":
+                made.items.append(event.item.to_dict(mode="json", exclude_none=True))
+            elif event.type in ("response.completed", "response.incomplete", "response.failed"):
+                ended = event.response
+            elif event.type == "error":
+                raise ChatError(f"The API stopped with an error: {event.message}.", "Ask again.")
+        if ended is None:
+            raise ChatError("The answer broke off: the stream ended before its last event.", "Ask again.")
+        if ended.status == "failed":
+            why = ended.error.message if ended.error else "it does not say why"
+            raise ChatError(f"The model failed: {why}.", "Ask again.")
+        if ended.status == "incomplete":
+            why = ended.incomplete_details.reason if ended.incomplete_details else "unknown"
+            self.notes.append(f"The answer is incomplete ({why}).")
+        made.items = [item.to_dict(mode="json", exclude_none=True) for item in ended.output] or made.items
+        made.calls = [
+            ToolCall(item["call_id"], item["name"], item.get("arguments", ""))
+            for item in made.items
+            if item.get("type") == "function_call"
+        ]
+        made.model = ended.model
+        if ended.usage:
+            made.usage = Usage(ended.usage.input_tokens, ended.usage.output_tokens)
+        yield made
+
+    async def _chat(
+        self, history: Sequence[Item], tools: Sequence[Mapping[str, Any]], instructions: str
+    ) -> AsyncIterator[TextDelta | Round]:
+        messages = [{"role": "system", "content": instructions}] if instructions else []
+        request: dict[str, Any] = {
+            "model": await self._model(),
+            "messages": messages + _messages(history),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if tools:
+            request["tools"] = [
+                {"type": "function", "function": {k: v for k, v in tool.items() if k != "type"}}
+                for tool in tools
+            ]
+        made = Round()
+        calls: dict[int, ToolCall] = {}
+        is_finished = False
+        async for chunk in self._events(self.client.chat.completions.create, request):
+            made.model = chunk.model or made.model
+            if chunk.usage:
+                made.usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
+            for choice in chunk.choices[:1]:
+                is_finished = is_finished or choice.finish_reason is not None
+                text = choice.delta.content or choice.delta.refusal
+                if text:
+                    made.text += text
+                    yield TextDelta(text)
+                for part in choice.delta.tool_calls or []:
+                    call = calls.setdefault(part.index or 0, ToolCall("", "", ""))
+                    call.id = part.id or call.id
+                    if part.function:
+                        call.name += part.function.name or ""
+                        call.arguments += part.function.arguments or ""
+        if not is_finished:
+            raise ChatError("The answer broke off: the stream ended without a finish_reason.", "Ask again.")
+        made.calls = [calls[i] for i in sorted(calls)]
+        if made.text:
+            made.items.append({"role": "assistant", "content": made.text})
+        made.items += [
+            {"type": "function_call", "call_id": c.id, "name": c.name, "arguments": c.arguments}
+            for c in made.calls
+        ]
+        yield made
+
+    @property
+    def client(self) -> Any:
+        """The openai client: the one given, else one made from the environment, else the understudy's."""
+        if self._client is None:
+            import openai
+
+            if self.is_understudy:
+                from kit import understudy
+
+                self._client = openai.AsyncOpenAI(base_url=understudy.shared().base_url, api_key="none")
+            else:
+                # Servers other than OpenAI's need no key, but the client wants some text.
+                self._client = openai.AsyncOpenAI(api_key=os.environ.get("OPENAI_API_KEY") or "none")
+        return self._client
+
+    async def _model(self) -> str:
+        if self._name is None:
+            self._name = os.environ.get("OPENAI_MODEL")
+        if self._name is None:
+            if "api.openai.com" in str(self.client.base_url):
+                self._name = DEFAULT_MODEL
+            else:
+                self._name = await self._first_model()
+        return self._name
+
+    async def _first_model(self) -> str:
+        """A compatible server serves what it serves: its first model is meant."""
+        page = self.client.models.list()
+        page = await page if hasattr(page, "__await__") else page
+        if not page.data:
+            raise ChatError(
+                f"The server at {self.client.base_url} lists no model.",
+                "Give model= or OPENAI_MODEL.",
+            )
+        return str(page.data[0].id)
+
+    async def _events(self, create: Any, request: dict[str, Any]) -> AsyncIterator[Any]:
+        """The events of a stream, from an async client or, in a thread, from a sync one."""
+        import openai
+
+        if not isinstance(self.client, openai.OpenAI):
+            async with await create(**request) as stream:
+                async for event in stream:
+                    yield event
+            return
+        stream = await asyncio.to_thread(create, **request)
+        end = object()
+        try:
+            events = iter(stream)
+            while (event := await asyncio.to_thread(next, events, end)) is not end:
+                yield event
+        finally:
+            stream.close()
+
+
+def _messages(history: Sequence[Item]) -> list[Item]:
+    """The history as messages of Chat Completions: calls belong to the assistant's message."""
+    messages: list[Item] = []
+    for item in history:
+        kind = item.get("type", "message")
+        if kind == "message":
+            content = item["content"]
+            if not isinstance(content, str):
+                content = "".join(part.get("text") or part.get("refusal") or "" for part in content)
+            messages.append({"role": item["role"], "content": content})
+        elif kind == "function_call":
+            call = {
+                "id": item["call_id"],
+                "type": "function",
+                "function": {"name": item["name"], "arguments": item["arguments"]},
+            }
+            if not messages or messages[-1]["role"] != "assistant":
+                messages.append({"role": "assistant", "content": None})
+            messages[-1].setdefault("tool_calls", []).append(call)
+        elif kind == "function_call_output":
+            messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": item["output"]})
+    return messages
+
+
+def _has_no_responses(error: openai.APIStatusError) -> bool:
+    """Whether the path is unknown, rather than the model."""
+    return error.status_code in (404, 405, 501) and "model" not in str(error.message).lower()
+
+
+def _api_error(error: openai.APIError) -> ChatError:
+    import openai
+
+    said = error.message
+    remedies: list[tuple[type[Exception], str, str]] = [
+        (openai.AuthenticationError, f"The API refuses the key: {said}", "Check OPENAI_API_KEY."),
+        (
+            openai.NotFoundError,
+            f"The API does not know what was asked for: {said}",
+            "Check OPENAI_MODEL or model=.",
+        ),
+        (
+            openai.RateLimitError,
+            f"The API refuses for now, tried again in vain: {said}",
+            "Wait, or check the quota.",
+        ),
+        (
+            openai.BadRequestError,
+            f"The API refuses the request: {said}",
+            "See what it says; the chat can go on.",
+        ),
+        (openai.APITimeoutError, "The API did not answer in time.", "Ask again."),
+        (
+            openai.APIConnectionError,
+            f"The API cannot be reached: {said}",
+            "Check OPENAI_BASE_URL and the connection.",
+        ),
+        (
+            openai.InternalServerError,
+            f"The API failed, tried again in vain: {said}",
+            "Ask again later.",
+        ),
+    ]
+    for kind, problem, remedy in remedies:
+        if isinstance(error, kind):
+            return ChatError(problem, remedy)
+    return ChatError(f"The API failed: {said}", "Ask again.")

@@ -1,0 +1,239 @@
+"""`Plugin`: a FastAPI app that knows its manifest, and whose operations a cell can replace."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakSet
+
+from fastapi import FastAPI
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kit import cells
+from kit.manifest import LIMITS, Auth, Manifest, NoAuth
+from kit.routes import Registry, operation_name, operations
+from kit.spec import Spec
+from kit.wellknown import CHATGPT_ORIGINS, WellKnown, with_cors
+
+_live: WeakSet[Plugin] = WeakSet()
+
+
+class Plugin(FastAPI):
+    """A plugin: FastAPI, plus a manifest, the well-known routes, and cells that can run again.
+
+    What FastAPI takes, `Plugin` takes; its operations are added with `.get`, `.post` and so on.
+    The operationId is the function's name. Left out, `name_for_human` is made from
+    `name_for_model`, and `description_for_human` is `description_for_model` where it is short
+    enough. `public_url` is where the world reaches the plugin, if not by the address a request
+    names. `cors_origins` are the pages that may call it: ChatGPT's.
+
+    Raises `ManifestError` with every broken rule of the manifest at once, `OperationError` for a
+    function that cannot become an operation, `OperationClash` for two of one name.
+    """
+
+    manifest: Manifest
+
+    def __init__(
+        self,
+        name_for_model: str,
+        *,
+        name_for_human: str = "",
+        description_for_model: str = "",
+        description_for_human: str = "",
+        auth: Auth | None = None,
+        logo_url: str = "/logo.svg",
+        contact_email: str = "support@example.com",
+        legal_info_url: str = "/legal",
+        public_url: str | None = None,
+        cors_origins: tuple[str, ...] = CHATGPT_ORIGINS,
+        **fastapi: Any,
+    ) -> None:
+        if not description_for_human and len(description_for_model) <= LIMITS["description_for_human"]:
+            description_for_human = description_for_model
+        self.manifest = Manifest(
+            name_for_model=name_for_model,
+            name_for_human=name_for_human or _titled(name_for_model),
+            description_for_model=description_for_model,
+            description_for_human=description_for_human,
+            auth=auth or NoAuth(),
+            logo_url=logo_url,
+            contact_email=contact_email,
+            legal_info_url=legal_info_url,
+        )
+        self.public_url = public_url
+        self._cors_origins = tuple(cors_origins)
+        self._wrapped: FastAPI | None = None
+        self._finished: tuple[Any, Any, dict[str, Any]] | None = None
+        # Called with the plugin that takes this one's place when its cell runs again.
+        self._successors: list[Callable[[Plugin], None]] = []
+        super().__init__(
+            **{
+                "title": self.manifest.name_for_human,
+                "description": self.manifest.description_for_human,
+                "generate_unique_id_function": lambda route: route.name,
+                **fastapi,
+            }
+        )
+        self._well_known = WellKnown(self)
+        for path in self._well_known.pages:
+            self.router.routes.append(
+                Route(path, _Endpoint(self._well_known.app(path)), include_in_schema=False)
+            )
+        self.router.default = self._nothing_matched
+        self._builtin_routes: list[BaseRoute] = list(self.router.routes)
+        self._own_middleware = len(self.user_middleware)
+        self._registry = Registry(self)
+        self._take_over()
+        _live.add(self)
+
+    # -- what the plugin is ---------------------------------------------------
+
+    @property
+    def spec(self) -> Spec:
+        """The OpenAPI document, read: `.operations` by name, and a table of them to look at."""
+        return Spec(self.openapi(), source=f"the plugin {self.manifest.name_for_model!r}")
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with the function's name as operationId everywhere.
+
+        A function that serves several paths or methods keeps its name for the first of them; the
+        others get theirs from method and path.
+        """
+        self._registry.refresh()
+        with warnings.catch_warnings():
+            # One function for several methods: FastAPI warns of what is mended below.
+            warnings.filterwarnings("ignore", "Duplicate Operation ID")
+            document = super().openapi()
+        wrapped = self._wrapped.openapi() if self._wrapped else None
+        if self._finished is None or self._finished[0] is not document or self._finished[1] is not wrapped:
+            finished = document
+            if wrapped is not None:
+                finished = copy.deepcopy(wrapped)
+                _merge(finished, document)
+            taken: set[str] = set()
+            for app in filter(None, (self._wrapped, self)):
+                for context in operations(app.routes):
+                    name = context.operation_id or context.name or operation_name(context)
+                    _name_operations(finished, context, name, taken)
+            self._finished = (document, wrapped, finished)
+        return self._finished[2]
+
+    def remove(self, operation: str) -> None:
+        """Takes an operation out, live. Raises `OperationError` if there is none of that name."""
+        self._registry.remove(operation)
+
+    def rename(self, operation: str, new_name: str) -> None:
+        """Gives an operation another operationId, live. Raises `OperationClash` if it is taken."""
+        self._registry.rename(operation, new_name)
+
+    @classmethod
+    def wrap(cls, app: FastAPI, name_for_model: str | None = None, **manifest: Any) -> Plugin:
+        """A plugin whose operations are those of `app`, which is not touched.
+
+        `app` keeps its own middleware, state and lifespan, and answers whatever the plugin
+        itself does not. The manifest is made from the app's title and description unless given.
+        """
+        name = name_for_model or "_".join("".join(c if c.isalnum() else " " for c in app.title).split())
+        texts = {
+            "name_for_human": app.title,
+            "description_for_model": app.description or app.summary or f"Plugin for {app.title}.",
+        }
+        plugin = cls(
+            name.lower(),
+            **{
+                "version": app.version,
+                "servers": app.servers,
+                "openapi_url": None,
+                "lifespan": lambda _: app.router.lifespan_context(app),
+                **texts,
+                **manifest,
+            },
+        )
+        plugin._wrapped = app
+        return plugin
+
+    # -- serving --------------------------------------------------------------
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """FastAPI's stack, inside the CORS layer: an answer of status 500 is readable too."""
+        return with_cors(super().build_middleware_stack(), self._cors_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request. A model that a cell has defined again is taken up first."""
+        self._registry.refresh()
+        await super().__call__(scope, receive, send)
+
+    async def _nothing_matched(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._wrapped is not None:
+            clean = {key: value for key, value in scope.items() if key not in ("router", "app", "fastapi")}
+            await self._wrapped(clean, receive, send)
+        elif scope["type"] == "http" and scope["path"] == "/" and scope["method"] in ("GET", "HEAD"):
+            await self._well_known.app("/")(scope, receive, send)
+        else:
+            await self.router.not_found(scope, receive, send)
+
+    # -- the cell that makes the plugin, run again ----------------------------
+
+    def _take_over(self) -> None:
+        """If this cell run replaces a plugin of the same name, its operations come along.
+
+        Otherwise whoever edits a description and runs that one cell again would be left with a
+        plugin without operations, and a server that still shows the old one.
+        """
+        cell = cells.running()
+        if cell is None:
+            return
+        for earlier in list(_live):
+            if earlier.manifest.name_for_model == self.manifest.name_for_model and cell.rebinds(earlier):
+                self._registry.take_over(earlier._registry, earlier._builtin_routes)
+                self.user_middleware += earlier.user_middleware[earlier._own_middleware :]
+                self.exception_handlers = {**earlier.exception_handlers, **self.exception_handlers}
+                self.dependency_overrides.update(earlier.dependency_overrides)
+                self.state = earlier.state
+                _live.discard(earlier)
+                for follow in list(earlier._successors):
+                    follow(self)
+
+    def __repr__(self) -> str:
+        names = [operation_name(context) for context in operations(self.routes)]
+        return f"<Plugin {self.manifest.name_for_model!r}: {', '.join(names) or 'no operations yet'}>"
+
+    def _repr_html_(self) -> str:
+        from kit import display
+
+        return display.manifest_card(self.manifest) + display.spec_table(self.spec)
+
+
+class _Endpoint:
+    """An ASGI app as an object: Starlette takes a bare function for one that returns a response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+def _titled(name: str) -> str:
+    return name.replace("_", " ").strip().title() if isinstance(name, str) else ""
+
+
+def _name_operations(document: dict[str, Any], context: Any, name: str, taken: set[str]) -> None:
+    for method in sorted(context.methods or ()):
+        operation = document["paths"].get(context.path_format, {}).get(method.lower())
+        if operation is None:
+            continue
+        path_words = "_".join("".join(c if c.isalnum() else " " for c in context.path_format).split())
+        unique = name if name not in taken else f"{name}_{method.lower()}_{path_words}"
+        taken.add(unique)
+        operation["operationId"] = unique
+
+
+def _merge(document: dict[str, Any], added: dict[str, Any]) -> None:
+    document["info"] = added["info"]
+    document.setdefault("paths", {}).update(added.get("paths", {}))
+    for kind, components in added.get("components", {}).items():
+        document.setdefault("components", {}).setdefault(kind, {}).update(components)

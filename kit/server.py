@@ -1,0 +1,357 @@
+"""`serve`: a real uvicorn in a thread of its own, so that cells can call it and go on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import os
+import socket
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from kit import cells
+from kit.errors import PortInUse, ServeError
+from kit.plugin import Plugin
+from kit.requestlog import RequestLog
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+START_TIMEOUT = 30.0  # seconds; a plugin's lifespan may open databases
+STOP_TIMEOUT = 5.0  # seconds
+GRACE = 1  # seconds for requests under way when a server stops
+
+_servers: list[Server] = []
+_lock = threading.RLock()
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn, told at once when it shall end: by itself it looks ten times a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._wake = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        tick = 0
+        while not await self.on_tick(tick):
+            tick += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), 0.1)
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._wake.set()
+
+
+class ServerThread:
+    """An ASGI app served by uvicorn on a listening socket, in a daemon thread with its own loop.
+
+    A thread and not the kernel's loop: a cell that waits for an answer would wait for itself.
+    A daemon: the kernel's death is the server's. Own socket: a busy port fails in the calling cell.
+    """
+
+    def __init__(self, app: ASGIApp, sock: socket.socket) -> None:
+        self._socket = sock
+        self._app = app
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._uvicorn: _Uvicorn | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # An empty context (where threads would inherit the cell's): what a handler prints belongs
+        # to the cell that runs, not to the one that started the server.
+        options: dict[str, Any] = {"context": contextvars.Context()} if sys.version_info >= (3, 14) else {}
+        self.thread = threading.Thread(target=self._run, name="kit-server", daemon=True, **options)
+
+    def start(self) -> None:
+        """Returns when the first request can be answered. Raises `ServeError` if the app fails to start."""
+        self.thread.start()
+        if not self._ready.wait(START_TIMEOUT):
+            raise ServeError(
+                f"The plugin did not start within {START_TIMEOUT:.0f} s.",
+                "What does its lifespan wait for?",
+            )
+        if self._failure is not None:
+            self.thread.join(STOP_TIMEOUT)
+            raise ServeError(
+                "The plugin did not start: its lifespan failed (the traceback is above).",
+                "Mend it and run this again.",
+            )
+
+    def stop(self) -> None:
+        """Ends the server: requests under way get one second."""
+        if self._loop is not None and self._uvicorn is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(self._uvicorn.end)
+        if self.thread.ident is not None:
+            self.thread.join(STOP_TIMEOUT)
+        self._socket.close()
+
+    def _run(self) -> None:
+        try:
+            # Not asyncio.run: nest_asyncio replaces it. Not uvloop: it cannot be nested.
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(self._main())
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._ready.set()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        config = uvicorn.Config(
+            self._app,
+            loop="asyncio",
+            log_config=None,
+            access_log=False,
+            interface="asgi3",
+            timeout_graceful_shutdown=GRACE,
+        )
+        server = self._uvicorn = _Uvicorn(config)
+        serving = self._loop.create_task(server.serve([self._socket]))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.0005)
+        if server.started:
+            self._ready.set()
+        await serving
+
+
+class Server:
+    """A plugin that is being served. `.url` is its address on this machine.
+
+    `.calls` is the log of its requests, `.stop()` ends it, and `with` ends it by itself.
+    """
+
+    def __init__(self, plugin: Plugin, host: str, sock: socket.socket) -> None:
+        self.plugin = plugin
+        self.host = host
+        self.port: int = sock.getsockname()[1]
+        self.calls = RequestLog()
+        self._listening = sock
+        self._thread: ServerThread | None = None
+
+    @property
+    def url(self) -> str:
+        """Where programs on this machine reach the plugin, without a trailing slash."""
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def manifest_url(self) -> str:
+        return f"{self.url}/.well-known/ai-plugin.json"
+
+    @property
+    def spec_url(self) -> str:
+        return f"{self.url}/.well-known/openapi.json"
+
+    @property
+    def browser_url(self) -> str:
+        """Where the reader's browser reaches the plugin, which may sit on another machine."""
+        return self.plugin.public_url or browser_url(self.port) or self.url
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread is not None and self._thread.thread.is_alive()
+
+    def stop(self) -> None:
+        """Ends the server. A second call does nothing."""
+        with _lock:
+            if self in _servers:
+                _servers.remove(self)
+            with contextlib.suppress(ValueError):
+                self.plugin._successors.remove(self._follow)
+            if self._thread is not None:
+                self._thread.stop()
+            self._listening.close()
+
+    def frame(self, path: str = "/", height: int = 400) -> Any:
+        """A page of the plugin in an IFrame, for the output of a cell, with its link above."""
+        return Frame(self.browser_url + quote(path, safe="/?&=#%"), self.port, height)
+
+    def _start(self) -> None:
+        # A duplicate of the socket: uvicorn closes what it is given, ours keeps the port.
+        thread = ServerThread(self.calls.watch(self.plugin), self._listening.dup())
+        try:
+            thread.start()
+        except BaseException:
+            thread.stop()
+            raise
+        self._thread = thread
+        self.plugin._successors.append(self._follow)
+        _servers.append(self)
+
+    def _follow(self, plugin: Plugin) -> None:
+        """The cell that makes the plugin ran again: this server serves the new one, on its old port."""
+        with _lock:
+            earlier, old = self._thread, self.plugin
+            thread = ServerThread(self.calls.watch(plugin), self._listening.dup())
+            thread.start()
+            self._thread, self.plugin = thread, plugin
+            with contextlib.suppress(ValueError):
+                old._successors.remove(self._follow)
+            if self._follow not in plugin._successors:
+                plugin._successors.append(self._follow)
+            if earlier is not None:
+                earlier.stop()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        name = self.plugin.manifest.name_for_human
+        return f"{name} {'serves' if self.is_running else 'has stopped'} at {self.url}"
+
+    def _repr_html_(self) -> str:
+        from kit import display
+
+        return display.server_card(self)
+
+
+def serve(
+    plugin: Plugin | FastAPI,
+    port: int | None = None,
+    *,
+    host: str = "127.0.0.1",
+    public_url: str | None = None,
+) -> Server:
+    """Serves a plugin from this process and returns when it answers.
+
+    Without `port`, any free one; run again, the one it had. `host` other than this machine is for
+    containers: everybody who reaches it can call the plugin. `public_url` is the address that the
+    manifest names. A FastAPI app that is no plugin is wrapped. Raises `PortInUse`, `ServeError`.
+    """
+    if not isinstance(plugin, Plugin):
+        plugin = Plugin.wrap(plugin)
+    if public_url:
+        plugin.public_url = public_url
+    with _lock:
+        earlier = _earlier(plugin)
+        if earlier and (port in (None, 0, earlier.port)) and earlier.host == host:
+            if earlier.plugin is not plugin:
+                earlier._follow(plugin)
+            return earlier
+        server = Server(plugin, host, listen(host, port or 0))
+        try:
+            server._start()
+        except BaseException:
+            server._listening.close()
+            raise
+        server._cell = cells.running()  # type: ignore[attr-defined]
+        if earlier:
+            earlier.stop()
+        return server
+
+
+def _earlier(plugin: Plugin) -> Server | None:
+    """The running server that this one replaces: of the same plugin, or, in a notebook, of one of
+    the same name that another run of a cell has started."""
+    cell = cells.running()
+    for server in reversed(_servers):
+        if server.plugin is plugin:
+            return server
+        started = getattr(server, "_cell", None)
+        same_name = server.plugin.manifest.name_for_model == plugin.manifest.name_for_model
+        if same_name and cell and started and started.execution != cell.execution:
+            return server
+    return None
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; `port` 0 takes any free one. Raises `PortInUse` or `ServeError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family)
+    if os.name == "posix":  # elsewhere the option would let two servers share a port
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(128)
+    except OSError as error:
+        sock.close()
+        if error.errno in (98, 48, 10048):  # EADDRINUSE of Linux, macOS, Windows
+            raise _port_in_use(host, port) from None
+        raise ServeError(
+            f"Cannot serve at {host}:{port}: {error.strerror}.", "Give another host or port."
+        ) from None
+    except OverflowError:
+        sock.close()
+        raise ServeError(f"There is no port {port}.", "A port is a number from 1 to 65535.") from None
+    return sock
+
+
+def _port_in_use(host: str, port: int) -> PortInUse:
+    own = next((server for server in _servers if server.port == port), None)
+    if own:
+        who = f"the plugin {own.plugin.manifest.name_for_model!r}, which this process serves"
+        remedy = "Call .stop() on its server, or leave out port= to get a free one."
+    else:
+        process = _listener(port)
+        who = process or "another process"
+        pid = process.split()[1] if process else "PID"
+        find = "" if process else f"Find it with `lsof -i :{port}`, or leave it; "
+        remedy = f"{find}End it with `kill {pid}`, or leave out port= to get a free one."
+    return PortInUse(f"Port {port} of {host} is taken by {who}.", remedy, port=port)
+
+
+def _listener(port: int) -> str:
+    """The process that listens on a port, as `process PID (command)`, where psutil can tell."""
+    try:
+        import psutil  # comes with ipykernel
+    except ImportError:
+        return ""
+    with contextlib.suppress(psutil.Error, PermissionError):
+        for connection in psutil.net_connections("tcp"):
+            address = tuple(connection.laddr)
+            if connection.status == psutil.CONN_LISTEN and address[1:2] == (port,) and connection.pid:
+                command = " ".join(psutil.Process(connection.pid).cmdline())
+                return f"process {connection.pid} ({command[:80]})"
+    return ""
+
+
+def browser_url(port: int) -> str | None:
+    """The address of a port of this machine for the reader's browser; None: it is the same machine.
+
+    `KIT_BROWSER_URL` says it, `{port}` in it standing for the port; else JupyterHub's proxy.
+    """
+    template = os.environ.get("KIT_BROWSER_URL")
+    if template:
+        return template.replace("{port}", str(port)).rstrip("/")
+    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
+    if prefix:
+        return f"{prefix.rstrip('/')}/proxy/{port}"
+    return None
+
+
+class Frame:
+    """A page in an IFrame. On Colab, the frame that Colab itself offers."""
+
+    def __init__(self, url: str, port: int, height: int) -> None:
+        self.url, self.port, self.height = url, port, height
+
+    def __repr__(self) -> str:
+        return self.url
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import HTML, IFrame, display
+
+        if "google.colab" in sys.modules and not os.environ.get("KIT_BROWSER_URL"):
+            from google.colab import output
+
+            output.serve_kernel_port_as_iframe(self.port, height=str(self.height))
+            return
+        display(HTML(f'<a href="{self.url}" target="_blank">{self.url}</a>'))
+        display(IFrame(self.url, "100%", self.height))

@@ -1,0 +1,18 @@
+"""A stand-in for a language model: an OpenAI-compatible server for people without a key, and for CI.
+
+It is no language model and says so in the model name of every reply. It chooses an operation by the
+words of names, descriptions, parameters and enums, takes the arguments from the user's own words,
+and tells the result from the data. The same conversation always gets the same answer.
+
+    with kit.understudy.serve() as understudy:
+        client = openai.OpenAI(base_url=understudy.base_url, api_key="none")
+
+How it works, from the sentence to the wire: `sentence` finds words and values, `slots` reads tools,
+`choice` and `filling` (with `typed`, `texts`, `lists`, `clauses`, `candidates`) pick tool and
+arguments, `dialogue` keeps to the conversation, `prose` says it, `wire` and `app` speak OpenAI.
+"""
+
+from kit.understudy.app import Understudy, make_app, serve, shared
+from kit.understudy.wire import MODEL
+
+__all__ = ["MODEL", "Understudy", "make_app", "serve", "shared"]

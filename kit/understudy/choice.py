@@ -1,0 +1,202 @@
+"""Which of the tools a sentence asks for, if any."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kit.understudy.clauses import commands
+from kit.understudy.filling import MISSING, Filling, fill
+from kit.understudy.sentence import Sentence, Token
+from kit.understudy.slots import ToolReading
+from kit.understudy.words import DETERMINERS, FUNCTION, OPERATION_VERBS, QUESTION, SMALL_TALK, VERBS
+
+SHORTLIST = 12  # tools whose arguments are tried; the words of the others fit less
+REMEMBERED = (
+    "person",
+    "place",
+    "id",
+    "name",
+    "email",
+)  # kinds of argument that hold for the next request too
+EVIDENCE = 0.8  # what must speak for a tool before it is called at all
+
+
+_ABOUT_ME = re.compile(
+    r"\b(?:who|what|how) (?:are|can|is) you\b|\bwhat(?:'s| is) your (?:name|favou?rite)|\bhow(?:'s| is) it going|\bare you (?:a|an|real|human|there|sure|ok)",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class Choice:
+    """A tool for a sentence, with its arguments."""
+
+    tool: ToolReading
+    filling: Filling
+    score: float
+    evidence: float
+
+
+def choose(sentence: Sentence, tools: Sequence[ToolReading], known: Iterable[str] = ()) -> Choice | None:
+    """The tool that the sentence asks for; None for small talk and everything that fits no tool.
+
+    `known` are the names of arguments that the conversation has settled before.
+    """
+    if is_small_talk(sentence):
+        return None
+    ranked = [choice for choice in rank(sentence, tools, known) if choice.evidence >= EVIDENCE]
+    return ranked[0] if ranked else None
+
+
+def rank(sentence: Sentence, tools: Sequence[ToolReading], known: Iterable[str] = ()) -> list[Choice]:
+    """The tools by how well they fit, best first."""
+    known = set(known)
+    words = [t for i, t in enumerate(sentence.tokens) if i not in sentence.taken and t.is_word]
+    rarity = _rarity({t.stem for t in words}, tools)
+    said = _verbs(sentence)
+    lexical = {
+        id(tool): sum(_match(t.stem, t.low, tool) * rarity.get(t.stem, 1.0) for t in words) for tool in tools
+    }
+    only = _only(words, tools)
+    shortlist = sorted(tools, key=lambda tool: -lexical[id(tool)] - _verb_score(said, tool))[:SHORTLIST]
+    ranked = []
+    for tool in shortlist:
+        filling = fill(sentence, tool)
+        said_so, outside = _heard(sentence, tool, filling, rarity)
+        if any(word in tool.name_stems and word not in OPERATION_VERBS for word in only.get(id(tool), ())):
+            said_so += 0.6
+        verb = _verb_score(said, tool)
+        settled = sum(slot.kind in REMEMBERED and slot.name in known for slot in filling.missing)
+        missing = len(filling.missing) - settled
+        score = filling.score + MISSING * settled + said_so + verb
+        evidence = outside + filling.strong + 0.9 * filling.shaped - 0.4 * missing
+        if verb < 0:
+            evidence -= 0.4  # a question, and a tool that changes something
+        if verb > 0.8 and not missing:
+            evidence += 0.5 if filling.strong and tool.verb != "read" else 0.2
+        if filling.strong and not missing and not filling.left_over:
+            evidence += 0.35
+        ranked.append(Choice(tool, filling, score, evidence))
+    ranked.sort(key=lambda c: -c.score)
+    return ranked
+
+
+def _heard(
+    sentence: Sentence, tool: ToolReading, filling: Filling, rarity: dict[str, float]
+) -> tuple[float, float]:
+    """What the words say for the tool: for its rank, and as evidence that it is meant at all."""
+    score = evidence = 0.0
+    seen: set[str] = set()
+    at = commands(sentence)
+    for i, token in enumerate(sentence.tokens):
+        weight = _match(token.stem, token.low, tool) if token.is_word else 0.0
+        if not weight or i in sentence.taken or token.stem in seen:
+            continue
+        seen.add(token.stem)
+        inside = filling.mask >> i & 1
+        noun = i and (sentence.tokens[i - 1].low in DETERMINERS or sentence.tokens[i - 1].low == "'s")
+        is_verb = token.stem in OPERATION_VERBS and not noun
+        own = is_verb and i in at and token.stem == tool.name_stems[0]
+        score += (
+            weight
+            * rarity.get(token.stem, 1.0)
+            * (0.35 if inside else 0.5 if is_verb and len(tool.name_stems) > 1 else 1.0)
+        )
+        if not inside:
+            # `add` and `get` are said of everything; a tool that is named by its verb alone is meant by it
+            evidence += weight * (
+                1.0 if not is_verb or (own and len(tool.name_stems) == 1) else 0.5 if own else 0.35
+            )
+    return score, evidence
+
+
+def is_small_talk(sentence: Sentence) -> bool:
+    """Greetings, thanks and the like, and nothing else."""
+    words = [t.low for t in sentence.tokens if t.is_word]
+    if _ABOUT_ME.search(sentence.text):
+        return True
+    return (
+        bool(words)
+        and all(w in SMALL_TALK or w in FUNCTION for w in words)
+        and any(w in SMALL_TALK for w in words)
+    )
+
+
+def _match(word: str, low: str, tool: ToolReading) -> float:
+    if low in FUNCTION and word not in tool.name_stems:
+        return 0.0
+    return tool.lexicon.get(word) or tool.related.get(word, 0.0)
+
+
+def _only(words: Sequence[Token], tools: Sequence[ToolReading]) -> dict[int, set[str]]:
+    """The words of the sentence that stand in the name of one tool and of no other."""
+    found: dict[int, set[str]] = {}
+    for word in {t.stem for t in words if t.low not in FUNCTION}:
+        named = [tool for tool in tools if word in tool.name_stems]
+        if len(named) == 1:
+            found.setdefault(id(named[0]), set()).add(word)
+    return found
+
+
+def _rarity(words: set[str], tools: Sequence[ToolReading]) -> dict[str, float]:
+    """A word that only some of the tools know tells them apart; one they all know does not."""
+    count = len(tools)
+    out = {}
+    for word in words:
+        known = sum(word in tool.lexicon for tool in tools)
+        out[word] = (
+            0.5 + math.log(1 + (count - known + 0.5) / (known + 0.5)) / math.log(1 + (count + 0.5) / 0.5)
+            if known
+            else 1.0
+        )
+    return out
+
+
+def _verbs(sentence: Sentence) -> dict[str, float]:
+    """What the sentence wants done: class of verb -> weight."""
+    found: dict[str, float] = {}
+    at = commands(sentence)
+    for i, token in enumerate(sentence.tokens):
+        if i in sentence.taken or not token.is_word:
+            continue
+        for kind in VERBS.get(token.stem, ()):
+            weight = 1.0 if i in at else 0.45 if token.low not in FUNCTION else 0.0
+            found[kind] = max(found.get(kind, 0.0), weight)
+    text = " ".join(t.low for t in sentence.tokens)
+    if any(
+        phrase in text
+        for phrase in (
+            "get rid of",
+            "take out",
+            "cross off",
+            "no longer need",
+            "don 't need",
+            "don't need",
+            "scratch ",
+        )
+    ):
+        found["delete"] = 1.2
+    if any(phrase in text for phrase in ("finished", "is done", "completed", "complete ")):
+        found["update"] = max(found.get("update", 0), 0.6)
+        found["delete"] = max(found.get("delete", 0), 0.4)
+    first = next((t.low for t in sentence.tokens if t.is_word), "")
+    if first in QUESTION or sentence.text.rstrip().endswith("?"):
+        polite = (
+            first in ("can", "could", "would", "will")
+            and len(sentence.tokens) > 1
+            and sentence.tokens[1].low in ("you", "i", "we")
+        )
+        if not polite:
+            found["read"] = max(found.get("read", 0.0), 0.7)
+    return found
+
+
+def _verb_score(said: dict[str, float], tool: ToolReading) -> float:
+    if not said or not tool.verb:
+        return 0.0
+    own = said.get(tool.verb, 0.0)
+    other = max((weight for kind, weight in said.items() if kind != tool.verb), default=0.0)
+    return 1.6 * own - 0.9 * max(0.0, other - own)

@@ -1,0 +1,237 @@
+"""Where a sentence says what shall be done, and the runs of words between that may be values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kit.understudy.candidates import STOPS
+from kit.understudy.sentence import Sentence
+from kit.understudy.slots import ToolReading
+from kit.understudy.words import (
+    DETERMINERS,
+    FUNCTION,
+    MODALS,
+    PREPOSITIONS,
+    PRONOUNS,
+    QUESTION,
+    VERBS,
+)
+
+CUES = frozenset(["called", "named", "titled", "saying", "says", "=", "-"])
+AUXILIARIES = frozenset(
+    [
+        "am",
+        "is",
+        "are",
+        "was",
+        "were",
+        "does",
+        "do",
+        "did",
+        "has",
+        "have",
+        "had",
+        "'s",
+        "'m",
+        "'re",
+        "be",
+        "been",
+        "can",
+        "could",
+        "will",
+        "would",
+        "should",
+        "must",
+        "may",
+        "might",
+    ]
+)
+COMPARATORS = frozenset(
+    ["cheaper", "max", "maximum", "min", "minimum", "under", "below", "above", "over", "exceeding"]
+)
+PARTICLES = frozenset(["up", "out", "off", "down", "away", "back"])
+POLITE = frozenset(
+    [
+        "hi",
+        "hello",
+        "hey",
+        "thanks",
+        "thank",
+        "ok",
+        "okay",
+        "please",
+        "alexa",
+        "siri",
+        "kindly",
+        "go",
+        "ahead",
+        "now",
+        "quickly",
+    ]
+)
+_WH = frozenset(["what", "which", "who", "whom", "whose", "when", "where", "why", "how"])
+
+
+@dataclass(frozen=True)
+class Run:
+    """Words first..last that may be a value. `marker` is the word before them."""
+
+    first: int
+    last: int
+    marker: str
+    joins: int = 0
+    is_text: bool = False  # it holds a value or a clause of its own: nothing but a text is like that
+
+
+def is_break(sentence: Sentence, i: int, starts: set[int]) -> bool:
+    token = sentence.tokens[i]
+    if i in sentence.taken or " " in token.text:
+        return True
+    low = token.low
+    if not token.is_word:
+        return low not in ("&", "/", "-", "+", "'")
+    return (
+        i in starts
+        or low in PREPOSITIONS
+        or low in CUES
+        or low in COMPARATORS
+        or low in AUXILIARIES
+        or low in MODALS
+        or low
+        in (
+            "and",
+            "or",
+            "that",
+            "please",
+            "then",
+            "because",
+            "if",
+            "when",
+            "but",
+            "so",
+            "just",
+            "also",
+            "where",
+            "who",
+            "whose",
+        )
+        or (low in PRONOUNS and low not in ("one",))
+        or (low in QUESTION and (i == 0 or sentence.tokens[i - 1].text in ",.;"))
+        or low
+        in (
+            "i",
+            "you",
+            "let",
+            "lets",
+            "let's",
+            "i'd",
+            "how",
+            "many",
+            "much",
+            "what",
+            "which",
+            "when",
+            "why",
+        )
+        or (low in PARTICLES and i - 1 in starts)
+        or low.endswith("n't")
+    )
+
+
+def commands(sentence: Sentence, reading: ToolReading | None = None) -> set[int]:
+    """Where a clause begins with what shall be done: `add`, `could you show`, `I'd like to book`."""
+    found: set[int] = set()
+    open_clause = True
+    polite = FUNCTION - PREPOSITIONS | {"to", "like", "for"}
+    for i, token in enumerate(sentence.tokens):
+        if i in sentence.taken:
+            open_clause = False
+            continue
+        if token.text in ".;!?," or token.low in ("then",):
+            open_clause = True
+            continue
+        if not open_clause:
+            if token.low == "and" and i + 1 < len(sentence.tokens):
+                open_clause = sentence.tokens[i + 1].stem in VERBS
+            continue
+        own = reading is not None and token.stem in reading.name_stems
+        if i and sentence.tokens[i - 1].low in DETERMINERS:  # `any notes`, `my order`: no verb
+            open_clause = False
+            continue
+        if ((token.stem in VERBS or own) and token.low not in ("open",)) or (token.low == "open" and i == 0):
+            found.add(i)
+            open_clause = False
+        elif (token.low in _WH and i and sentence.tokens[i - 1].low not in (",", ".")) or (
+            token.low not in polite and token.low not in POLITE
+        ):
+            open_clause = False
+    return found
+
+
+def runs(sentence: Sentence, reading: ToolReading) -> list[Run]:
+    starts = commands(sentence, reading)
+    simple: list[tuple[int, int]] = []
+    i = 0
+    n = len(sentence.tokens)
+    while i < n:
+        if is_break(sentence, i, starts):
+            i += 1
+            continue
+        j = i
+        while j < n and not is_break(sentence, j, starts):
+            j += 1
+        simple.append((i, j))
+        i = j
+    runs = []
+    for a, (first, last) in enumerate(simple):
+        marker = marker_of(sentence, first, starts)
+        runs.append(Run(first, last, marker))
+        clause = typed = False
+        for joins, (nxt, end) in enumerate(simple[a + 1 : a + 6], 1):
+            previous = simple[a + joins - 1][1]
+            between = range(previous, nxt)
+            if any(
+                sentence.tokens[k].text in STOPS or k in starts or sentence.tokens[k].text in ":"
+                for k in between
+            ):
+                break
+            typed = typed or any(k in sentence.taken for k in between)
+            clause = clause or any(sentence.tokens[k].low in ("that", "which", "who") for k in between)
+            runs.append(Run(first, end, marker, joins, clause or typed))
+        # A text may end with a value: `renew the passport by 2026-01-01`, `call at 5`.
+    return runs
+
+
+def marker_of(sentence: Sentence, first: int, starts: set[int]) -> str:
+    i = first - 1
+    while (
+        i >= 0
+        and sentence.tokens[i].low in DETERMINERS
+        and i not in starts
+        and sentence.tokens[i].low != "that"
+    ):
+        i -= 1
+    if i > 0 and sentence.tokens[i].low in PARTICLES and i - 1 in starts:
+        i -= 1
+    if i < 0 or i in starts:
+        return ""
+    low = sentence.tokens[i].low
+    if " " in sentence.tokens[i].text:
+        low = sentence.tokens[i].text.lower().rsplit(" ", 1)[-1]  # an idiom: `how much does`
+    if low in MODALS and low not in ("has", "have", "had"):
+        return "must"
+    if low == "to" and i and sentence.tokens[i - 1].low in MODALS:
+        return "must"
+    if low in ("was", "are", "'s", "'re", "were"):
+        return "is"
+    if low in ("regarding", "concerning"):
+        return "about"
+    if low == "named":
+        return "named"
+    return (
+        low
+        if low in PREPOSITIONS
+        or low in CUES
+        or low in (":", "that", "is", "does", "did", "do", "has", ",", "'m", "because")
+        else ""
+    )

@@ -1,0 +1,383 @@
+"""What the understudy does next in a conversation: call something, ask for something, or say something.
+
+It keeps no state of its own. Whatever it has done before is read from the conversation, which a
+client sends whole with every request: so it answers the same conversation always the same way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from kit.understudy import prose
+from kit.understudy.candidates import Candidate
+from kit.understudy.choice import REMEMBERED, Choice, choose, is_small_talk, rank
+from kit.understudy.clauses import commands
+from kit.understudy.filling import candidates
+from kit.understudy.sentence import Sentence, read
+from kit.understudy.slots import Slot, ToolReading
+from kit.understudy.words import QUESTION
+
+_NAME = re.compile(
+    r"(?:\bmy name is|\bi'm|\bi am|\bthis is|\buser(?:'s name)? is|\buser(?:name)?:)\s+([A-Z][\w-]*|(?<=is )[a-z][\w-]*)",
+    re.IGNORECASE,
+)
+_FOLLOWING = re.compile(r"\s*(?:and|what about|how about|and what about|now|same for|also)\b", re.IGNORECASE)
+_YES = re.compile(r"\s*(?:yes|yeah|yep|sure|please do|true|of course)\b", re.IGNORECASE)
+_NO = re.compile(r"\s*(?:no|nope|not|don't|false)\b", re.IGNORECASE)
+_LEAD = re.compile(
+    r"^\s*(?:(?:it is|it's|its|that is|that's|i mean|make it|use|for|to|in|at|of|the|my name is|i'm|i am|please|take|say|ok|okay|,|:)\s+)+",
+    re.IGNORECASE,
+)
+_NEXT = re.compile(
+    r"(?<=[.!?;])\s+|\n+|,?\s+and\s+then\s+|[,;]?\s+then\s+|,?\s+and\s+also\s+|,?\s+and\s+|,\s+(?=also\s)|\s*;\s*",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class Entry:
+    """One entry of a conversation. A call has `name` and `arguments`, its result the same `id`."""
+
+    role: Literal["system", "user", "assistant", "call", "result"]
+    text: str = ""
+    id: str = ""
+    name: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Step:
+    """One call to make."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass
+class Answer:
+    """What comes next: calls, or else text."""
+
+    calls: list[Step] = field(default_factory=list)
+    text: str = ""
+
+
+@dataclass
+class _Plan:
+    """What a user's words ask for. With `missing`, the last step waits for that argument."""
+
+    steps: list[Step] = field(default_factory=list)
+    tool: ToolReading | None = None
+    missing: list[Slot] = field(default_factory=list)
+    pending: Step | None = None  # the call that waits for what is missing
+
+    @property
+    def question(self) -> str:
+        return prose.ask(self.tool, self.missing[0]) if self.tool and self.missing else ""
+
+
+def respond(
+    entries: Sequence[Entry],
+    tools: Sequence[ToolReading],
+    *,
+    choice: str = "auto",
+    parallel: bool = True,
+) -> Answer:
+    """The next move. `choice` is auto, none, required, or the name of the tool that must be called."""
+    last = max((i for i, entry in enumerate(entries) if entry.role == "user"), default=None)
+    if last is None:
+        return Answer(text=prose.greet(tools))
+    made = [entry for entry in entries[last + 1 :] if entry.role == "call"]
+    results = {entry.id: entry.text for entry in entries[last + 1 :] if entry.role == "result"}
+    told = [(call, results[call.id]) for call in made if call.id in results]
+    plan = _replay(entries[: last + 1], tools if choice != "none" else [], choice)
+    waiting = plan.steps[len(made) :]
+    if waiting and not any(prose.is_error(text) for _, text in told):
+        group = [waiting[0]]
+        for step in waiting[1:]:
+            # Different operations may depend on each other's effect: one after the other.
+            if not parallel or step.name != waiting[0].name:
+                break
+            group.append(step)
+        return Answer(calls=group)
+    if told:
+        text = prose.tell([(call.name, call.arguments, result) for call, result in told], tools)
+        return Answer(text=f"{text}\n\n{plan.question}" if plan.question else text)
+    if plan.question:
+        return Answer(text=plan.question)
+    return Answer(text=prose.small_talk(entries[last].text, tools, is_small_talk(read(entries[last].text))))
+
+
+def _replay(entries: Sequence[Entry], tools: Sequence[ToolReading], choice: str) -> _Plan:
+    """The plan for the last user's words, in the light of what was asked and called before."""
+    plan = _Plan()
+    known: dict[str, Any] = {}
+    last_call: Entry | None = None
+    texts = [i for i, entry in enumerate(entries) if entry.role == "user"]
+    for n, i in enumerate(texts):
+        before = entries[texts[n - 1] + 1 if n else 0 : i]
+        for entry in before:
+            if entry.role == "call":
+                known.update(entry.arguments)
+                last_call = entry
+        asked = bool(plan.question) and any(
+            entry.role == "assistant" and entry.text.strip().endswith(plan.question) for entry in before
+        )
+        text = entries[i].text
+        if asked:
+            plan = _answered(plan, text, tools, known)
+        elif i == texts[-1] or _may_ask(entries, i, texts, n):
+            people = [
+                m[1]
+                for entry in entries[: i + 1]
+                if entry.role in ("system", "user")
+                for m in _NAME.finditer(entry.text)
+            ]
+            plan = _plan(
+                text,
+                tools,
+                known,
+                people[-1] if people else "",
+                choice if i == texts[-1] else "auto",
+            )
+            if not plan.steps and not plan.missing and last_call and _FOLLOWING.match(text):
+                plan = _following(text, tools, last_call)
+    return plan
+
+
+def _may_ask(entries: Sequence[Entry], i: int, texts: list[int], n: int) -> bool:
+    """Only a turn that ended in a question matters for the next one: the others need no plan."""
+    after = entries[i + 1 : texts[n + 1]] if n + 1 < len(texts) else []
+    return any(entry.role == "assistant" and entry.text.rstrip().endswith("?") for entry in after)
+
+
+def _plan(text: str, tools: Sequence[ToolReading], known: dict[str, Any], person: str, choice: str) -> _Plan:
+    if not tools:
+        return _Plan()
+    by_name = {tool.name: tool for tool in tools}
+    if choice in by_name:
+        tools = [by_name[choice]]
+    whole = read(text)
+    if choice not in ("auto", "none"):
+        forced = rank(whole, tools)[:1]
+        return _Plan([Step(c.tool.name, _inherit(c, known, person)[0]) for c in forced])
+    split = _several(text, tools, known, person)
+    if split:
+        return split
+    found = choose(whole, tools, known)
+    if found is None:
+        return _Plan()
+    return _from_choices([(whole, found)], known, person)
+
+
+def _following(text: str, tools: Sequence[ToolReading], last: Entry) -> _Plan:
+    """`What about Utah?`: the last call again, with what the words give it anew."""
+    tool = next((tool for tool in tools if tool.name == last.name), None)
+    sentence = read(_FOLLOWING.sub("", text, count=1))
+    changed = {}
+    for slot in tool.slots if tool else []:
+        best = max(candidates(sentence, tool, slot), key=lambda c: c.score, default=None)  # type: ignore[arg-type]
+        if best and best.score > 0 and slot.kind not in ("text", "boolean"):
+            changed[slot.name] = best
+    if not changed:
+        return _Plan()
+    name = max(changed, key=lambda n: changed[n].score)
+    return _Plan([Step(last.name, {**last.arguments, name: changed[name].value})])
+
+
+def _several(text: str, tools: Sequence[ToolReading], known: dict[str, Any], person: str) -> _Plan | None:
+    """A plan of several steps, if the text holds several requests that each stand on their own."""
+    parts = [part.strip() for part in _split(text) if part.strip()]
+    if len(parts) < 2:
+        return None
+    found: list[tuple[Sentence, Choice]] = []
+    context = dict(known)
+    for part in parts:
+        sentence = read(part)
+        chosen = choose(sentence, tools, context)
+        if chosen is None:
+            if is_small_talk(sentence):
+                continue
+            return None
+        arguments, missing = _inherit(chosen, context, person)
+        if missing:
+            return None
+        found.append((sentence, chosen))
+        context.update(arguments)
+    if len(found) < 2:
+        return None
+    return _from_choices(found, known, person)
+
+
+def _split(text: str) -> list[str]:
+    """The text cut where another request may begin: before a verb or a question, not inside quotes."""
+    sentence = read(text)
+    starts = {sentence.tokens[i].start for i in commands(sentence)}
+    starts |= {
+        token.start
+        for i, token in enumerate(sentence.tokens)
+        if token.low in QUESTION
+        and (
+            i == 0
+            or not sentence.tokens[i - 1].is_word
+            or sentence.tokens[i - 1].low in ("and", "then", "also")
+        )
+    }
+    quoted = [(t.start, t.end) for i, t in enumerate(sentence.tokens) if i in sentence.taken]
+    cuts = []
+    for match in _NEXT.finditer(text):
+        if any(a < match.end() and match.start() < b for a, b in quoted):
+            continue
+        following = next(
+            (
+                t
+                for t in sentence.tokens
+                if t.start >= match.end() and t.low not in ("also", "then", "please", "and")
+            ),
+            None,
+        )
+        if following and (
+            following.start in starts
+            or text[: match.start()].rstrip().endswith((".", "!", "?"))
+            or "\n" in match[0]
+        ):
+            cuts.append((match.start(), match.end()))
+    parts, at = [], 0
+    for start, end in cuts:
+        parts.append(text[at:start])
+        at = end
+    return [*parts, text[at:]]
+
+
+def _from_choices(found: list[tuple[Sentence, Choice]], known: dict[str, Any], person: str) -> _Plan:
+    plan = _Plan()
+    context = dict(known)
+    for sentence, chosen in found:
+        arguments, missing = _inherit(chosen, context, person)
+        if missing:
+            plan.tool, plan.missing = chosen.tool, missing
+            plan.pending = Step(chosen.tool.name, arguments)
+            break
+        context.update(arguments)
+        plan.steps += [Step(chosen.tool.name, each) for each in _repeated(sentence, chosen, arguments)]
+    return plan
+
+
+def _inherit(chosen: Choice, known: dict[str, Any], person: str) -> tuple[dict[str, Any], list[Slot]]:
+    """The arguments, with those that an earlier request of the conversation has settled."""
+    arguments = dict(chosen.filling.arguments)
+    missing = []
+    for slot in chosen.filling.missing:
+        if slot.kind in REMEMBERED and slot.name in known:
+            arguments[slot.name] = known[slot.name]
+        elif slot.kind == "person" and person:
+            arguments[slot.name] = person
+        else:
+            missing.append(slot)
+    for slot in chosen.tool.slots:
+        if slot.name in chosen.tool.nullable and slot.name not in arguments:
+            arguments[slot.name] = None
+    return arguments, missing
+
+
+def _repeated(sentence: Sentence, chosen: Choice, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    """`todos 3 and 5`, `in Paris and London`: the same call for each of the values."""
+    calls = [arguments]
+    used = chosen.filling.mask
+    for slot in chosen.tool.slots:
+        if slot.kind in ("text", "query", "boolean", "array", "object") and not _is_quoted(
+            sentence, arguments.get(slot.name)
+        ):
+            continue
+        value = arguments.get(slot.name)
+        mine = chosen.filling.masks.get(slot.name, 0)
+        if isinstance(value, str) and " and " in value and slot.kind in ("person", "place"):
+            parts = [part for part in re.split(r",\s*|\s+and\s+", value) if part]
+            if all(part[0].isupper() for part in parts):
+                return [{**arguments, slot.name: part} for part in parts]
+        others = [c for c in candidates(sentence, chosen.tool, slot) if c.mask & used == 0 and c.score > -0.6]
+        for other in sorted(others, key=lambda c: c.mask):
+            if _is_joined(sentence, mine, other) and other.mask & used == 0:
+                calls.append({**arguments, slot.name: other.value})
+                used |= other.mask
+                mine |= other.mask
+        if len(calls) > 1:
+            break
+    return calls
+
+
+def _is_quoted(sentence: Sentence, value: Any) -> bool:
+    return any(v.kind == "quote" and v.value == value for v in sentence.values)
+
+
+def _is_joined(sentence: Sentence, used: int, other: Candidate) -> bool:
+    """Whether `and` or a comma ties the value to one that is used already."""
+    first = (other.mask & -other.mask).bit_length() - 1
+    i = first - 1
+    while i >= 0 and sentence.tokens[i].low in (
+        "and",
+        ",",
+        "&",
+        "or",
+        "the",
+        "number",
+        "in",
+        "for",
+    ):
+        i -= 1
+    return i >= 0 and i < first - 1 and bool(used >> i & 1)
+
+
+def _answered(plan: _Plan, text: str, tools: Sequence[ToolReading], known: dict[str, Any]) -> _Plan:
+    """The plan after the user's answer to our question, or the new plan if they asked for something else."""
+    if prose.is_cancel(text) or plan.tool is None or plan.pending is None:
+        return _Plan()
+    pending = plan.pending
+    slot = plan.missing[0]
+    sentence = read(text)
+    other = choose(sentence, tools)
+    if other and other.evidence > 1.2 and not _inherit(other, known, "")[1] and len(sentence.tokens) > 2:
+        return _from_choices([(sentence, other)], known, "")
+    value = _value_for(slot, sentence, plan.tool)
+    if value is None:
+        return plan
+    arguments = {**pending.arguments, slot.name: value}
+    missing = plan.missing[1:]
+    for more in list(missing):
+        typed = [c for c in candidates(sentence, plan.tool, more) if c.score > 0.9 and c.value != value]
+        if typed:
+            arguments[more.name] = typed[0].value
+            missing.remove(more)
+    step = Step(pending.name, {s.name: arguments[s.name] for s in plan.tool.slots if s.name in arguments})
+    # What was asked for beside the pending call has been done before the question was put.
+    return _Plan([], plan.tool, missing, step) if missing else _Plan([step])
+
+
+def _value_for(slot: Slot, sentence: Sentence, tool: ToolReading) -> Any:
+    """The user's answer as a value of the slot; None if it is none."""
+    found = sorted(candidates(sentence, tool, slot), key=lambda c: -c.score)
+    if slot.kind in ("person", "place", "name", "text", "query", "id"):
+        quote = next((v for v in sentence.values if v.kind == "quote"), None)
+        if quote:
+            return quote.value
+        text = _LEAD.sub("", sentence.text.strip()).strip(" .!,")
+        text = re.sub(r",?\s+(?:please|thanks|thank you)$", "", text, flags=re.IGNORECASE)
+        return (
+            text if len(text.split()) <= 4 or not found or slot.kind == "text" else found[0].value
+        ) or None
+    if slot.kind == "boolean":
+        return (
+            True
+            if _YES.match(sentence.text)
+            else False
+            if _NO.match(sentence.text)
+            else found[0].value
+            if found
+            else None
+        )
+    if slot.kind == "array":
+        parts = [part.strip(" .") for part in re.split(r",|\band\b", sentence.text) if part.strip(" .")]
+        return found[0].value if found else parts or None
+    return found[0].value if found else None

@@ -1,0 +1,390 @@
+"""Arguments that are runs of words: names, places, people, texts, and codes of a known shape."""
+
+from __future__ import annotations
+
+import re
+
+from kit.understudy.candidates import STOPS, Candidate, around, bits, direction, named
+from kit.understudy.clauses import AUXILIARIES, POLITE, Run, is_break, runs
+from kit.understudy.sentence import Sentence, Value
+from kit.understudy.slots import Slot, ToolReading, shape
+from kit.understudy.words import (
+    DETERMINERS,
+    FUNCTION,
+    MODALS,
+    PREPOSITIONS,
+    PRONOUNS,
+    TRAILING,
+    VERBS,
+    stem,
+    stems,
+)
+
+# How much the word before a run of words speaks for a slot of a kind.
+_MARKERS: dict[str, dict[str, float]] = {
+    "person": {"for": 1.7, "of": 1.5, "by": 1.7, "to": 1.2, "from": 1.1, "with": 1.5, "does": 1.4, "did": 1.4, "has": 1.3, "is": 0.9, "do": 0.8, "that": 1.0, "": 0.7, "on": 0.6, "'m": 2.2, "i'm": 2.2, ",": 0.6},
+    "place": {"in": 2.2, "at": 1.9, "near": 2.3, "around": 2.0, "for": 1.5, "to": 1.3, "from": 1.3, "of": 1.3, "on": 1.0, "into": 1.0, "over": 0.8, "": 0.5, ",": 0.6, "by": 0.8},
+    "text": {":": 2.4, "that": 1.7, "to": 1.5, "saying": 2.4, "says": 2.2, "must": 1.6, "": 1.2, "about": 1.3, "has": 1.0, "is": 0.8, "as": 0.8, "for": 0.7, "with": 0.8, ",": 1.0, "do": 0.6, "because": 1.5, "of": 0.7, "=": 2.0, "on": 0.5, "-": 1.6},
+    "query": {"for": 1.9, "about": 2.0, "on": 1.6, "of": 1.3, "with": 1.2, "": 1.1, "like": 1.2, ":": 1.6, "in": 0.6, "regarding": 1.9, ",": 0.7, "called": 1.7, "named": 1.7, "is": 0.9, "to": 0.6, "by": 0.8},
+    "name": {"called": 2.4, "named": 2.4, "titled": 2.4, "as": 1.5, "for": 1.3, "of": 1.4, "with": 1.1, "about": 1.2, "": 1.2, "by": 1.2, ":": 1.6, "in": 1.0, "to": 1.1, "on": 1.0, "from": 1.2, "at": 0.9, "is": 0.9, "does": 1.0, ",": 0.7, "do": 0.7, "into": 1.0},
+    "id": {"for": 1.0, "of": 1.1, "": 1.0, "about": 0.8, "on": 1.0, "in": 0.8, "to": 0.8, "with": 0.7, ":": 1.0, "from": 0.8, "into": 0.8, "at": 0.6, "by": 0.6, "do": 0.5, "does": 0.8, "is": 0.6, "of the": 1.0, "per": 0.5, ",": 0.6},
+}  # fmt: skip
+_SAID_OF = stems("key name field attribute label topic")
+_SAID = stems("value content text fact definition answer")
+_STREET = stems("address street near location")
+_POSSESSIVE = ("'s", "'", "’")
+
+
+def texts(sentence: Sentence, reading: ToolReading, slot: Slot) -> list[Candidate]:
+    found = []
+    for value in sentence.values:
+        candidate = _text_value(sentence, reading, slot, value)
+        if candidate:
+            found.append(candidate)
+    for run in runs(sentence, reading):
+        found += _from_run(sentence, reading, slot, run)
+    if slot.kind == "place":
+        found += _addresses(sentence, slot)
+    elif slot.kind in ("text", "name", "query"):
+        found += _rests(sentence, reading, slot)
+    best: dict[tuple[int, str], Candidate] = {}
+    for candidate in found:
+        key = (candidate.mask, str(candidate.value))
+        if key not in best or best[key].score < candidate.score:
+            best[key] = candidate
+    return list(best.values())
+
+
+def _rests(sentence: Sentence, reading: ToolReading, slot: Slot) -> list[Candidate]:
+    """What follows a colon, or `saying`, to the end of its sentence, as it stands."""
+    found = []
+    tokens = sentence.tokens
+    for i, token in enumerate(tokens[:-1]):
+        if token.text != ":" and token.low not in ("saying", "says"):
+            continue
+        if sentence.taken.get(i + 1) is not None and sentence.taken[i + 1].kind == "quote":
+            continue
+        end = i + 1
+        while end < len(tokens) and not (tokens[end].text in STOPS and end not in sentence.taken):
+            end += 1
+        for stop in {end, *(k for k in range(i + 2, end) if tokens[k].text == ",")}:
+            before, _ = around(sentence, i, i + 1, back=2)
+            cue = named(slot, before, reading)
+            base = {"text": 2.2, "name": 1.1, "query": 0.9}[slot.kind] + 0.6 * cue
+            if (
+                before
+                and stem(before[0]) not in slot.stems
+                and any(stem(before[0]) in s.stems for s in reading.slots)
+            ):
+                base -= 1.5  # `Tags: ...` names another argument
+            words = sentence.words(i + 1, stop)
+            if words:
+                found.append(Candidate(words, bits(i + 1, stop), base - (0.0 if stop == end else 0.3)))
+    return found
+
+
+def _addresses(sentence: Sentence, slot: Slot) -> list[Candidate]:
+    """`12 Main Street`, `221B Baker Street, London`: a number, then capitalised words."""
+    found = []
+    tokens = sentence.tokens
+    for value in sentence.values:
+        i = value.last
+        if (
+            value.kind not in ("number", "code")
+            or value.unit
+            or i >= len(tokens)
+            or not tokens[i].text[0].isupper()
+        ):
+            continue
+        while i < len(tokens) and i not in sentence.taken:
+            comma = tokens[i].text == "," and i + 1 < len(tokens) and tokens[i + 1].text[0].isupper()
+            if not (tokens[i].text[0].isupper() or comma):
+                break
+            i += 1
+        if i < len(tokens) and tokens[i - 1].text == ",":
+            i -= 1
+        before, _ = around(sentence, value.first, i)
+        score = 1.6 + 0.3 * bool(slot.stems & _STREET)
+        found.append(
+            Candidate(
+                sentence.words(value.first, i),
+                bits(value.first, i),
+                score + direction(slot, before[:1]),
+            )
+        )
+    return found
+
+
+def _text_value(sentence: Sentence, reading: ToolReading, slot: Slot, value: Value) -> Candidate | None:
+    before, _after = around(sentence, value.first, value.last)
+    mask = bits(value.first, value.last)
+    cue = named(
+        slot,
+        [w for w in before if w not in ("the", "is", "with", ":", "number", "no")][:2],
+        reading,
+    )
+    if value.kind == "quote":
+        base = {"text": 1.6, "query": 1.6, "name": 1.6, "person": -0.1, "place": 0.5, "id": 0.5}[slot.kind]
+        marker = before[0] if before else ""
+        if slot.kind in ("name", "text") and marker in ("called", "named", "titled", ":", "saying"):
+            base += 0.3
+        if shape(str(value.value)) in slot.shapes:
+            base += 0.6
+        return Candidate(value.value, mask, base + 0.5 * cue + direction(slot, before[:1]))
+    if slot.kind == "id" and value.kind in ("code", "number", "uuid", "phone"):
+        text = sentence.words(value.first, value.last).lstrip("#")
+        if value.kind == "number" and value.unit:
+            return None
+        fits = shape(text) in slot.shapes or shape(text.upper()) in slot.shapes
+        score = (0.9 if value.kind in ("code", "uuid") else 0.0) + (1.2 if fits else 0.0) + 0.7 * cue
+        if value.kind == "number" and set(before[:2]) & {"number", "id", "#", "code"}:
+            score += 0.8
+        if before and stem(before[0]) in reading.nouns:
+            score += 0.4
+        return Candidate(text, mask, score + direction(slot, before[:1]))
+    if value.kind in ("code", "number") and slot.kind in ("name", "text", "query", "place"):
+        text = sentence.words(value.first, value.last)
+        fits = shape(text) in slot.shapes
+        return Candidate(
+            text, mask, (-0.2 if value.kind == "code" else -0.6) + cue * 0.6 + (1.0 if fits else 0)
+        )
+    if (value.kind, slot.kind) in (
+        ("url", "text"),
+        ("url", "query"),
+        ("email", "person"),
+        ("email", "id"),
+    ):
+        return Candidate(value.value, mask, 0.9 if value.kind == "email" else 0.2)
+    return None
+
+
+def _from_run(sentence: Sentence, reading: ToolReading, slot: Slot, run: Run) -> list[Candidate]:
+    if run.is_text and slot.kind != "text":
+        return []
+    first, last, bonus = _trimmed(sentence, reading, slot, run)
+    spans = [(first, last, bonus, run.marker)]
+    tokens = sentence.tokens
+    if (
+        slot.kind in ("name", "place", "query")
+        and last < len(tokens) - 1
+        and tokens[last].low == "'s"
+        and (is_break(sentence, last + 1, set()) and tokens[last + 1].low not in DETERMINERS)
+    ):
+        spans.append((first, last + 1, bonus + 0.9, run.marker))  # `at Luigi's`: part of the name
+    if (
+        run.marker in ("called", "named", "titled")
+        and last in sentence.taken
+        and sentence.taken[last].kind in ("number", "code")
+    ):
+        spans.append((first, sentence.taken[last].last, bonus + 0.3, run.marker))
+    if slot.kind not in ("text", "query") and run.joins == 0:
+        part = bonus - (0.4 if slot.kind == "name" and run.marker not in ("called", "named") else 0.0)
+        spans += [(a, b, part, run.marker if a == first else "") for a, b in _parts(sentence, first, last)]
+    if run.marker in ("do", "does", "did") and last - first > 1:
+        spans.append((first, last - 1, bonus + 0.3, run.marker))  # `does Paul work`: the verb comes last
+    found = []
+    for a, b, extra, marker in spans:
+        score = _run_score(sentence, reading, slot, run, a, b, marker)
+        if score is not None:
+            found.append(Candidate(sentence.words(a, b).strip(" ,"), bits(a, b), score + extra))
+    return found
+
+
+def _trimmed(sentence: Sentence, reading: ToolReading, slot: Slot, run: Run) -> tuple[int, int, float]:
+    """The run without what only leads to the value: determiners, the tool's nouns, the slot's name."""
+    tokens = sentence.tokens
+    first, last, bonus = run.first, run.last, 0.0
+    others = {
+        s
+        for other in reading.slots
+        if other is not slot
+        for v in other.enum
+        for s in map(stem, re.findall(r"[A-Za-z-]+", str(v)))
+    }
+    while first < last:
+        token = tokens[first]
+        proper = token.text[0].isupper() and first > 0
+        titled = proper and last - first > 1 and tokens[first + 1].text[0].isupper()
+        if token.low in DETERMINERS and not titled:
+            if slot.kind == "text" and token.low in (
+                "the",
+                "his",
+                "her",
+                "their",
+                "this",
+                "all",
+                "every",
+            ):
+                break
+            first += 1
+        elif token.stem in slot.stems and last - first > 1 and token.low not in FUNCTION:
+            bonus = max(bonus, 1.4)
+            first += 1
+        elif (
+            token.stem in reading.nouns
+            and not proper
+            and last - first > 1
+            and _lead_noun(sentence, first, slot)
+        ):
+            bonus = max(bonus, 0.5 if token.stem in slot.said else 0.2)
+            first += 1
+        elif token.low in PREPOSITIONS and first > run.first:
+            return last, last, 0.0  # what follows is a run of its own, with this word as its marker
+        elif (
+            token.low in TRAILING | POLITE or (token.low in FUNCTION and not proper and slot.kind != "text")
+        ) or (token.stem in others and last - first > 1 and slot.kind != "text"):
+            first += 1
+        else:
+            break
+    while last > first:
+        token = tokens[last - 1]
+        if token.low in TRAILING | DETERMINERS or (token.low in FUNCTION and slot.kind != "text"):
+            last -= 1
+        elif (
+            last - first > 1 and slot.kind != "text" and token.low == token.text and token.stem in slot.stems
+        ):
+            # `Gym Beats playlist` is Gym Beats, `living room` is all of it
+            bonus = max(bonus, 0.8)
+            if token.stem not in reading.name_stems and tokens[last - 2].low == tokens[last - 2].text:
+                break
+            last -= 1
+        elif (
+            last - first > 1
+            and slot.kind != "text"
+            and token.low == token.text
+            and token.stem in reading.nouns | others
+        ):
+            last -= 1
+        else:
+            break
+    return first, last, bonus
+
+
+def _parts(sentence: Sentence, first: int, last: int) -> list[tuple[int, int]]:
+    """Smaller spans of a run that may be a name: its capitalised words, and what stands before a verb."""
+    tokens = sentence.tokens
+    found = []
+    i = first
+    while i < last:
+        j = i
+        while j < last and (
+            tokens[j].text[0].isupper() or (tokens[j].low in ("&", "of", "de", "the") and j > i)
+        ):
+            j += 1
+        end = j
+        while end > i and not tokens[end - 1].text[0].isupper():
+            end -= 1
+        if end > i and (i, end) != (first, last):
+            found.append((i, end))
+        i = max(j, i + 1)
+    for i in range(first + 1, last):
+        if (
+            tokens[i].stem in VERBS
+            or tokens[i].low.endswith(("ed", "ing", "ly"))
+            or tokens[i].low in FUNCTION
+        ):
+            found.append((first, i))
+            break
+    return found
+
+
+def _run_score(
+    sentence: Sentence,
+    reading: ToolReading,
+    slot: Slot,
+    run: Run,
+    first: int,
+    last: int,
+    marker: str,
+) -> float | None:
+    """How well the words first..last do as the value of a slot; None if they are no value at all."""
+    tokens = sentence.tokens
+    words = [t for t in tokens[first:last] if t.is_word]
+    content = [t for t in words if t.low not in FUNCTION]
+    if not content or (len(content) == 1 and content[0].stem in reading.nouns and content[0].text.islower()):
+        return None  # `add a todo`: the noun is what the tool is about, no value
+    kind = slot.kind
+    score = _MARKERS[kind].get(marker, 0.3) - 0.9
+    capital = sum(t.text[0].isupper() for t in words) / len(words)
+    possessive = (
+        last < len(tokens) and tokens[last].low in _POSSESSIVE and not {t.low for t in words} & PRONOUNS
+    )
+    following = tokens[last].low if last < len(tokens) else ""
+    before, after = around(sentence, first, last, back=3)
+    score += direction(slot, before[:1]) + _pair(slot, before, after)
+    own = sum(t.stem in reading.lexicon and t.stem not in slot.stems for t in content) / len(content)
+    score -= {"text": 0.35, "query": 0.5}.get(kind, 0.9) * own
+    if all(t.stem in reading.nouns or t.stem in VERBS for t in content) and not capital:
+        score -= 0.8
+    if (
+        before
+        and sentence.taken.get(first - 1) is not None
+        and sentence.taken[first - 1].kind == "number"
+        and slot.is_source
+    ):
+        score += 1.0  # `10 miles`, `250 USD`: the unit that was given
+    fits = shape(sentence.words(first, last)) in slot.shapes
+    if kind == "person":
+        score += (
+            0.8 * (capital > 0.6)
+            - (0.2 if capital > 0.6 else 0.5) * max(0, len(words) - 2)
+            - 0.35 * (run.joins > 0)
+        )
+        score += 1.4 * possessive
+        if following in AUXILIARIES | MODALS | {"to"} or (last < len(tokens) and tokens[last].stem in VERBS):
+            score += 0.5
+        if [t.low for t in tokens[max(0, first - 2) : first]] == ["name", "is"]:
+            score += 1.5
+        if any(t.stem in VERBS for t in words):
+            score -= 0.5
+    elif kind == "place":
+        score += (
+            0.7 * (capital > 0.6) - 0.3 * max(0, len(words) - 4) - 0.2 * (run.joins > 0 and capital < 0.9)
+        )
+        score += 0.3 * possessive
+    elif kind in ("name", "id"):
+        score += (
+            0.5 * (capital > 0.6)
+            + 0.25 * (capital == 1 and len(words) > 1)
+            - 0.15 * max(0, len(words) - 4)
+            + 0.5 * (possessive and kind == "name")
+        )
+        if fits and (kind == "id" or capital):
+            score += 1.4
+        elif kind == "id":
+            score += 0.9 if len(words) == 1 and words[0].text.isupper() and len(words[0].text) > 1 else -1.0
+            score -= 0.6 * bool(slot.shapes)
+    else:
+        score += 0.1 * min(len(words), 6) - 0.4 * possessive
+        if kind == "query":
+            score -= 0.08 * max(0, len(words) - 5)
+    if (
+        run.joins
+        and kind not in ("text", "query")
+        and capital < 1
+        and any(t.low in ("and", "or") for t in words)
+    ):
+        score -= 0.5
+    return score - (0.12 if kind in ("text", "query") else 0.4) * run.joins
+
+
+def _pair(slot: Slot, before: list[str], after: list[str]) -> float:
+    """`my shoe size is 42`: what is said of stands before, what is said of it after."""
+    equal = ("is", "are", "=", "was", "'s")
+    if slot.stems & _SAID_OF:
+        return (
+            0.7 * (after[:1] != [] and after[0] in (*equal, ":"))
+            - 0.7 * (before[:1] != [] and before[0] in equal)
+            + 0.5 * (before[:1] == ["as"])
+        )
+    if slot.stems & _SAID:
+        return 0.7 * (before[:1] != [] and before[0] in (*equal, ":")) - 0.5 * (
+            after[:1] != [] and after[0] in equal
+        )
+    return 0.0
+
+
+def _lead_noun(sentence: Sentence, first: int, slot: Slot) -> bool:
+    """Whether the tool's noun at `first` only introduces what follows, as in `contact Greg Olsen`."""
+    following = sentence.tokens[first + 1]
+    return slot.kind != "text" or following.low in DETERMINERS or following.text[0].isupper()

@@ -1,0 +1,223 @@
+"""What a plugin serves beside its operations: manifest, spec, logo, legal page, front page, CORS.
+
+Manifest and spec are kept as bytes, one pair for each base URL that asked, and made anew only when
+an operation or a field of the manifest changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import os
+import re
+from collections.abc import Callable, MutableMapping
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from kit.plugin import Plugin
+
+# The pages from which ChatGPT's developer mode calls a plugin on localhost
+# (openai/plugins-quickstart; chat.openai.com became chatgpt.com in 2024).
+CHATGPT_ORIGINS = ("https://chatgpt.com", "https://chat.openai.com")
+
+MANIFEST_PATH = "/.well-known/ai-plugin.json"
+SPEC_PATH = "/.well-known/openapi.json"
+SPEC_YAML_PATH = "/.well-known/openapi.yaml"
+
+MAX_BASE_URLS = 16  # rendered copies kept: the Host header is the client's choice, memory is ours
+
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~@%+-]+)*")
+
+
+def base_url(scope: Scope, public_url: str | None = None) -> str:
+    """The URL under which the client of this request sees the plugin, without a trailing slash.
+
+    `public_url` wins; else what a proxy says in `X-Forwarded-Proto`, `-Host` and `-Prefix`, if the
+    request came from this machine or a proxy that the server trusts (`FORWARDED_ALLOW_IPS`, as
+    uvicorn reads it); else the `Host` header.
+    """
+    if public_url:
+        return public_url.rstrip("/")
+    scheme = scope.get("scheme", "http")
+    prefix = scope.get("root_path", "").rstrip("/")
+    host = ""
+    forwarded: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        if name == b"host":
+            host = value.decode("latin-1")
+        elif name.startswith(b"x-forwarded-"):
+            # A chain of proxies appends: the first entry is the one nearest to the client.
+            forwarded[name[12:]] = value.decode("latin-1").split(",")[0].strip()
+    if forwarded and _trusted(scope.get("client")):
+        if forwarded.get(b"proto") in ("http", "https"):
+            scheme = forwarded[b"proto"]
+        said = forwarded.get(b"host", "")
+        if _HOST.fullmatch(said):
+            host = said
+        said_prefix = (forwarded.get(b"prefix") or forwarded.get(b"context") or "").rstrip("/")
+        if said_prefix and _PREFIX.fullmatch(said_prefix):
+            prefix = said_prefix
+    if not _HOST.fullmatch(host):
+        server = scope.get("server") or ("localhost", None)
+        host = f"{server[0]}:{server[1]}" if server[1] else str(server[0])
+    return f"{scheme}://{host}{prefix}"
+
+
+def _trusted(client: Any) -> bool:
+    if client is None or client[1] == 0:
+        return True  # a Unix socket, or an address that uvicorn has already taken from a trusted proxy
+    allowed = os.environ.get("FORWARDED_ALLOW_IPS", "")
+    if allowed == "*" or client[0] in [item.strip() for item in allowed.split(",")]:
+        return True
+    try:
+        return ip_address(client[0]).is_loopback
+    except ValueError:
+        return bool(client[0] == "testclient")
+
+
+class WellKnown:
+    """The routes of one plugin, as ASGI apps: nothing of a request is parsed but its base URL."""
+
+    def __init__(self, plugin: Plugin) -> None:
+        self.plugin = plugin
+        self._rendered: MutableMapping[tuple[str, str], bytes] = {}
+        self._state: Any = None
+        self.pages: dict[str, tuple[str, Callable[[str], bytes]]] = {
+            MANIFEST_PATH: ("application/json", self._manifest),
+            SPEC_PATH: ("application/json", self._spec),
+            SPEC_YAML_PATH: ("application/yaml", self._spec_yaml),
+            "/logo.svg": ("image/svg+xml", self._logo),
+            "/legal": ("text/html; charset=utf-8", self._legal),
+        }
+        self.front_page = ("text/html; charset=utf-8", self._front)
+
+    def body(self, path: str, base: str) -> bytes:
+        """The bytes served at `path` to a client that sees the plugin at `base`."""
+        # Asking for the document is what notices a changed operation or a redefined model.
+        state = (self.plugin.openapi(), self.plugin.manifest, self.plugin.manifest.revision)
+        if self._state is None or any(a is not b for a, b in zip(state, self._state, strict=True)):
+            self._state = state
+            self._rendered = {}
+        body = self._rendered.get((path, base))
+        if body is None:
+            _, render = self.pages.get(path, self.front_page)
+            body = render(base)
+            if len(self._rendered) >= MAX_BASE_URLS * len(self.pages):
+                self._rendered = {}
+            self._rendered[path, base] = body
+        return body
+
+    def app(self, path: str) -> ASGIApp:
+        """The ASGI app that answers GET and HEAD at `path`."""
+        media_type = self.pages.get(path, self.front_page)[0].encode()
+
+        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+            body = self.body(path, base_url(scope, self.plugin.public_url))
+            headers = [
+                (b"content-type", media_type),
+                (b"content-length", str(len(body)).encode()),
+                # Hosts fetch the spec before every request; a stale one would hide an edit.
+                (b"cache-control", b"no-cache"),
+            ]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+        return respond
+
+    def _manifest(self, base: str) -> bytes:
+        return json.dumps(self.plugin.manifest.render(base), ensure_ascii=False, indent=2).encode()
+
+    def _document(self, base: str) -> dict[str, Any]:
+        document = self.plugin.openapi()
+        # The author's own servers stay; otherwise the plugin is where it was reached.
+        return document if document.get("servers") else {**document, "servers": [{"url": base}]}
+
+    def _spec(self, base: str) -> bytes:
+        document = self._document(base)
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def _spec_yaml(self, base: str) -> bytes:
+        import yaml
+
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+        text = yaml.dump(self._document(base), Dumper=dumper, sort_keys=False, allow_unicode=True)
+        return text.encode()
+
+    def _logo(self, base: str) -> bytes:
+        return logo(self.plugin.manifest.name_for_human).encode()
+
+    def _legal(self, base: str) -> bytes:
+        manifest = self.plugin.manifest
+        name, email = html.escape(manifest.name_for_human), html.escape(manifest.contact_email)
+        return page(
+            f"{name}: legal information",
+            f"<h1>{name}</h1><p>Legal information of this plugin. Questions: "
+            f'<a href="mailto:{email}">{email}</a>.</p>',
+        )
+
+    def _front(self, base: str) -> bytes:
+        from kit import display
+
+        manifest, spec = self.plugin.manifest, self.plugin.spec
+        return page(
+            html.escape(manifest.name_for_human),
+            display.manifest_card(manifest, base) + display.spec_table(spec),
+        )
+
+
+def page(title: str, body: str) -> bytes:
+    """A complete HTML page, readable in light and dark. `title` and `body` are HTML already."""
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width"><style>:root{color-scheme:light dark}'
+        "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+        f"</style></head><body>{body}</body></html>"
+    ).encode()
+
+
+def logo(name: str) -> str:
+    """A logo for a plugin that has none: its initials, on a colour that its name decides."""
+    words = re.findall(r"[^\W_]+", name) or ["?"]
+    initials = html.escape((words[0][0] + (words[1][0] if len(words) > 1 else "")).upper())
+    hue = int(hashlib.sha256(name.encode()).hexdigest()[:4], 16) % 360
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64" role="img">'
+        f"<title>{html.escape(name)}</title>"
+        f'<rect width="64" height="64" rx="14" fill="hsl({hue} 55% 38%)"/>'
+        '<text x="32" y="42" font-family="system-ui,sans-serif" font-size="28" font-weight="600" '
+        f'text-anchor="middle" fill="#fff">{initials}</text></svg>'
+    )
+
+
+def with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
+    """`app` behind CORS for `origins`, and for those only: every other origin is the author's own affair.
+
+    It wraps the whole stack, so that a page also gets to read an answer of status 500.
+    """
+    cors = CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["*"],
+        # "*" makes Starlette answer with the very names that were asked for, which browsers
+        # demand for Authorization and which covers ChatGPT's own openai-* headers.
+        allow_headers=["*"],
+        # Chromium before 2025 asks for this in the preflight of a page that calls localhost.
+        allow_private_network=True,
+    )
+    allowed = frozenset(origin.encode() for origin in origins)
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            for name, value in scope["headers"]:
+                if name == b"origin" and value in allowed:
+                    await cors(scope, receive, send)
+                    return
+        await app(scope, receive, send)
+
+    return dispatch
