@@ -16,8 +16,15 @@ from pydantic.errors import PydanticUndefinedAnnotation
 from kit.errors import OperationError
 
 
-def callables(endpoint: Callable[..., Any], dependencies: Iterable[Any] = ()) -> list[Callable[..., Any]]:
-    """`endpoint` and every function that it depends on, each once."""
+def callables(
+    endpoint: Callable[..., Any],
+    dependencies: Iterable[Any] = (),
+    visit: Callable[[Callable[..., Any]], None] = lambda call: None,
+) -> list[Callable[..., Any]]:
+    """`endpoint` and every function that it depends on, each once.
+
+    `visit` is called with each before its annotations are read.
+    """
     found: list[Callable[..., Any]] = []
     waiting = [endpoint, *(d.dependency for d in dependencies if d.dependency)]
     while waiting:
@@ -25,6 +32,7 @@ def callables(endpoint: Callable[..., Any], dependencies: Iterable[Any] = ()) ->
         if call in found or not callable(call):
             continue
         found.append(call)
+        visit(call)
         try:
             parameters = inspect.signature(call).parameters.values()
         except (TypeError, ValueError):
@@ -35,16 +43,16 @@ def callables(endpoint: Callable[..., Any], dependencies: Iterable[Any] = ()) ->
     return found
 
 
-def resolve(call: Callable[..., Any], operation: str) -> None:
+def resolve(call: Callable[..., Any], operation: str, names: Mapping[str, Any]) -> None:
     """Turns the annotations that are text into types, or says which name in them is unknown.
 
-    FastAPI itself would take a name that a later cell defines for a query parameter, silently.
+    `names` are those that are local where the operation is written. FastAPI itself would take a name that a later cell defines for a query parameter, silently.
     """
     function = inspect.unwrap(call)
     if not inspect.isfunction(function):
         return
     try:
-        hints = typing.get_type_hints(function, include_extras=True)
+        hints = typing.get_type_hints(function, localns=dict(names), include_extras=True)
     except NameError as error:
         places = [
             "what it returns" if name == "return" else f"the parameter {name!r}"

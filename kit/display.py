@@ -89,10 +89,10 @@ def arguments_line(arguments: Mapping[str, Any] | str) -> str:
 
 
 def markdown(text: str) -> str:
-    """A model's Markdown as HTML. HTML in it stays text, and links lead to the web or nowhere."""
+    """A model's Markdown as HTML. HTML in it stays text, no image is fetched, no link runs a script."""
     from markdown_it import MarkdownIt
 
-    rendered: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    rendered: str = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image").render(text)
     return rendered
 
 

@@ -78,14 +78,15 @@ class Plugin(FastAPI):
             }
         )
         self._well_known = WellKnown(self)
-        for path in self._well_known.pages:
-            self.router.routes.append(
-                Route(path, _Endpoint(self._well_known.app(path)), include_in_schema=False)
-            )
+        pages = [
+            Route(path, _Endpoint(self._well_known.app(path)), include_in_schema=False)
+            for path in self._well_known.pages
+        ]
+        self.router.routes.extend(pages)
         self.router.default = self._nothing_matched
         self._builtin_routes: list[BaseRoute] = list(self.router.routes)
         self._own_middleware = len(self.user_middleware)
-        self._registry = Registry(self)
+        self._registry = Registry(self, pages)
         self._take_over()
         _live.add(self)
 

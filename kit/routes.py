@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from types import FrameType
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -44,8 +45,9 @@ def operation_name(context: RouteContext) -> str:
 class Registry:
     """Watches the routers of one app: replaces what is registered again, refuses what clashes."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, pages: Iterable[BaseRoute] = ()) -> None:
         self.app = app
+        self._pages = list(pages)  # the kit's own routes, which the author's take the place of
         self._lock = threading.RLock()
         self._cells: dict[int, tuple[APIRoute, cells.Cell | None]] = {}
         self._watched: list[tuple[dict[str, Any], type]] = []
@@ -71,8 +73,7 @@ class Registry:
         **options: Any,
     ) -> None:
         name = getattr(endpoint, "__name__", type(endpoint).__name__)
-        for call in callables(endpoint, options.get("dependencies") or ()):
-            resolve(call, name)
+        _resolve_all(endpoint, options.get("dependencies") or (), name)
         with self._lock:
             before = router.routes
             try:
@@ -106,6 +107,7 @@ class Registry:
             and route.path == new.path
             and (route.methods or set()) & (new.methods or set())
         ]
+        pages = [page for page in self._pages if getattr(page, "path", "") == new.path]
         for route in replaced:
             if route.name != new.name and self._cell(route) == cell:
                 raise self._clash(
@@ -137,7 +139,7 @@ class Registry:
                 )
         kept: list[BaseRoute] = []
         for candidate in router.routes:
-            if candidate is not new and not _is_in(candidate, replaced):
+            if candidate is not new and not _is_in(candidate, [*replaced, *pages]):
                 kept.append(candidate)
             elif not _is_in(new, kept):
                 kept.append(new)
@@ -155,8 +157,7 @@ class Registry:
             before = list(router.routes)
             for route in list(included.routes):
                 if isinstance(route, APIRoute):
-                    for call in callables(route.endpoint, route.dependencies):
-                        resolve(call, route.name)
+                    _resolve_all(route.endpoint, route.dependencies, route.name)
                     complete(route, route.name)
             include(included, **options)
             entry = router.routes[-1]
@@ -293,6 +294,7 @@ class Registry:
     def _renew(self, route: APIRoute, fresh: Mapping[type, type]) -> None:
         try:
             new = remake(route, fresh)
+            complete(new, route.name)
         except Exception as error:  # whatever Pydantic says of the new class: the old one serves on
             names = ", ".join(model.__name__ for model in fresh)
             print(f"{route.name} goes on with the earlier {names}: {error}", file=sys.stderr)
@@ -348,6 +350,21 @@ def _routers(router: APIRouter) -> Iterator[APIRouter]:
             seen.append(router)
             yield router
             waiting += [r.original_router for r in router.routes if hasattr(r, "original_router")]
+
+
+def _resolve_all(endpoint: Callable[..., Any], dependencies: Iterable[Any], operation: str) -> None:
+    callables(endpoint, dependencies, lambda call: resolve(call, operation, _locals_where(call)))
+
+
+def _locals_where(call: Callable[..., Any]) -> dict[str, Any]:
+    """The local names where `call` is being registered: a plugin may be made inside a function."""
+    scope = getattr(inspect.unwrap(call), "__globals__", None)
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals is scope:
+            return frame.f_locals
+        frame = frame.f_back
+    return {}
 
 
 def _is_imported(scope: dict[str, Any]) -> bool:

@@ -1,0 +1,86 @@
+"""What several tests use: a TODO plugin, a server for it, a kernel, OpenAI's own API description."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kit
+from kit.demo import make_plugin
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests never reach a real model, whatever the environment holds."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "KIT_BROWSER_URL", "JUPYTERHUB_SERVICE_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def todo() -> kit.Plugin:
+    return make_plugin()
+
+
+@pytest.fixture
+def server(todo: kit.Plugin) -> Iterator[kit.Server]:
+    with kit.serve(todo) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def understudy() -> Iterator[Any]:
+    from kit import understudy
+
+    with understudy.serve() as running:
+        yield running
+
+
+def shared(*parts: str) -> Path:
+    """A file of the shared corpus; the test is skipped where there is none."""
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"the corpus is not beside this checkout: ../shared/{'/'.join(parts)}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def openai_schemas() -> OpenAISchemas:
+    return OpenAISchemas(shared("corpus", "schemas", "openai-openapi.yaml"))
+
+
+class OpenAISchemas:
+    """Validates against single components of OpenAI's API description."""
+
+    def __init__(self, path: Path) -> None:
+        import yaml
+        from referencing import Registry, Resource
+        from referencing.jsonschema import DRAFT202012
+
+        # 3 MB of YAML take seconds: parsed once for each version of the file.
+        stat = path.stat()
+        cache = Path(tempfile.gettempdir()) / f"openai-openapi-{os.getuid()}-{stat.st_size}-{int(stat.st_mtime)}.pickle"
+        if cache.exists():
+            document = pickle.loads(cache.read_bytes())
+        else:
+            document = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            cache.write_bytes(pickle.dumps(document))
+        resource = Resource.from_contents(document, default_specification=DRAFT202012)
+        self._registry = Registry().with_resource("urn:openai", resource)
+
+    def errors(self, component: str, value: Any) -> list[str]:
+        """What is wrong with `value` as the component of that name."""
+        from jsonschema import Draft202012Validator
+
+        validator = Draft202012Validator(
+            {"$ref": f"urn:openai#/components/schemas/{component}"}, registry=self._registry
+        )
+        return [f"{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}" for error in validator.iter_errors(value)]
