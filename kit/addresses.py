@@ -35,7 +35,7 @@ class Root:
             host, port = parts.hostname, parts.port
         except ValueError as error:
             raise InstallError(f"{url!r} is no URL: {error}.", _FORMS, source=url) from None
-        if parts.scheme not in ("http", "https") or not host:
+        if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
             raise InstallError(f"{url!r} is no http(s) URL.", _FORMS, source=url)
         return cls(parts.scheme, host, port)
 

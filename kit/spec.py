@@ -156,11 +156,11 @@ class Spec:
             description=_text(node.get("description") or item.get("description")),
             parameters=self._parameters(path, item, node, pointer),
             body=self._body(node.get("requestBody"), f"{pointer}/requestBody"),
-            tags=[str(tag) for tag in node.get("tags") or []],
+            tags=[str(tag) for tag in _list(node.get("tags"))],
             deprecated=node.get("deprecated") is True,
             # developers.openai.com/api/docs/actions/production: absent means GET false, all else true.
             consequential=consequential if isinstance(consequential, bool) else method != "get",
-            servers=node.get("servers") or item.get("servers") or [],
+            servers=_list(node.get("servers")) or _list(item.get("servers")),
             responses=_mapping(node.get("responses")),
             pointer=pointer,
         )
@@ -169,7 +169,7 @@ class Spec:
         self, path: str, item: Mapping[str, Any], node: Mapping[str, Any], pointer: str
     ) -> list[Parameter]:
         merged: dict[tuple[str, str], Parameter] = {}
-        for raw in [*(item.get("parameters") or []), *(node.get("parameters") or [])]:
+        for raw in [*_list(item.get("parameters")), *_list(node.get("parameters"))]:
             given = self.resolve(raw, pointer)
             location = given.get("in")
             if location not in LOCATIONS or "name" not in given:
@@ -353,6 +353,10 @@ def _preference(media_type: str) -> int:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:

@@ -96,7 +96,7 @@ class Tool:
     def description(self) -> str:
         """Summary and description, each said once."""
         summary, description = self.operation.summary, self.operation.description
-        if summary.rstrip(".") in description:
+        if re.match(rf"{re.escape(summary.rstrip('.'))}\b", description):
             return description
         return f"{summary}\n\n{description}" if description else summary
 
@@ -149,7 +149,7 @@ class Tool:
                     found.append(f"{name}: is required and missing")
                 continue
             schema = {**argument.schema, "$defs": self._converter.defs}
-            for error in Draft202012Validator(schema).iter_errors(styles.plain(arguments[name])):
+            for error in Draft202012Validator(schema).iter_errors(_as_json(arguments[name])):
                 path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
                 found.append(f"{name}{path}: {error.message}")
             if argument.parameter and argument.parameter.location == "path" and arguments[name] == "":
@@ -277,6 +277,16 @@ def legal_name(name: str, taken: Iterable[str]) -> str:
         legal = f"{base[: MAX_NAME - len(str(number)) - 1]}_{number}"
         number += 1
     return legal
+
+
+def _as_json(value: Any) -> Any:
+    """A value for a JSON Schema validator, to which the bytes of a file are a text like another."""
+    value = styles.plain(value)
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    return {key: _as_json(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _kinds(schema: Mapping[str, Any]) -> set[str]:

@@ -1,0 +1,358 @@
+"""`install`: a plugin from its URL, as ChatGPT did it, and calls to it over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from fastapi import Body, Cookie, FastAPI, File, Form, Header, Query, Request, UploadFile
+from strangers import Stranger, manifest, openapi
+
+import kit
+from kit import client, installed
+
+
+def test_a_server_a_plugin_and_all_kinds_of_urls(server: kit.Server, todo: kit.Plugin) -> None:
+    for source in (
+        server,
+        todo,
+        server.url,
+        f"localhost:{server.port}",
+        f"127.0.0.1:{server.port}/",
+        server.manifest_url,
+        server.spec_url,
+        f"{server.url}/.well-known/openapi.yaml",
+        f"{server.url}/openapi.json",
+    ):
+        plugin = kit.install(source)
+        assert [tool["name"] for tool in plugin.tools()] == ["add_todo", "list_todos", "delete_todo"], source
+        assert plugin.call("list_todos", username="sam").data == [], source
+    assert kit.install(server).base_url == server.url
+
+
+def test_a_plugin_in_this_process_uses_no_socket_and_runs_its_lifespan(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, str]]:
+        events.append("start")
+        yield {"db": "open"}
+        events.append("stop")
+
+    plugin = kit.Plugin("inside", description_for_model="x", lifespan=lifespan)
+
+    @plugin.get("/state")
+    def state() -> list[str]:
+        return list(events)
+
+    monkeypatch.setattr(socket.socket, "connect", lambda *a: pytest.fail("a socket was used"))
+    found = kit.install(plugin)
+    assert found.call("state").data == ["start"]
+    assert found.call("state").data == ["start"]
+
+
+def test_sync_and_async(server: kit.Server) -> None:
+    async def both() -> Any:
+        plugin = await kit.ainstall(server)
+        results = await asyncio.gather(*(plugin.acall("add_todo", username="sam", todo=str(n)) for n in range(5)))
+        return [result.status for result in results], (await plugin.acall("list_todos", username="sam")).data
+
+    statuses, todos = asyncio.run(both())
+    assert statuses == [200] * 5
+    assert sorted(todos) == ["0", "1", "2", "3", "4"]
+
+
+def test_a_strangers_plugin_with_its_flaws() -> None:
+    pages: dict[str, Any] = {"/things": (200, {}, ["a"])}
+    with Stranger(pages) as stranger:
+        pages["/.well-known/ai-plugin.json"] = (200, {}, manifest("/spec.yaml", contact_email="nobody"))
+        pages["/spec.yaml"] = (200, {}, openapi(servers=[{"url": "https://elsewhere.example"}]))
+        plugin = kit.install(stranger.url)
+        assert plugin.base_url == stranger.url
+        assert plugin.call("list_things").data == ["a"]
+        places = [place for place, _ in plugin.problems]
+        assert places == ["manifest contact_email", "/servers"]
+        assert "calls go to" in plugin.problems[1][1]
+        assert "elsewhere.example" in repr(plugin)
+
+
+@pytest.mark.parametrize(
+    ("pages", "path", "reason"),
+    [
+        ({}, "", r"answers 404: there is no plugin at"),
+        ({"/.well-known/ai-plugin.json": (200, {}, "<html>")}, "", "is an HTML or XML page"),
+        ({"/.well-known/ai-plugin.json": (200, {}, "")}, "", "is empty"),
+        ({"/.well-known/ai-plugin.json": (200, {}, {"auth": {}})}, "", "has no api.url"),
+        ({"/.well-known/ai-plugin.json": (200, {}, manifest("https://evil.example/spec.json"))}, "", "points to a spec on another domain"),
+        ({"/.well-known/ai-plugin.json": (200, {}, manifest("file:///etc/passwd"))}, "", "is no http"),
+        ({"/.well-known/ai-plugin.json": (200, {}, manifest("/spec.json"))}, "", "spec.json answers 404"),
+        ({"/.well-known/ai-plugin.json": (200, {}, manifest("/spec.json")), "/spec.json": (200, {}, {"a": 1})}, "", "neither 'openapi' nor 'paths'"),
+        ({"/.well-known/ai-plugin.json": (302, {"location": "http://127.0.0.1:9/x"}, "")}, "", "sends on to http://127.0.0.1:9/x"),
+        ({"/.well-known/ai-plugin.json": (302, {"location": "/.well-known/ai-plugin.json"}, "")}, "", "redirects more than 5 times"),
+        ({"/ai-plugin.json": (500, {}, "")}, "/ai-plugin.json", "answers 500, not a document"),
+    ],
+)
+def test_what_cannot_be_installed_says_why(pages: dict[str, Any], path: str, reason: str) -> None:
+    with Stranger(pages) as stranger, pytest.raises(kit.KitError, match=reason) as caught:
+        kit.install(stranger.url + path)
+    assert caught.value.remedy
+
+
+def test_nothing_answers_there() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(kit.InstallError, match=r"cannot be reached.*\n.*kit\.serve"):
+        kit.install(f"localhost:{port}")
+
+
+def test_a_slow_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slow(scope: Any, body: bytes) -> Any:
+        await asyncio.sleep(5)
+
+    monkeypatch.setattr(client, "FETCH_TIMEOUT", 0.2)
+    with Stranger({"/.well-known/ai-plugin.json": slow}) as stranger, pytest.raises(kit.InstallError, match="did not answer within"):
+        kit.install(stranger.url)
+
+
+def test_a_document_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "MAX_DOCUMENT", 10_000)
+    with Stranger({"/openapi.json": (200, {}, "x" * 50_000)}) as stranger, pytest.raises(kit.InstallError, match="longer than 10,000 bytes"):
+        kit.install(f"{stranger.url}/openapi.json")
+
+
+def test_a_redirect_below_the_same_place_is_followed() -> None:
+    pages: dict[str, Any] = {
+        "/.well-known/ai-plugin.json": (301, {"location": "/plugin/manifest.json"}, ""),
+        "/plugin/manifest.json": (200, {}, manifest("openapi.json")),
+        "/plugin/openapi.json": (200, {}, openapi()),
+    }
+    with Stranger(pages) as stranger:
+        assert list(kit.install(stranger.url).spec.operations) == ["list_things"]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "url"),
+    [("169.254.169.254", "https://metadata.example"), ("127.0.0.1", "https://me.example"), ("10.0.0.5", "https://inner.example")],
+)
+def test_a_public_name_that_leads_inside_is_refused(addresses: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def getaddrinfo(self: Any, host: str, port: int, **more: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (addresses, port))]
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "getaddrinfo", getaddrinfo, raising=False)
+    with pytest.raises(kit.InstallError, match=f"leads to {addresses}, which is in a private network"):
+        kit.install(url)
+
+
+def test_files(tmp_path: Path, server: kit.Server) -> None:
+    spec = openapi({"/users/{username}/todos": {"get": {"operationId": "list_todos"}}})
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    with pytest.raises(kit.InstallError, match=r"names no server.*\n.*base_url="):
+        kit.install(tmp_path / "spec.json")
+    assert kit.install(tmp_path / "spec.json", base_url=server.url).call("list_todos", username="x").data == []
+    (tmp_path / "spec.yaml").write_text(json.dumps({**spec, "servers": [{"url": server.url}]}))
+    assert kit.install(str(tmp_path / "spec.yaml")).call("list_todos", username="x").data == []
+    (tmp_path / "ai-plugin.json").write_text(json.dumps(manifest("spec.yaml")))
+    assert kit.install(tmp_path / "ai-plugin.json").name == "strange"
+    (tmp_path / "ai-plugin.json").write_text(json.dumps(manifest(server.spec_url)))
+    assert len(kit.install(tmp_path / "ai-plugin.json").tools()) == 3
+    (tmp_path / "ai-plugin.json").write_text(json.dumps(manifest("gone.yaml")))
+    with pytest.raises(kit.InstallError, match=r"gone\.yaml cannot be read"):
+        kit.install(tmp_path / "ai-plugin.json")
+    with pytest.raises(kit.InstallError, match=r"nowhere\.json cannot be read"):
+        kit.install(tmp_path / "nowhere.json")
+
+
+@pytest.mark.parametrize(
+    ("auth", "token", "header"),
+    [
+        ({"type": "service_http", "authorization_type": "bearer"}, "abc", "Bearer abc"),
+        ({"type": "user_http", "authorization_type": "basic"}, "me:secret", "Basic bWU6c2VjcmV0"),
+        ({"type": "none"}, "abc", "Bearer abc"),
+        ({"type": "service_http"}, None, None),
+    ],
+)
+def test_a_token_goes_where_the_manifest_says(auth: Any, token: str | None, header: str | None) -> None:
+    pages: dict[str, Any] = {
+        "/.well-known/ai-plugin.json": (200, {}, manifest("/spec.json", auth=auth)),
+        "/spec.json": (200, {}, openapi()),
+        "/things": (200, {}, []),
+    }
+    with Stranger(pages) as stranger:
+        plugin = kit.install(stranger.url, token=token)
+        plugin.call("list_things")
+        assert stranger.requests[-1][2].get("authorization") == header
+        if token:
+            assert token not in repr(plugin) + plugin._repr_html_()
+
+
+def test_a_token_is_not_sent_on_to_another_host() -> None:
+    with Stranger({}) as other:
+        pages: dict[str, Any] = {"/openapi.json": (200, {}, openapi()), "/things": (302, {"location": f"{other.url}/steal"}, "")}
+        with Stranger(pages) as stranger:
+            result = kit.install(f"{stranger.url}/openapi.json", token="abc").call("list_things")
+        assert result.status == 302
+        assert other.requests == []
+
+
+# -- calls --------------------------------------------------------------------------
+
+
+def call_of(page: Any, monkeypatch: pytest.MonkeyPatch | None = None) -> kit.CallResult:
+    with Stranger({"/openapi.json": (200, {}, openapi()), "/things": page}) as stranger:
+        return kit.install(f"{stranger.url}/openapi.json").call("list_things")
+
+
+@pytest.mark.parametrize(
+    ("page", "status", "data"),
+    [
+        ((200, {}, {"a": 1}), 200, {"a": 1}),
+        ((200, {"content-type": "text/html"}, '{"a": 1}'), 200, {"a": 1}),
+        ((200, {"content-type": "text/plain"}, "hello"), 200, "hello"),
+        ((200, {"content-type": "text/plain"}, "42"), 200, "42"),
+        ((204, {}, ""), 204, None),
+        ((404, {}, {"detail": "no"}), 404, {"detail": "no"}),
+        ((500, {"content-type": "text/html"}, "<h1>broken</h1>"), 500, "<h1>broken</h1>"),
+        ((200, {"content-type": "image/png"}, b"\x89PNG"), 200, "[image/png, 4 bytes: no text]"),
+        ((200, {"content-type": "application/json"}, "{broken"), 200, "{broken"),
+    ],
+)
+def test_answers_come_back_as_data(page: Any, status: int, data: Any) -> None:
+    result = call_of(page)
+    assert (result.status, result.data) == (status, data)
+    assert result.ok is (status < 400)
+    assert result.seconds > 0
+
+
+def test_a_long_answer_is_cut_visibly() -> None:
+    result = call_of((200, {"content-type": "application/json"}, json.dumps(["x" * 99] * 2000)))
+    assert len(result.data) < 100_100
+    assert result.data.endswith("[cut: the first 100,000 characters of 206,000 characters]")
+    endless = call_of((200, {"content-type": "text/plain", "content-length": "3000000"}, "x" * 3_000_000))
+    assert endless.data.endswith("[cut: the first 100,000 characters of 3,000,000 bytes]")
+    assert call_of((200, {"content-type": "text/plain"}, "é" * 100_000)).data == "é" * 100_000
+
+
+def test_a_slow_answer_comes_back_as_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slow(scope: Any, body: bytes) -> Any:
+        await asyncio.sleep(5)
+
+    monkeypatch.setattr(installed, "CALL_TIMEOUT", 0.2)
+    result = call_of(slow)
+    assert (result.status, result.ok) == (None, False)
+    assert result.data == {"error": "No answer within 0 seconds."}
+
+
+def test_a_dead_server_comes_back_as_data() -> None:
+    with Stranger({"/openapi.json": (200, {}, openapi())}) as stranger:
+        plugin = kit.install(f"{stranger.url}/openapi.json")
+    result = plugin.call("list_things")
+    assert result.status is None
+    assert "cannot be reached" in result.data["error"]
+
+
+def test_wrong_arguments_come_back_as_data(server: kit.Server) -> None:
+    plugin = kit.install(server)
+    requests = len(server.calls)
+    result = plugin.call("delete_todo", username="sam", number="first", colour="red")
+    assert result.status is None
+    assert result.data["problems"] == [
+        "colour: there is no such argument; there are: username, number",
+        "number: 'first' is not of type 'integer'",
+    ]
+    assert len(server.calls) == requests
+    with pytest.raises(kit.OperationError, match=r"Did you mean 'add_todo'\? There are: add_todo, list_todos"):
+        plugin.call("add_todos")
+
+
+def test_a_redirect_on_the_same_host_is_followed_with_its_body() -> None:
+    plugin = kit.Plugin("slashes", description_for_model="x")
+
+    @plugin.post("/things/")
+    def add_thing(thing: Annotated[str, Body(embed=True)]) -> str:
+        return thing
+
+    with kit.serve(plugin) as server:
+        spec = openapi({"/things": {"post": {"operationId": "add", "requestBody": {"content": {"application/json": {"schema": {"type": "object", "properties": {"thing": {}}}}}}}}})
+        with Stranger({"/openapi.json": (200, {}, {**spec, "servers": [{"url": server.url}]})}) as stranger:
+            assert kit.install(f"{stranger.url}/openapi.json").call("add", thing="x").data == "x"
+
+
+AWKWARD = ["plain", "two words", "a/b", "a?b&c=d#e", "ünïcode ✓", "50%", "+", "{x}", "a,b;c", '"quoted"', "'", "\\", "..", "a=b", "null", "0", " "]
+
+
+def test_awkward_values_arrive_as_they_were(server: kit.Server) -> None:
+    """Whatever is put into path, query, header, cookie or body is what a real FastAPI receives."""
+    plugin = kit.Plugin("echo", description_for_model="x")
+
+    @plugin.post("/echo/{path:path}")
+    def echo(
+        path: str,
+        request: Request,
+        query: str,
+        many: Annotated[list[str], Query()],
+        x_header: Annotated[str, Header()],
+        cookie: Annotated[str, Cookie()],
+        body: Annotated[dict[str, str], Body(embed=True)],
+        flag: bool = False,
+        ratio: float = 0,
+    ) -> dict[str, Any]:
+        header = request.headers["x-header"].encode("latin-1")
+        try:
+            x_header = header.decode()
+        except UnicodeDecodeError:
+            x_header = header.decode("latin-1")
+        return {"path": path, "query": query, "many": many, "x-header": x_header, "cookie": cookie, "body": body, "flag": flag, "ratio": ratio}
+
+    with kit.serve(plugin) as running:
+        found = kit.install(running)
+        for value in AWKWARD:
+            result = found.call(
+                "echo",
+                {
+                    "path": value,
+                    "query": value,
+                    "many": [value, value],
+                    "x-header": value.strip() or "x",
+                    "cookie": value if value.isascii() else "x",
+                    "body": {value: value},
+                    "flag": True,
+                    "ratio": 0.25,
+                },
+            )
+            assert result.status == 200, (value, result.data)
+            expected = {
+                "path": value,
+                "query": value,
+                "many": [value, value],
+                "x-header": value.strip() or "x",
+                "cookie": value if value.isascii() else "x",
+                "body": {value: value},
+                "flag": True,
+                "ratio": 0.25,
+            }
+            assert result.data == expected
+
+
+def test_forms_and_files_arrive() -> None:
+    plugin = kit.Plugin("forms", description_for_model="x")
+
+    @plugin.post("/form")
+    def form(text: Annotated[str, Form()], many: Annotated[list[int], Form()], on: Annotated[bool, Form()] = False) -> dict[str, Any]:
+        return {"text": text, "many": many, "on": on}
+
+    @plugin.post("/upload")
+    async def upload(file: UploadFile, files: Annotated[list[UploadFile], File()], note: Annotated[str, Form()]) -> dict[str, Any]:
+        return {"file": (await file.read()).decode(), "files": [(await f.read()).decode() for f in files], "note": note}
+
+    with kit.serve(plugin) as running:
+        found = kit.install(running)
+        assert found.call("form", text="a b&c=ü", many=[1, 2], on=True).data == {"text": "a b&c=ü", "many": [1, 2], "on": True}
+        result = found.call("upload", file="hello ü", files=["a", b"b"], note="n\nm")
+        assert result.data == {"file": "hello ü", "files": ["a", "b"], "note": "n\nm"}

@@ -1,0 +1,164 @@
+"""Documents of anyone's: read, mended where they can be, refused with a reason where they cannot."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import shared
+
+import kit
+from kit.spec import Spec, parse
+
+MINIMAL = """
+openapi: 3.0.1
+info: {title: T, version: 1.0.0}
+paths:
+  /a:
+    get: {operationId: a, responses: {}}
+"""
+
+
+def spec(paths: object, **more: object) -> Spec:
+    return Spec({"openapi": "3.1.0", "info": {"title": "T", "version": "1"}, "paths": paths, **more})
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "is empty"),
+        ("<!doctype html><title>403</title>", "is an HTML or XML page"),
+        ("[1, 2]", "holds list, not a mapping"),
+        ("just words", "holds str, not a mapping"),
+        ("a: [1, 2", "neither JSON nor YAML"),
+        ('{"message": "Forbidden"}', "has neither 'openapi' nor 'paths': its keys are message"),
+        ('{"swagger": "2.0", "paths": {}}', "is Swagger 2.0"),
+        ("[" * 200_000, "nested too deeply"),
+    ],
+)
+def test_what_is_no_spec_is_an_error_with_the_reason(text: str, reason: str) -> None:
+    with pytest.raises(kit.SpecError, match=reason) as caught:
+        Spec.read(text, "https://x.example/openapi.json")
+    assert "https://x.example/openapi.json" in str(caught.value)
+
+
+def test_json_and_yaml_give_the_same() -> None:
+    assert list(Spec.read(MINIMAL).operations) == ["a"]
+    assert parse("\ufeff" + '{"a": 1}') == parse(b'\xef\xbb\xbf{"a": 1}') == parse("a: 1") == {"a": 1}
+
+
+def test_yaml_is_read_as_json_means_it() -> None:
+    text = "a: 2020-01-01\nb: on\nc: true\nd: 1.10\ne: no"
+    assert parse(text) == {"a": "2020-01-01", "b": "on", "c": True, "d": 1.1, "e": "no"}
+
+
+def test_an_operation_and_all_its_parts() -> None:
+    document = spec(
+        {
+            "/users/{id}/items": {
+                "summary": "Of the path",
+                "parameters": [{"$ref": "#/components/parameters/Id"}, {"name": "q", "in": "query", "description": "old"}],
+                "post": {
+                    "operationId": "addItem",
+                    "description": "Adds.",
+                    "tags": ["items"],
+                    "parameters": [
+                        {"name": "q", "in": "query", "description": "new", "required": True, "style": "pipeDelimited"},
+                        {"name": "Authorization", "in": "header"},
+                        {"name": "X-Trace", "in": "header", "schema": {"type": "string"}},
+                        {"name": "filter", "in": "query", "content": {"application/json": {"schema": {"type": "object"}}}},
+                    ],
+                    "requestBody": {"$ref": "#/components/requestBodies/Item"},
+                    "x-openai-isConsequential": False,
+                },
+            }
+        },
+        components={
+            "parameters": {"Id": {"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}}},
+            "requestBodies": {
+                "Item": {"required": True, "content": {"text/plain": {}, "application/json": {"schema": {"type": "object"}}}}
+            },
+        },
+    )
+    operation = document.operations["addItem"]
+    assert (operation.method, operation.summary, operation.description) == ("POST", "Of the path", "Adds.")
+    assert [(p.name, p.location, p.required) for p in operation.parameters] == [
+        ("id", "path", True),
+        ("q", "query", True),
+        ("X-Trace", "header", False),
+        ("filter", "query", False),
+    ]
+    assert operation.parameters[1].description == "new"
+    assert operation.parameters[1].explode is False
+    assert operation.parameters[3].media_type == "application/json"
+    assert operation.body is not None
+    assert operation.body.media_type == "application/json"
+    assert operation.consequential is False
+    assert document.problems == []
+
+
+@pytest.mark.parametrize(("method", "consequential"), [("get", False), ("post", True), ("delete", True), ("put", True)])
+def test_what_is_consequential_by_default(method: str, consequential: bool) -> None:
+    operation = spec({"/a": {method: {"operationId": "a"}}}).operations["a"]
+    assert operation.consequential is consequential
+
+
+def test_real_world_damage_is_mended_and_listed() -> None:
+    document = spec(
+        {
+            "/a/{x}": {"get": {}, "post": {"operationId": "twice"}},
+            "/b": {"get": {"operationId": "twice"}, "put": {"operationId": "bad", "parameters": [{"in": "query"}, 7]}},
+            "/c": {"get": {"operationId": "c", "parameters": "nonsense", "tags": 7}},
+            "/d": {"$ref": "#/nowhere"},
+            "/e": None,
+            "/f": {"get": {"operationId": "f", "requestBody": {"$ref": "#/components/x"}}},
+        }
+    )
+    assert list(document.operations) == ["get_a_x", "twice", "twice_2", "bad", "c", "f"]
+    assert [p.name for p in document.operations["get_a_x"].parameters] == ["x"]
+    text = "\n".join(f"{place} {message}" for place, message in document.problems)
+    for said in (
+        "/paths/~1a~1{x}/get has no operationId: named 'get_a_x'",
+        "the path parameter 'x' is not declared",
+        "'twice' occurs twice: named 'twice_2'",
+        "a parameter without a name or place is left out",
+        "'#/nowhere' leads nowhere",
+        "'#/components/x' leads nowhere",
+    ):
+        assert said in text
+
+
+def test_references_in_a_circle_end() -> None:
+    document = spec(
+        {"/a": {"get": {"operationId": "a", "parameters": [{"$ref": "#/components/parameters/A"}]}}},
+        components={"parameters": {"A": {"$ref": "#/components/parameters/B"}, "B": {"$ref": "#/components/parameters/A"}}},
+    )
+    assert document.operations["a"].parameters == []
+    assert any("leads nowhere" in message for _, message in document.problems)
+
+
+def test_a_reference_to_elsewhere_is_not_fetched() -> None:
+    document = spec({"/a": {"get": {"operationId": "a", "requestBody": {"$ref": "http://127.0.0.1:1/x"}}}})
+    assert document.operations["a"].body is None
+    assert "http://127.0.0.1:1/x" in document.problems[0][1]
+
+
+def test_servers_and_their_variables() -> None:
+    document = spec({}, servers=[{"url": "https://{region}.x.example/{v}", "variables": {"region": {"default": "eu"}, "v": {"default": "2"}}}, {}, 3])
+    assert document.servers == ["https://eu.x.example/2"]
+
+
+def test_every_real_document_is_read_or_refused_with_a_reason() -> None:
+    read = refused = operations = 0
+    for file in sorted(shared("corpus", "openapi").iterdir()):
+        if file.stat().st_size > 300_000:
+            continue  # the large ones have their benchmark
+        try:
+            document = Spec.read(file.read_bytes(), file.name)
+        except kit.SpecError as error:
+            assert file.name in str(error)
+            refused += 1
+            continue
+        operations += len(document.operations)
+        read += 1
+        assert repr(document)
+    assert read > 600
+    assert operations > 3000
