@@ -10,10 +10,12 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ChatError
 from kit.reply import TextDelta, Usage
+from kit.requestlog import HIDDEN, hide
 
 if TYPE_CHECKING:
     import openai
@@ -26,6 +28,17 @@ NO_KEY = (
 NO_RESPONSES = "This server has no /v1/responses: Chat Completions is used."
 
 Item = dict[str, Any]
+
+# Errors of the openai package, the special ones first: what to say of them, and what to do.
+_FAILURES = {
+    "AuthenticationError": ("The API refuses the key", "Check OPENAI_API_KEY."),
+    "NotFoundError": ("The API does not know what was asked for", "Check OPENAI_MODEL or model=."),
+    "RateLimitError": ("The API refuses for now, tried again in vain", "Wait, or check the quota."),
+    "BadRequestError": ("The API refuses the request", "See what it says; the chat can go on."),
+    "InternalServerError": ("The API failed, tried again in vain", "Ask again later."),
+    "APITimeoutError": ("The API did not answer in time", "Ask again."),
+    "APIConnectionError": ("The API cannot be reached", "Check OPENAI_BASE_URL and the connection."),
+}
 
 
 @dataclass
@@ -59,6 +72,7 @@ class Model:
         self.is_understudy = False
         self._client = client
         self._name = model
+        self._is_streaming = False
         if client is None and not (os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")):
             self.is_understudy = True
             self.notes.append(NO_KEY)
@@ -67,10 +81,12 @@ class Model:
         self, history: Sequence[Item], tools: Sequence[Mapping[str, Any]], instructions: str
     ) -> AsyncIterator[TextDelta | Round]:
         """One request: the text as it comes, and at the end the `Round`. Raises `ChatError`."""
+        import httpx2
         import openai
 
         while True:
             stream = self._responses if self.api == "responses" else self._chat
+            self._is_streaming = False
             try:
                 async for event in stream(history, tools, instructions):
                     yield event
@@ -80,9 +96,11 @@ class Model:
                     self.api = "chat"
                     self.notes.append(NO_RESPONSES)
                     continue
-                raise _api_error(error) from error
-            except openai.APIError as error:
-                raise _api_error(error) from error
+                raise self._failure(error) from None
+            except (openai.APIError, httpx2.HTTPError) as error:
+                if self._is_streaming:
+                    raise ChatError(f"The answer broke off: {self._safe(error)}", "Ask again.") from None
+                raise self._failure(error) from None
 
     async def _responses(
         self, history: Sequence[Item], tools: Sequence[Mapping[str, Any]], instructions: str
@@ -176,16 +194,26 @@ class Model:
     def client(self) -> Any:
         """The openai client: the one given, else one made from the environment, else the understudy's."""
         if self._client is None:
-            import openai
-
             if self.is_understudy:
                 from kit import understudy
 
-                self._client = openai.AsyncOpenAI(base_url=understudy.shared().base_url, api_key="none")
+                self._client = _client(understudy.shared().base_url, "none")
             else:
                 # Servers other than OpenAI's need no key, but the client wants some text.
-                self._client = openai.AsyncOpenAI(api_key=os.environ.get("OPENAI_API_KEY") or "none")
+                key = os.environ.get("OPENAI_API_KEY") or "none"
+                self._client = _client(os.environ.get("OPENAI_BASE_URL"), key)
         return self._client
+
+    def _failure(self, error: Exception) -> ChatError:
+        kind = next((k for k in type(error).__mro__ if k.__name__ in _FAILURES), None)
+        problem, remedy = _FAILURES[kind.__name__] if kind else ("The API failed", "Ask again.")
+        return ChatError(f"{problem}: {self._safe(error)}", remedy)
+
+    def _safe(self, error: Exception) -> str:
+        """What an error says, without the key: OpenAI repeats a refused one."""
+        key = getattr(self.client, "api_key", "")
+        said = getattr(error, "message", None) or str(error)
+        return str(hide(said.replace(key, HIDDEN) if len(key) > 4 else said))
 
     async def _model(self) -> str:
         if self._name is None:
@@ -214,10 +242,12 @@ class Model:
 
         if not isinstance(self.client, openai.OpenAI):
             async with await create(**request) as stream:
+                self._is_streaming = True
                 async for event in stream:
                     yield event
             return
         stream = await asyncio.to_thread(create, **request)
+        self._is_streaming = True
         end = object()
         try:
             events = iter(stream)
@@ -225,6 +255,14 @@ class Model:
                 yield event
         finally:
             stream.close()
+
+
+@lru_cache(maxsize=8)
+def _client(base_url: str | None, key: str) -> openai.AsyncOpenAI:
+    """One client, with one pool of connections, for all chats with the same server."""
+    import openai
+
+    return openai.AsyncOpenAI(base_url=base_url, api_key=key)
 
 
 def _messages(history: Sequence[Item]) -> list[Item]:
@@ -254,42 +292,3 @@ def _messages(history: Sequence[Item]) -> list[Item]:
 def _has_no_responses(error: openai.APIStatusError) -> bool:
     """Whether the path is unknown, rather than the model."""
     return error.status_code in (404, 405, 501) and "model" not in str(error.message).lower()
-
-
-def _api_error(error: openai.APIError) -> ChatError:
-    import openai
-
-    said = error.message
-    remedies: list[tuple[type[Exception], str, str]] = [
-        (openai.AuthenticationError, f"The API refuses the key: {said}", "Check OPENAI_API_KEY."),
-        (
-            openai.NotFoundError,
-            f"The API does not know what was asked for: {said}",
-            "Check OPENAI_MODEL or model=.",
-        ),
-        (
-            openai.RateLimitError,
-            f"The API refuses for now, tried again in vain: {said}",
-            "Wait, or check the quota.",
-        ),
-        (
-            openai.BadRequestError,
-            f"The API refuses the request: {said}",
-            "See what it says; the chat can go on.",
-        ),
-        (openai.APITimeoutError, "The API did not answer in time.", "Ask again."),
-        (
-            openai.APIConnectionError,
-            f"The API cannot be reached: {said}",
-            "Check OPENAI_BASE_URL and the connection.",
-        ),
-        (
-            openai.InternalServerError,
-            f"The API failed, tried again in vain: {said}",
-            "Ask again later.",
-        ),
-    ]
-    for kind, problem, remedy in remedies:
-        if isinstance(error, kind):
-            return ChatError(problem, remedy)
-    return ChatError(f"The API failed: {said}", "Ask again.")

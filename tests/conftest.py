@@ -21,7 +21,13 @@ SHARED = ROOT.parent / "shared"
 @pytest.fixture(autouse=True)
 def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests never reach a real model, whatever the environment holds."""
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "KIT_BROWSER_URL", "JUPYTERHUB_SERVICE_PREFIX"):
+    for name in (
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+        "OPENAI_MODEL",
+        "KIT_BROWSER_URL",
+        "JUPYTERHUB_SERVICE_PREFIX",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -67,11 +73,15 @@ class OpenAISchemas:
 
         # 3 MB of YAML take seconds: parsed once for each version of the file.
         stat = path.stat()
-        cache = Path(tempfile.gettempdir()) / f"openai-openapi-{os.getuid()}-{stat.st_size}-{int(stat.st_mtime)}.pickle"
+        cache = (
+            Path(tempfile.gettempdir())
+            / f"openai-openapi-2-{os.getuid()}-{stat.st_size}-{int(stat.st_mtime)}.pickle"
+        )
         if cache.exists():
             document = pickle.loads(cache.read_bytes())
         else:
             document = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            _say_null(document)
             cache.write_bytes(pickle.dumps(document))
         resource = Resource.from_contents(document, default_specification=DRAFT202012)
         self._registry = Registry().with_resource("urn:openai", resource)
@@ -83,4 +93,22 @@ class OpenAISchemas:
         validator = Draft202012Validator(
             {"$ref": f"urn:openai#/components/schemas/{component}"}, registry=self._registry
         )
-        return [f"{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}" for error in validator.iter_errors(value)]
+        return [
+            f"{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}"
+            for error in validator.iter_errors(value)
+        ]
+
+
+def _say_null(document: Any) -> None:
+    """The description is OpenAPI 3.1, and yet writes `nullable` in some places, such as `finish_reason`."""
+    waiting = [document]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting += node
+        elif isinstance(node, dict):
+            waiting += node.values()
+            if node.get("nullable") is True and isinstance(node.get("type"), str):
+                node["type"] = [node["type"], "null"]
+                if "enum" in node:
+                    node["enum"] = [*node["enum"], None]

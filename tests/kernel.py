@@ -52,7 +52,9 @@ class Kernel:
             "allow_stdin": False,
             "stop_on_error": False,
         }
-        message = self.client.session.msg("execute_request", content, metadata={"cellId": cell} if cell else {})
+        message = self.client.session.msg(
+            "execute_request", content, metadata={"cellId": cell} if cell else {}
+        )
         self.client.shell_channel.send(message)
         return str(message["header"]["msg_id"])
 

@@ -33,7 +33,9 @@ class Stranger:
             if not message.get("more_body"):
                 break
         headers = {k.decode().lower(): v.decode("latin-1") for k, v in scope["headers"]}
-        path = scope["raw_path"].decode() + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
+        path = scope["raw_path"].decode() + (
+            f"?{scope['query_string'].decode()}" if scope["query_string"] else ""
+        )
         self.requests.append((scope["method"], path, headers, body))
         page = self.pages.get(path.split("?")[0], (404, {}, b"not here"))
         if callable(page):
@@ -70,8 +72,15 @@ def manifest(api_url: str, **more: Any) -> dict[str, Any]:
 
 
 def openapi(paths: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    get: dict[str, Any] = {"/things": {"get": {"operationId": "list_things", "summary": "List the things", "responses": {}}}}
-    return {"openapi": "3.0.1", "info": {"title": "Strange", "version": "1"}, "paths": get if paths is None else paths, **more}
+    get: dict[str, Any] = {
+        "/things": {"get": {"operationId": "list_things", "summary": "List the things", "responses": {}}}
+    }
+    return {
+        "openapi": "3.0.1",
+        "info": {"title": "Strange", "version": "1"},
+        "paths": get if paths is None else paths,
+        **more,
+    }
 
 
 Page = tuple[int, dict[str, str], Any] | Callable[..., Any]

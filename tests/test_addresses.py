@@ -26,7 +26,9 @@ def test_addresses_as_people_type_them(typed: str, url: str) -> None:
     assert complete(typed) == url
 
 
-@pytest.mark.parametrize("url", ["ftp://x.example", "file:///etc/passwd", "https://", "http://x:notaport", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["ftp://x.example", "file:///etc/passwd", "https://", "http://x:notaport", "http://[::1"]
+)
 def test_what_is_no_http_url(url: str) -> None:
     with pytest.raises(kit.InstallError, match="is no") as caught:
         Root.of(url)
@@ -82,14 +84,24 @@ def test_where_a_redirect_may_lead(root: str, url: str, allowed: bool) -> None:
     [
         ([], "https://docs.example.com", []),
         (["https://api.example.com/v1/"], "https://api.example.com/v1", []),
-        (["https://other.example", "https://example.com/v1"], "https://example.com/v1", ["https://other.example"]),
+        (
+            ["https://other.example", "https://example.com/v1"],
+            "https://example.com/v1",
+            ["https://other.example"],
+        ),
         (["https://other.example"], "https://docs.example.com", ["https://other.example"]),
         (["/v2"], "https://docs.example.com/v2", []),
         (["v2"], "https://docs.example.com/specs/v2", []),
-        (["not a url:", "http://example.com"], "https://docs.example.com", ["not a url:", "http://example.com"]),
+        (
+            ["not a url:", "http://example.com"],
+            "https://docs.example.com",
+            ["not a url:", "http://example.com"],
+        ),
     ],
 )
-def test_the_server_is_chosen_by_the_documented_rule(servers: list[str], chosen: str, passed: list[str]) -> None:
+def test_the_server_is_chosen_by_the_documented_rule(
+    servers: list[str], chosen: str, passed: list[str]
+) -> None:
     spec_url = "https://docs.example.com/specs/openapi.json"
     result = choose_server(servers, spec_url, Root.of("https://example.com"), strict=True)
     assert result == (chosen, passed)
@@ -97,13 +109,29 @@ def test_the_server_is_chosen_by_the_documented_rule(servers: list[str], chosen:
 
 def test_a_spec_named_by_the_user_may_have_its_server_elsewhere_but_not_inside() -> None:
     root = Root.of("https://raw.example")
-    assert choose_server(["https://api.other.example"], "https://raw.example/x.json", root, strict=False)[0] == "https://api.other.example"
-    assert choose_server(["http://10.0.0.1"], "https://raw.example/x.json", root, strict=False)[0] == "https://raw.example"
+    assert (
+        choose_server(["https://api.other.example"], "https://raw.example/x.json", root, strict=False)[0]
+        == "https://api.other.example"
+    )
+    assert (
+        choose_server(["http://10.0.0.1"], "https://raw.example/x.json", root, strict=False)[0]
+        == "https://raw.example"
+    )
 
 
 @pytest.mark.parametrize(
     ("host", "private"),
-    [("localhost", True), ("10.1.2.3", True), ("169.254.169.254", True), ("::1", True), ("fd00::1", True), ("db", True), ("x.internal", True), ("8.8.8.8", False), ("example.com", False)],
+    [
+        ("localhost", True),
+        ("10.1.2.3", True),
+        ("169.254.169.254", True),
+        ("::1", True),
+        ("fd00::1", True),
+        ("db", True),
+        ("x.internal", True),
+        ("8.8.8.8", False),
+        ("example.com", False),
+    ],
 )
 def test_private_networks(host: str, private: bool) -> None:
     assert is_private(host) is private

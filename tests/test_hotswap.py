@@ -78,7 +78,7 @@ def test_a_cell_that_runs_again_replaces_its_operation(cells: Cells) -> None:
 def test_a_cell_that_fails_leaves_the_old_one_serving(cells: Cells, broken: str) -> None:
     cells.run("@todo.get('/a')\ndef first() -> str: return 'old'")
     before = cells.names["todo"].openapi()
-    with pytest.raises(Exception, match="."):
+    with pytest.raises(Exception, match=r"."):
         cells.run(broken)
     assert cells.client.get("/a").json() == "old"
     assert cells.names["todo"].openapi()["paths"] == before["paths"]
@@ -92,7 +92,9 @@ def test_an_annotation_that_cannot_be_resolved_is_named(cells: Cells, future: st
     with pytest.raises(kit.OperationError, match=r"what it returns names 'Later'"):
         cells.run("@todo.post('/a')\ndef add() -> 'Later': return 'x'")
     with pytest.raises(kit.OperationError, match=r"the model Half names 'Later'"):
-        cells.run("class Half(BaseModel):\n    x: 'Later'\n@todo.post('/a')\ndef add(half: Half) -> str: return 'x'")
+        cells.run(
+            "class Half(BaseModel):\n    x: 'Later'\n@todo.post('/a')\ndef add(half: Half) -> str: return 'x'"
+        )
     assert cells.paths == {}
 
 
@@ -134,7 +136,9 @@ def test_a_redefined_enum_and_dependency_model(cells: Cells) -> None:
     assert cells.client.get("/a?colour=blue").json() == "blue"
 
 
-def test_a_redefined_model_that_cannot_be_taken_leaves_the_old_one(cells: Cells, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_redefined_model_that_cannot_be_taken_leaves_the_old_one(
+    cells: Cells, capsys: pytest.CaptureFixture[str]
+) -> None:
     cells.run("class New(BaseModel):\n    text: str")
     cells.run("@todo.post('/a')\ndef add(new: New) -> New: return new")
     cells.run("class New(BaseModel):\n    later: 'Later'")

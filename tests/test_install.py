@@ -36,7 +36,9 @@ def test_a_server_a_plugin_and_all_kinds_of_urls(server: kit.Server, todo: kit.P
     assert kit.install(server).base_url == server.url
 
 
-def test_a_plugin_in_this_process_uses_no_socket_and_runs_its_lifespan(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plugin_in_this_process_uses_no_socket_and_runs_its_lifespan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     events: list[str] = []
 
     @asynccontextmanager
@@ -60,7 +62,9 @@ def test_a_plugin_in_this_process_uses_no_socket_and_runs_its_lifespan(monkeypat
 def test_sync_and_async(server: kit.Server) -> None:
     async def both() -> Any:
         plugin = await kit.ainstall(server)
-        results = await asyncio.gather(*(plugin.acall("add_todo", username="sam", todo=str(n)) for n in range(5)))
+        results = await asyncio.gather(
+            *(plugin.acall("add_todo", username="sam", todo=str(n)) for n in range(5))
+        )
         return [result.status for result in results], (await plugin.acall("list_todos", username="sam")).data
 
     statuses, todos = asyncio.run(both())
@@ -89,12 +93,31 @@ def test_a_strangers_plugin_with_its_flaws() -> None:
         ({"/.well-known/ai-plugin.json": (200, {}, "<html>")}, "", "is an HTML or XML page"),
         ({"/.well-known/ai-plugin.json": (200, {}, "")}, "", "is empty"),
         ({"/.well-known/ai-plugin.json": (200, {}, {"auth": {}})}, "", "has no api.url"),
-        ({"/.well-known/ai-plugin.json": (200, {}, manifest("https://evil.example/spec.json"))}, "", "points to a spec on another domain"),
+        (
+            {"/.well-known/ai-plugin.json": (200, {}, manifest("https://evil.example/spec.json"))},
+            "",
+            "points to a spec on another domain",
+        ),
         ({"/.well-known/ai-plugin.json": (200, {}, manifest("file:///etc/passwd"))}, "", "is no http"),
         ({"/.well-known/ai-plugin.json": (200, {}, manifest("/spec.json"))}, "", "spec.json answers 404"),
-        ({"/.well-known/ai-plugin.json": (200, {}, manifest("/spec.json")), "/spec.json": (200, {}, {"a": 1})}, "", "neither 'openapi' nor 'paths'"),
-        ({"/.well-known/ai-plugin.json": (302, {"location": "http://127.0.0.1:9/x"}, "")}, "", "sends on to http://127.0.0.1:9/x"),
-        ({"/.well-known/ai-plugin.json": (302, {"location": "/.well-known/ai-plugin.json"}, "")}, "", "redirects more than 5 times"),
+        (
+            {
+                "/.well-known/ai-plugin.json": (200, {}, manifest("/spec.json")),
+                "/spec.json": (200, {}, {"a": 1}),
+            },
+            "",
+            "neither 'openapi' nor 'paths'",
+        ),
+        (
+            {"/.well-known/ai-plugin.json": (302, {"location": "http://127.0.0.1:9/x"}, "")},
+            "",
+            "sends on to http://127.0.0.1:9/x",
+        ),
+        (
+            {"/.well-known/ai-plugin.json": (302, {"location": "/.well-known/ai-plugin.json"}, "")},
+            "",
+            "redirects more than 5 times",
+        ),
         ({"/ai-plugin.json": (500, {}, "")}, "/ai-plugin.json", "answers 500, not a document"),
     ],
 )
@@ -117,13 +140,19 @@ def test_a_slow_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(5)
 
     monkeypatch.setattr(client, "FETCH_TIMEOUT", 0.2)
-    with Stranger({"/.well-known/ai-plugin.json": slow}) as stranger, pytest.raises(kit.InstallError, match="did not answer within"):
+    with (
+        Stranger({"/.well-known/ai-plugin.json": slow}) as stranger,
+        pytest.raises(kit.InstallError, match="did not answer within"),
+    ):
         kit.install(stranger.url)
 
 
 def test_a_document_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "MAX_DOCUMENT", 10_000)
-    with Stranger({"/openapi.json": (200, {}, "x" * 50_000)}) as stranger, pytest.raises(kit.InstallError, match="longer than 10,000 bytes"):
+    with (
+        Stranger({"/openapi.json": (200, {}, "x" * 50_000)}) as stranger,
+        pytest.raises(kit.InstallError, match="longer than 10,000 bytes"),
+    ):
         kit.install(f"{stranger.url}/openapi.json")
 
 
@@ -139,9 +168,15 @@ def test_a_redirect_below_the_same_place_is_followed() -> None:
 
 @pytest.mark.parametrize(
     ("addresses", "url"),
-    [("169.254.169.254", "https://metadata.example"), ("127.0.0.1", "https://me.example"), ("10.0.0.5", "https://inner.example")],
+    [
+        ("169.254.169.254", "https://metadata.example"),
+        ("127.0.0.1", "https://me.example"),
+        ("10.0.0.5", "https://inner.example"),
+    ],
 )
-def test_a_public_name_that_leads_inside_is_refused(addresses: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_public_name_that_leads_inside_is_refused(
+    addresses: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def getaddrinfo(self: Any, host: str, port: int, **more: Any) -> Any:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (addresses, port))]
 
@@ -155,7 +190,9 @@ def test_files(tmp_path: Path, server: kit.Server) -> None:
     (tmp_path / "spec.json").write_text(json.dumps(spec))
     with pytest.raises(kit.InstallError, match=r"names no server.*\n.*base_url="):
         kit.install(tmp_path / "spec.json")
-    assert kit.install(tmp_path / "spec.json", base_url=server.url).call("list_todos", username="x").data == []
+    assert (
+        kit.install(tmp_path / "spec.json", base_url=server.url).call("list_todos", username="x").data == []
+    )
     (tmp_path / "spec.yaml").write_text(json.dumps({**spec, "servers": [{"url": server.url}]}))
     assert kit.install(str(tmp_path / "spec.yaml")).call("list_todos", username="x").data == []
     (tmp_path / "ai-plugin.json").write_text(json.dumps(manifest("spec.yaml")))
@@ -194,7 +231,10 @@ def test_a_token_goes_where_the_manifest_says(auth: Any, token: str | None, head
 
 def test_a_token_is_not_sent_on_to_another_host() -> None:
     with Stranger({}) as other:
-        pages: dict[str, Any] = {"/openapi.json": (200, {}, openapi()), "/things": (302, {"location": f"{other.url}/steal"}, "")}
+        pages: dict[str, Any] = {
+            "/openapi.json": (200, {}, openapi()),
+            "/things": (302, {"location": f"{other.url}/steal"}, ""),
+        }
         with Stranger(pages) as stranger:
             result = kit.install(f"{stranger.url}/openapi.json", token="abc").call("list_things")
         assert result.status == 302
@@ -267,7 +307,9 @@ def test_wrong_arguments_come_back_as_data(server: kit.Server) -> None:
         "number: 'first' is not of type 'integer'",
     ]
     assert len(server.calls) == requests
-    with pytest.raises(kit.OperationError, match=r"Did you mean 'add_todo'\? There are: add_todo, list_todos"):
+    with pytest.raises(
+        kit.OperationError, match=r"Did you mean 'add_todo'\? There are: add_todo, list_todos"
+    ):
         plugin.call("add_todos")
 
 
@@ -279,12 +321,45 @@ def test_a_redirect_on_the_same_host_is_followed_with_its_body() -> None:
         return thing
 
     with kit.serve(plugin) as server:
-        spec = openapi({"/things": {"post": {"operationId": "add", "requestBody": {"content": {"application/json": {"schema": {"type": "object", "properties": {"thing": {}}}}}}}}})
+        spec = openapi(
+            {
+                "/things": {
+                    "post": {
+                        "operationId": "add",
+                        "requestBody": {
+                            "content": {
+                                "application/json": {
+                                    "schema": {"type": "object", "properties": {"thing": {}}}
+                                }
+                            }
+                        },
+                    }
+                }
+            }
+        )
         with Stranger({"/openapi.json": (200, {}, {**spec, "servers": [{"url": server.url}]})}) as stranger:
             assert kit.install(f"{stranger.url}/openapi.json").call("add", thing="x").data == "x"
 
 
-AWKWARD = ["plain", "two words", "a/b", "a?b&c=d#e", "ünïcode ✓", "50%", "+", "{x}", "a,b;c", '"quoted"', "'", "\\", "..", "a=b", "null", "0", " "]
+AWKWARD = [
+    "plain",
+    "two words",
+    "a/b",
+    "a?b&c=d#e",
+    "ünïcode ✓",
+    "50%",
+    "+",
+    "{x}",
+    "a,b;c",
+    '"quoted"',
+    "'",
+    "\\",
+    "..",
+    "a=b",
+    "null",
+    "0",
+    " ",
+]
 
 
 def test_awkward_values_arrive_as_they_were(server: kit.Server) -> None:
@@ -308,7 +383,16 @@ def test_awkward_values_arrive_as_they_were(server: kit.Server) -> None:
             x_header = header.decode()
         except UnicodeDecodeError:
             x_header = header.decode("latin-1")
-        return {"path": path, "query": query, "many": many, "x-header": x_header, "cookie": cookie, "body": body, "flag": flag, "ratio": ratio}
+        return {
+            "path": path,
+            "query": query,
+            "many": many,
+            "x-header": x_header,
+            "cookie": cookie,
+            "body": body,
+            "flag": flag,
+            "ratio": ratio,
+        }
 
     with kit.serve(plugin) as running:
         found = kit.install(running)
@@ -344,15 +428,27 @@ def test_forms_and_files_arrive() -> None:
     plugin = kit.Plugin("forms", description_for_model="x")
 
     @plugin.post("/form")
-    def form(text: Annotated[str, Form()], many: Annotated[list[int], Form()], on: Annotated[bool, Form()] = False) -> dict[str, Any]:
+    def form(
+        text: Annotated[str, Form()], many: Annotated[list[int], Form()], on: Annotated[bool, Form()] = False
+    ) -> dict[str, Any]:
         return {"text": text, "many": many, "on": on}
 
     @plugin.post("/upload")
-    async def upload(file: UploadFile, files: Annotated[list[UploadFile], File()], note: Annotated[str, Form()]) -> dict[str, Any]:
-        return {"file": (await file.read()).decode(), "files": [(await f.read()).decode() for f in files], "note": note}
+    async def upload(
+        file: UploadFile, files: Annotated[list[UploadFile], File()], note: Annotated[str, Form()]
+    ) -> dict[str, Any]:
+        return {
+            "file": (await file.read()).decode(),
+            "files": [(await f.read()).decode() for f in files],
+            "note": note,
+        }
 
     with kit.serve(plugin) as running:
         found = kit.install(running)
-        assert found.call("form", text="a b&c=ü", many=[1, 2], on=True).data == {"text": "a b&c=ü", "many": [1, 2], "on": True}
+        assert found.call("form", text="a b&c=ü", many=[1, 2], on=True).data == {
+            "text": "a b&c=ü",
+            "many": [1, 2],
+            "on": True,
+        }
         result = found.call("upload", file="hello ü", files=["a", b"b"], note="n\nm")
         assert result.data == {"file": "hello ü", "files": ["a", "b"], "note": "n\nm"}

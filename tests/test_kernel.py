@@ -133,7 +133,9 @@ def test_the_plugins_cell_run_again_keeps_operations_and_server(kernel: Kernel) 
     good(kernel, OPERATION)
     good(kernel, "server = kit.serve(todo)")
     good(kernel, PLUGIN.replace("Plugin for todos.", "Plugin for better todos."))
-    seen = "print(sorted(todo.spec.operations), httpx2.get(server.manifest_url).json()['description_for_model'])"
+    seen = (
+        "print(sorted(todo.spec.operations), httpx2.get(server.manifest_url).json()['description_for_model'])"
+    )
     assert good(kernel, seen) == "['list_items'] Plugin for better todos.\n"
     assert good(kernel, "print(httpx2.get(server.url + '/items').json())").endswith("['one']\n")
     good(kernel, OPERATION.replace('"one"', '"two"'))

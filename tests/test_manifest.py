@@ -39,10 +39,19 @@ def test_every_violation_is_listed_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("field", "longest"),
-    [("name_for_model", 50), ("name_for_human", 50), ("description_for_human", 120), ("description_for_model", 8000)],
+    [
+        ("name_for_model", 50),
+        ("name_for_human", 50),
+        ("description_for_human", 120),
+        ("description_for_model", 8000),
+    ],
 )
 def test_the_documented_limits(field: str, longest: int) -> None:
-    good = {"name_for_model": "todo", "description_for_model": "For todos.", "description_for_human": "For todos."}
+    good = {
+        "name_for_model": "todo",
+        "description_for_model": "For todos.",
+        "description_for_human": "For todos.",
+    }
     assert kit.Plugin(**{**good, field: "x" * longest})
     with pytest.raises(kit.ManifestError, match=field):
         kit.Plugin(**{**good, field: "x" * (longest + 1)})
@@ -69,7 +78,9 @@ def test_a_field_set_later_is_checked_and_the_old_value_stays() -> None:
 
 
 def test_the_rendered_document() -> None:
-    manifest = kit.Plugin("todo", description_for_model="Plugin for todos.", logo_url="https://cdn.example/l.png").manifest
+    manifest = kit.Plugin(
+        "todo", description_for_model="Plugin for todos.", logo_url="https://cdn.example/l.png"
+    ).manifest
     assert manifest.render("https://todo.example/base") == {
         "schema_version": "v1",
         "name_for_model": "todo",
@@ -95,7 +106,11 @@ def test_the_rendered_document() -> None:
         (kit.UserHttp("basic"), {"type": "user_http", "authorization_type": "basic"}),
         (
             kit.ServiceHttp(verification_tokens={"openai": "abc"}),
-            {"type": "service_http", "authorization_type": "bearer", "verification_tokens": {"openai": "abc"}},
+            {
+                "type": "service_http",
+                "authorization_type": "bearer",
+                "verification_tokens": {"openai": "abc"},
+            },
         ),
         (
             kit.OAuth("https://a.example/login", "https://a.example/token", instructions="Sign in."),
@@ -120,8 +135,15 @@ def test_the_kinds_of_auth(auth: object, expected: dict[str, object]) -> None:
 
 def test_wrong_auth_is_named() -> None:
     with pytest.raises(kit.ManifestError) as caught:
-        kit.Plugin("todo", description_for_model="x", auth=kit.OAuth("nowhere", "https://a.example", authorization_content_type="text/plain"))
-    assert [field for field, _ in caught.value.violations] == ["auth.client_url", "auth.authorization_content_type"]
+        kit.Plugin(
+            "todo",
+            description_for_model="x",
+            auth=kit.OAuth("nowhere", "https://a.example", authorization_content_type="text/plain"),
+        )
+    assert [field for field, _ in caught.value.violations] == [
+        "auth.client_url",
+        "auth.authorization_content_type",
+    ]
 
 
 def test_errors_survive_pickling() -> None:
@@ -133,7 +155,9 @@ def test_errors_survive_pickling() -> None:
 
 
 def test_a_strangers_manifest_is_read_whatever_it_holds() -> None:
-    manifest = Manifest.read({"name_for_model": 7, "auth": {"type": "magic"}, "api": "nowhere", "contact_email": None})
+    manifest = Manifest.read(
+        {"name_for_model": 7, "auth": {"type": "magic"}, "api": "nowhere", "contact_email": None}
+    )
     assert manifest.name_for_model == "7"
     assert manifest.auth == kit.NoAuth()
     places = [place for place, _ in manifest.problems]
@@ -145,6 +169,11 @@ def test_every_real_manifest_is_read() -> None:
     assert files
     for file in files:
         manifest = Manifest.read(json.loads(file.read_text()))
-        assert manifest.render("https://example.com")["auth"]["type"] in ("none", "user_http", "service_http", "oauth")
+        assert manifest.render("https://example.com")["auth"]["type"] in (
+            "none",
+            "user_http",
+            "service_http",
+            "oauth",
+        )
         assert repr(manifest)
         assert "<script" not in manifest._repr_html_()

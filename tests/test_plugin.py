@@ -9,7 +9,18 @@ from typing import Annotated
 
 import pytest
 import yaml
-from fastapi import APIRouter, Depends, FastAPI, Form, Header, HTTPException, Query, Request, Response, WebSocket
+from fastapi import (
+    APIRouter,
+    Depends,
+    FastAPI,
+    Form,
+    Header,
+    HTTPException,
+    Query,
+    Request,
+    Response,
+    WebSocket,
+)
 from fastapi.security import HTTPBearer
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
@@ -229,7 +240,11 @@ def test_well_known_documents() -> None:
     assert "Todo" in client.get("/legal").text
     assert "list_items" in client.get("/").text
     head = client.head("/.well-known/ai-plugin.json")
-    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(manifest.content)))
+    assert (head.status_code, head.content, head.headers["content-length"]) == (
+        200,
+        b"",
+        str(len(manifest.content)),
+    )
 
 
 def test_an_edit_shows_at_once() -> None:
@@ -273,8 +288,14 @@ def test_the_authors_own_pages_win() -> None:
     [
         ({"host": "localhost:5003"}, "http://localhost:5003"),
         ({"x-forwarded-proto": "https", "x-forwarded-host": "todo.example"}, "https://todo.example"),
-        ({"x-forwarded-proto": "https,http", "x-forwarded-host": "a.example, b.example"}, "https://a.example"),
-        ({"x-forwarded-host": "hub.example", "x-forwarded-prefix": "/user/sam/proxy/80/"}, "http://hub.example/user/sam/proxy/80"),
+        (
+            {"x-forwarded-proto": "https,http", "x-forwarded-host": "a.example, b.example"},
+            "https://a.example",
+        ),
+        (
+            {"x-forwarded-host": "hub.example", "x-forwarded-prefix": "/user/sam/proxy/80/"},
+            "http://hub.example/user/sam/proxy/80",
+        ),
         ({"x-forwarded-host": "evil.example/<script>"}, "http://here"),
         ({"x-forwarded-host": "a.example", "x-forwarded-prefix": "//evil.example"}, "http://a.example"),
         ({"x-forwarded-proto": "javascript"}, "http://here"),
@@ -292,9 +313,15 @@ def test_urls_follow_the_base_url_of_the_request(headers: dict[str, str], base: 
 def test_a_stranger_does_not_forward(monkeypatch: pytest.MonkeyPatch) -> None:
     headers = {"x-forwarded-host": "evil.example"}
     client = TestClient(make(), base_url="http://here", client=("203.0.113.7", 4711))
-    assert client.get("/.well-known/ai-plugin.json", headers=headers).json()["legal_info_url"] == "http://here/legal"
+    assert (
+        client.get("/.well-known/ai-plugin.json", headers=headers).json()["legal_info_url"]
+        == "http://here/legal"
+    )
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1, 203.0.113.7")
-    assert client.get("/.well-known/ai-plugin.json", headers=headers).json()["legal_info_url"] == "http://evil.example/legal"
+    assert (
+        client.get("/.well-known/ai-plugin.json", headers=headers).json()["legal_info_url"]
+        == "http://evil.example/legal"
+    )
 
 
 def test_a_configured_public_url_wins() -> None:
@@ -306,13 +333,17 @@ def test_a_configured_public_url_wins() -> None:
 def test_a_plugin_mounted_below_a_path() -> None:
     outer = FastAPI()
     outer.mount("/plugins/todo", make())
-    manifest = TestClient(outer, base_url="http://here").get("/plugins/todo/.well-known/ai-plugin.json").json()
+    manifest = (
+        TestClient(outer, base_url="http://here").get("/plugins/todo/.well-known/ai-plugin.json").json()
+    )
     assert manifest["legal_info_url"] == "http://here/plugins/todo/legal"
 
 
 def test_the_authors_servers_stay() -> None:
     plugin = make(servers=[{"url": "https://api.example"}])
-    assert TestClient(plugin).get("/.well-known/openapi.json").json()["servers"] == [{"url": "https://api.example"}]
+    assert TestClient(plugin).get("/.well-known/openapi.json").json()["servers"] == [
+        {"url": "https://api.example"}
+    ]
 
 
 def test_hosts_without_end_do_not_fill_the_memory() -> None:
@@ -350,7 +381,9 @@ def test_chatgpts_pages_may_call(origin: str) -> None:
     assert answer.headers["access-control-allow-origin"] == origin
 
 
-@pytest.mark.parametrize("origin", ["null", "http://chatgpt.com", "https://chatgpt.com.evil.example", "https://evil.example"])
+@pytest.mark.parametrize(
+    "origin", ["null", "http://chatgpt.com", "https://chatgpt.com.evil.example", "https://evil.example"]
+)
 def test_other_pages_may_not(origin: str) -> None:
     answer = TestClient(make()).get("/.well-known/ai-plugin.json", headers={"origin": origin})
     assert "access-control-allow-origin" not in answer.headers
@@ -363,14 +396,19 @@ def test_the_authors_own_cors_goes_on_working() -> None:
     plugin.add_middleware(CORSMiddleware, allow_origins=["https://mine.example"], allow_methods=["*"])
     client = TestClient(plugin)
     headers = {"origin": "https://mine.example", "access-control-request-method": "GET"}
-    assert client.options("/items", headers=headers).headers["access-control-allow-origin"] == "https://mine.example"
+    assert (
+        client.options("/items", headers=headers).headers["access-control-allow-origin"]
+        == "https://mine.example"
+    )
     answer = client.get("/.well-known/ai-plugin.json", headers={"origin": "https://chatgpt.com"})
     assert answer.headers.get_list("access-control-allow-origin") == ["https://chatgpt.com"]
 
 
 def test_the_plugin_shows_itself(todo: kit.Plugin) -> None:
     assert repr(todo) == "<Plugin 'todo': add_todo, list_todos, delete_todo>"
-    assert list(todo.spec.operations) == ["list_todos", "add_todo", "delete_todo"] or list(todo.spec.operations) == [
+    assert list(todo.spec.operations) == ["list_todos", "add_todo", "delete_todo"] or list(
+        todo.spec.operations
+    ) == [
         "add_todo",
         "list_todos",
         "delete_todo",

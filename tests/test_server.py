@@ -158,14 +158,22 @@ def test_requests_under_way_end_before_the_server_does() -> None:
 def test_the_log_of_requests(server: kit.Server) -> None:
     httpx2.post(
         f"{server.url}/users/sam/todos?token=abc123&page=2",
-        json={"todo": "buy milk", "password": "hunter2", "nested": {"apiKey": "k", "notes": "sk-abcdefghijkl"}},
+        json={
+            "todo": "buy milk",
+            "password": "hunter2",
+            "nested": {"apiKey": "k", "notes": "sk-abcdefghijkl"},
+        },
         headers={"authorization": "Bearer secret-token"},
     )
     httpx2.get(f"{server.url}/nowhere")
     assert [(call.method, call.status) for call in server.calls] == [("POST", 200), ("GET", 404)]
     first = server.calls[0]
     assert first.path == "/users/sam/todos?token=***&page=2"
-    assert first.request == {"todo": "buy milk", "password": "***", "nested": {"apiKey": "***", "notes": "***"}}
+    assert first.request == {
+        "todo": "buy milk",
+        "password": "***",
+        "nested": {"apiKey": "***", "notes": "***"},
+    }
     assert first.response == ["buy milk"]
     assert 0 < first.ms < 5000
     shown = repr(server.calls) + server.calls._repr_html_()
@@ -208,10 +216,15 @@ def test_a_handler_that_raises_is_logged_as_500(caplog: pytest.LogCaptureFixture
         ({}, None),
         ({"JUPYTERHUB_SERVICE_PREFIX": "/user/sam/"}, "/user/sam/proxy/8000"),
         ({"KIT_BROWSER_URL": "https://{port}-box.example/"}, "https://8000-box.example"),
-        ({"KIT_BROWSER_URL": "https://x.example", "JUPYTERHUB_SERVICE_PREFIX": "/user/sam/"}, "https://x.example"),
+        (
+            {"KIT_BROWSER_URL": "https://x.example", "JUPYTERHUB_SERVICE_PREFIX": "/user/sam/"},
+            "https://x.example",
+        ),
     ],
 )
-def test_the_browsers_address(environment: dict[str, str], expected: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_browsers_address(
+    environment: dict[str, str], expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert browser_url(8000) == expected

@@ -55,16 +55,29 @@ def test_an_operation_and_all_its_parts() -> None:
         {
             "/users/{id}/items": {
                 "summary": "Of the path",
-                "parameters": [{"$ref": "#/components/parameters/Id"}, {"name": "q", "in": "query", "description": "old"}],
+                "parameters": [
+                    {"$ref": "#/components/parameters/Id"},
+                    {"name": "q", "in": "query", "description": "old"},
+                ],
                 "post": {
                     "operationId": "addItem",
                     "description": "Adds.",
                     "tags": ["items"],
                     "parameters": [
-                        {"name": "q", "in": "query", "description": "new", "required": True, "style": "pipeDelimited"},
+                        {
+                            "name": "q",
+                            "in": "query",
+                            "description": "new",
+                            "required": True,
+                            "style": "pipeDelimited",
+                        },
                         {"name": "Authorization", "in": "header"},
                         {"name": "X-Trace", "in": "header", "schema": {"type": "string"}},
-                        {"name": "filter", "in": "query", "content": {"application/json": {"schema": {"type": "object"}}}},
+                        {
+                            "name": "filter",
+                            "in": "query",
+                            "content": {"application/json": {"schema": {"type": "object"}}},
+                        },
                     ],
                     "requestBody": {"$ref": "#/components/requestBodies/Item"},
                     "x-openai-isConsequential": False,
@@ -72,9 +85,14 @@ def test_an_operation_and_all_its_parts() -> None:
             }
         },
         components={
-            "parameters": {"Id": {"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}}},
+            "parameters": {
+                "Id": {"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}}
+            },
             "requestBodies": {
-                "Item": {"required": True, "content": {"text/plain": {}, "application/json": {"schema": {"type": "object"}}}}
+                "Item": {
+                    "required": True,
+                    "content": {"text/plain": {}, "application/json": {"schema": {"type": "object"}}},
+                }
             },
         },
     )
@@ -95,7 +113,9 @@ def test_an_operation_and_all_its_parts() -> None:
     assert document.problems == []
 
 
-@pytest.mark.parametrize(("method", "consequential"), [("get", False), ("post", True), ("delete", True), ("put", True)])
+@pytest.mark.parametrize(
+    ("method", "consequential"), [("get", False), ("post", True), ("delete", True), ("put", True)]
+)
 def test_what_is_consequential_by_default(method: str, consequential: bool) -> None:
     operation = spec({"/a": {method: {"operationId": "a"}}}).operations["a"]
     assert operation.consequential is consequential
@@ -105,7 +125,10 @@ def test_real_world_damage_is_mended_and_listed() -> None:
     document = spec(
         {
             "/a/{x}": {"get": {}, "post": {"operationId": "twice"}},
-            "/b": {"get": {"operationId": "twice"}, "put": {"operationId": "bad", "parameters": [{"in": "query"}, 7]}},
+            "/b": {
+                "get": {"operationId": "twice"},
+                "put": {"operationId": "bad", "parameters": [{"in": "query"}, 7]},
+            },
             "/c": {"get": {"operationId": "c", "parameters": "nonsense", "tags": 7}},
             "/d": {"$ref": "#/nowhere"},
             "/e": None,
@@ -129,7 +152,12 @@ def test_real_world_damage_is_mended_and_listed() -> None:
 def test_references_in_a_circle_end() -> None:
     document = spec(
         {"/a": {"get": {"operationId": "a", "parameters": [{"$ref": "#/components/parameters/A"}]}}},
-        components={"parameters": {"A": {"$ref": "#/components/parameters/B"}, "B": {"$ref": "#/components/parameters/A"}}},
+        components={
+            "parameters": {
+                "A": {"$ref": "#/components/parameters/B"},
+                "B": {"$ref": "#/components/parameters/A"},
+            }
+        },
     )
     assert document.operations["a"].parameters == []
     assert any("leads nowhere" in message for _, message in document.problems)
@@ -142,7 +170,17 @@ def test_a_reference_to_elsewhere_is_not_fetched() -> None:
 
 
 def test_servers_and_their_variables() -> None:
-    document = spec({}, servers=[{"url": "https://{region}.x.example/{v}", "variables": {"region": {"default": "eu"}, "v": {"default": "2"}}}, {}, 3])
+    document = spec(
+        {},
+        servers=[
+            {
+                "url": "https://{region}.x.example/{v}",
+                "variables": {"region": {"default": "eu"}, "v": {"default": "2"}},
+            },
+            {},
+            3,
+        ],
+    )
     assert document.servers == ["https://eu.x.example/2"]
 
 

@@ -33,7 +33,11 @@ def body(schema: Any, media_type: str = "application/json", required: bool = Tru
     return {"requestBody": {"required": required, "content": {media_type: {"schema": schema}}}}
 
 
-OBJECT = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}, "required": ["a"]}
+OBJECT = {
+    "type": "object",
+    "properties": {"a": {"type": "string"}, "b": {"type": "integer"}},
+    "required": ["a"],
+}
 
 
 # -- schemas ------------------------------------------------------------------------
@@ -43,13 +47,37 @@ OBJECT = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type"
     ("version", "schema", "expected"),
     [
         ("3.0.3", {"type": "string", "nullable": True}, {"type": ["string", "null"]}),
-        ("3.0.3", {"type": "string", "nullable": True, "enum": ["a"]}, {"type": ["string", "null"], "enum": ["a", None]}),
-        ("3.0.3", {"type": "integer", "minimum": 1, "exclusiveMinimum": True}, {"type": "integer", "exclusiveMinimum": 1}),
-        ("3.0.3", {"type": "integer", "maximum": 9, "exclusiveMaximum": False}, {"type": "integer", "maximum": 9}),
-        ("3.0.3", {"nullable": True, "allOf": [{"type": "string"}]}, {"anyOf": [{"allOf": [{"type": "string"}]}, {"type": "null"}]}),
+        (
+            "3.0.3",
+            {"type": "string", "nullable": True, "enum": ["a"]},
+            {"type": ["string", "null"], "enum": ["a", None]},
+        ),
+        (
+            "3.0.3",
+            {"type": "integer", "minimum": 1, "exclusiveMinimum": True},
+            {"type": "integer", "exclusiveMinimum": 1},
+        ),
+        (
+            "3.0.3",
+            {"type": "integer", "maximum": 9, "exclusiveMaximum": False},
+            {"type": "integer", "maximum": 9},
+        ),
+        (
+            "3.0.3",
+            {"nullable": True, "allOf": [{"type": "string"}]},
+            {"anyOf": [{"allOf": [{"type": "string"}]}, {"type": "null"}]},
+        ),
         ("3.1.0", {"type": ["string", "null"]}, {"type": ["string", "null"]}),
-        ("3.1.0", {"anyOf": [{"type": "string"}, {"type": "null"}]}, {"anyOf": [{"type": "string"}, {"type": "null"}]}),
-        ("3.1.0", {"oneOf": [{"type": "string"}, {"type": "integer"}]}, {"oneOf": [{"type": "string"}, {"type": "integer"}]}),
+        (
+            "3.1.0",
+            {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        ),
+        (
+            "3.1.0",
+            {"oneOf": [{"type": "string"}, {"type": "integer"}]},
+            {"oneOf": [{"type": "string"}, {"type": "integer"}]},
+        ),
         ("3.1.0", {"const": 3}, {"const": 3}),
         ("3.0.3", {"type": "int", "x-note": 1, "example": 2, "xml": {}}, {"type": "integer"}),
         ("3.0.3", {"type": "date"}, {"type": "string", "format": "date"}),
@@ -70,24 +98,43 @@ def test_schemas_of_both_versions_become_json_schema(version: str, schema: Any, 
 def test_references_are_written_out() -> None:
     made = tool(
         query({"$ref": "#/components/schemas/A", "description": "beside"}),
-        schemas={"A": {"type": "array", "items": {"$ref": "#/components/schemas/B"}}, "B": {"type": "integer"}},
+        schemas={
+            "A": {"type": "array", "items": {"$ref": "#/components/schemas/B"}},
+            "B": {"type": "integer"},
+        },
     )
-    assert made.parameters["properties"]["q"] == {"type": "array", "items": {"type": "integer"}, "description": "beside"}
+    assert made.parameters["properties"]["q"] == {
+        "type": "array",
+        "items": {"type": "integer"},
+        "description": "beside",
+    }
     assert "$ref" not in json.dumps(made.parameters)
 
 
 def test_recursion_is_kept_as_defs() -> None:
-    node = {"type": "object", "properties": {"name": {"type": "string"}, "children": {"type": "array", "items": {"$ref": "#/components/schemas/Node"}}}}
+    node = {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "children": {"type": "array", "items": {"$ref": "#/components/schemas/Node"}},
+        },
+    }
     made = tool(body({"$ref": "#/components/schemas/Node"}), schemas={"Node": node})
     validator = Draft202012Validator(made.parameters)
     assert validator.is_valid({"name": "a", "children": [{"name": "b", "children": [{"name": "c"}]}]})
     assert not validator.is_valid({"name": "a", "children": [{"name": "b", "children": [{"name": 3}]}]})
-    assert made.problems({"children": [{"children": [{"name": 3}]}]}) == ["children[0].children[0].name: 3 is not of type 'string'"]
+    assert made.problems({"children": [{"children": [{"name": 3}]}]}) == [
+        "children[0].children[0].name: 3 is not of type 'string'"
+    ]
 
 
 def test_growth_without_end_goes_to_defs() -> None:
     schemas: dict[str, Any] = {
-        f"L{n}": {"type": "object", "properties": {k: {"$ref": f"#/components/schemas/L{n + 1}"} for k in "abcdef"}} for n in range(30)
+        f"L{n}": {
+            "type": "object",
+            "properties": {k: {"$ref": f"#/components/schemas/L{n + 1}"} for k in "abcdef"},
+        }
+        for n in range(30)
     }
     schemas["L30"] = {"type": "string"}
     made = tool(body({"$ref": "#/components/schemas/L0"}), schemas=schemas)
@@ -96,21 +143,39 @@ def test_growth_without_end_goes_to_defs() -> None:
 
 
 def test_what_is_read_only_is_not_asked_for() -> None:
-    schema = {"type": "object", "properties": {"id": {"type": "integer", "readOnly": True}, "a": {"type": "string"}}, "required": ["id", "a"]}
+    schema = {
+        "type": "object",
+        "properties": {"id": {"type": "integer", "readOnly": True}, "a": {"type": "string"}},
+        "required": ["id", "a"],
+    }
     made = tool(body(schema))
     assert list(made.parameters["properties"]) == ["a"]
     assert made.parameters["required"] == ["a"]
 
 
 def test_all_of_plain_objects_is_one_object() -> None:
-    made = tool(body({"allOf": [OBJECT, {"type": "object", "properties": {"c": {"type": "boolean"}}, "required": ["c"]}]}))
+    made = tool(
+        body(
+            {
+                "allOf": [
+                    OBJECT,
+                    {"type": "object", "properties": {"c": {"type": "boolean"}}, "required": ["c"]},
+                ]
+            }
+        )
+    )
     assert list(made.parameters["properties"]) == ["a", "b", "c"]
     assert made.parameters["required"] == ["a", "c"]
 
 
 @pytest.mark.parametrize(
     "schema",
-    [{"anyOf": [OBJECT, {"type": "string"}]}, {"type": "array", "items": OBJECT}, {"type": "object", "additionalProperties": {"type": "integer"}}, {"type": "object"}],
+    [
+        {"anyOf": [OBJECT, {"type": "string"}]},
+        {"type": "array", "items": OBJECT},
+        {"type": "object", "additionalProperties": {"type": "integer"}},
+        {"type": "object"},
+    ],
 )
 def test_a_body_that_is_no_plain_object_is_one_argument(schema: Any) -> None:
     made = tool(body(schema))
@@ -121,13 +186,40 @@ def test_a_body_that_is_no_plain_object_is_one_argument(schema: Any) -> None:
 @pytest.mark.parametrize(
     ("operation", "strict"),
     [
-        ({"parameters": [{"name": "a", "in": "query", "required": True, "schema": {"type": "string"}}]}, True),
+        (
+            {"parameters": [{"name": "a", "in": "query", "required": True, "schema": {"type": "string"}}]},
+            True,
+        ),
         ({"parameters": [{"name": "a", "in": "query", "schema": {"type": "string"}}]}, False),
         ({}, True),
         (body({"type": "object", "properties": {"o": OBJECT}, "required": ["o"]}), False),
         ({"parameters": [{"name": "a", "in": "query", "required": True, "schema": {}}]}, False),
-        ({"parameters": [{"name": "a", "in": "query", "required": True, "schema": {"type": "string", "format": "binary"}}]}, False),
-        ({"parameters": [{"name": "a", "in": "query", "required": True, "schema": {"type": "array", "items": {"type": "string"}}}]}, True),
+        (
+            {
+                "parameters": [
+                    {
+                        "name": "a",
+                        "in": "query",
+                        "required": True,
+                        "schema": {"type": "string", "format": "binary"},
+                    }
+                ]
+            },
+            False,
+        ),
+        (
+            {
+                "parameters": [
+                    {
+                        "name": "a",
+                        "in": "query",
+                        "required": True,
+                        "schema": {"type": "array", "items": {"type": "string"}},
+                    }
+                ]
+            },
+            True,
+        ),
     ],
 )
 def test_strict_where_the_schema_allows_it(operation: dict[str, Any], strict: bool) -> None:
@@ -140,12 +232,20 @@ def test_both_shapes() -> None:
     assert flat["type"] == "function"
     assert set(flat) == {"type", "name", "description", "parameters", "strict"}
     assert flat["description"] == "Add.\n\nAdds an item."
-    assert made.render("chat") == {"type": "function", "function": {k: v for k, v in flat.items() if k != "type"}}
+    assert made.render("chat") == {
+        "type": "function",
+        "function": {k: v for k, v in flat.items() if k != "type"},
+    }
 
 
 @pytest.mark.parametrize(
     ("summary", "description", "said"),
-    [("Add", "", "Add"), ("", "Adds.", "Adds."), ("Add it", "Add it. Then more.", "Add it. Then more."), ("", "", "")],
+    [
+        ("Add", "", "Add"),
+        ("", "Adds.", "Adds."),
+        ("Add it", "Add it. Then more.", "Add it. Then more."),
+        ("", "", ""),
+    ],
 )
 def test_summary_and_description_are_said_once(summary: str, description: str, said: str) -> None:
     assert tool({"summary": summary, "description": description}).description == said
@@ -178,7 +278,10 @@ def test_one_bad_operation_does_not_take_the_others_with_it() -> None:
 
 
 def test_arguments_that_do_not_fit_are_told_so_that_a_model_can_mend_them() -> None:
-    made = tool({**body(OBJECT), "parameters": [{"name": "id", "in": "path", "schema": {"type": "string"}}]}, "/x/{id}")
+    made = tool(
+        {**body(OBJECT), "parameters": [{"name": "id", "in": "path", "schema": {"type": "string"}}]},
+        "/x/{id}",
+    )
     assert made.problems({"id": "", "b": "three", "c": 1}) == [
         "c: there is no such argument; there are: id, a, b",
         "id: must not be empty, it is part of the address",
@@ -195,7 +298,20 @@ def test_a_line_break_cannot_get_into_a_header() -> None:
 
 
 def test_numbers_that_come_as_text_are_numbers() -> None:
-    made = tool(body({"type": "object", "properties": {"i": {"type": "integer"}, "f": {"type": "boolean"}, "s": {"type": "string"}, "n": {"type": "number"}, "l": {"type": "array", "items": {}}}}))
+    made = tool(
+        body(
+            {
+                "type": "object",
+                "properties": {
+                    "i": {"type": "integer"},
+                    "f": {"type": "boolean"},
+                    "s": {"type": "string"},
+                    "n": {"type": "number"},
+                    "l": {"type": "array", "items": {}},
+                },
+            }
+        )
+    )
     given = {"i": "3", "f": "true", "s": "5", "n": "x", "l": None}
     assert made.coerced(given) == {"i": 3, "f": True, "s": "5", "n": "x"}
 
@@ -258,7 +374,14 @@ RGB = {"R": 100, "G": 200, "B": 150}
     ],
 )
 def test_styles_of_the_path(style: str, explode: bool, value: Any, expected: str) -> None:
-    parameter = {"name": "color", "in": "path", "required": True, "style": style, "explode": explode, "schema": {}}
+    parameter = {
+        "name": "color",
+        "in": "path",
+        "required": True,
+        "style": style,
+        "explode": explode,
+        "schema": {},
+    }
     assert tool({"parameters": [parameter]}, "/x/{color}").request({"color": value}).url == f"/x/{expected}"
 
 
@@ -319,7 +442,12 @@ def test_headers_and_cookies() -> None:
         ("*/*", OBJECT, {"a": "x"}, b'{"a": "x"}'),
         ("application/json", {"type": "array", "items": {}}, {"body": [1, None]}, b"[1, null]"),
         ("application/x-www-form-urlencoded", OBJECT, {"a": "b c&d", "b": 1}, b"a=b+c%26d&b=1"),
-        ("application/x-www-form-urlencoded", {"type": "object", "properties": {"l": {"type": "array"}}}, {"l": [1, 2]}, b"l=1&l=2"),
+        (
+            "application/x-www-form-urlencoded",
+            {"type": "object", "properties": {"l": {"type": "array"}}},
+            {"l": [1, 2]},
+            b"l=1&l=2",
+        ),
         ("text/plain", {"type": "string"}, {"body": "hello"}, b"hello"),
         ("application/octet-stream", {"type": "string"}, {"body": b"\x00\xff"}, b"\x00\xff"),
     ],

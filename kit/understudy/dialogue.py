@@ -24,6 +24,9 @@ _NAME = re.compile(
     r"(?:\bmy name is|\bi'm|\bi am|\bthis is|\buser(?:'s name)? is|\buser(?:name)?:)\s+([A-Z][\w-]*|(?<=is )[a-z][\w-]*)",
     re.IGNORECASE,
 )
+_JOINING = frozenset(
+    ["and", "or", ",", "&", "the", "number", "a", "of", "in", "for", "to", "at", "with", "from", "on"]
+)
 _FOLLOWING = re.compile(r"\s*(?:and|what about|how about|and what about|now|same for|also)\b", re.IGNORECASE)
 _YES = re.compile(r"\s*(?:yes|yeah|yep|sure|please do|true|of course)\b", re.IGNORECASE)
 _NO = re.compile(r"\s*(?:no|nope|not|don't|false)\b", re.IGNORECASE)
@@ -314,20 +317,12 @@ def _is_quoted(sentence: Sentence, value: Any) -> bool:
 
 def _is_joined(sentence: Sentence, used: int, other: Candidate) -> bool:
     """Whether `and` or a comma ties the value to one that is used already."""
-    first = (other.mask & -other.mask).bit_length() - 1
-    i = first - 1
-    while i >= 0 and sentence.tokens[i].low in (
-        "and",
-        ",",
-        "&",
-        "or",
-        "the",
-        "number",
-        "in",
-        "for",
-    ):
+    i = (other.mask & -other.mask).bit_length() - 2
+    between = set()
+    while i >= 0 and sentence.tokens[i].low in _JOINING:
+        between.add(sentence.tokens[i].low)
         i -= 1
-    return i >= 0 and i < first - 1 and bool(used >> i & 1)
+    return i >= 0 and bool(used >> i & 1) and bool(between & {"and", "or", ",", "&"})
 
 
 def _answered(plan: _Plan, text: str, tools: Sequence[ToolReading], known: dict[str, Any]) -> _Plan:

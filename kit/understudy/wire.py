@@ -278,7 +278,7 @@ def chat_chunks(asked: Asked, answer: Answer) -> Iterator[dict[str, Any]]:
         return {**out, "usage": usage} if usage else out
 
     def delta(content: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-        return chunk([{"index": 0, "delta": content, "logprobs": None, "finish_reason": finish}])
+        return chunk([{"index": 0, "delta": content, "finish_reason": finish}])
 
     yield delta({"role": "assistant", "content": "" if not answer.calls else None})
     for piece in _pieces(answer.text):
@@ -324,6 +324,13 @@ def response(asked: Asked, answer: Answer, status: str = "completed") -> dict[st
     seed = identifier("resp", asked.entries, asked.choice)
     done = status == "completed"
     given, made = asked.input_tokens, _output_tokens(answer)
+    usage = {
+        "input_tokens": given,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": made,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": given + made,
+    }
     return {
         "id": seed,
         "object": "response",
@@ -345,17 +352,8 @@ def response(asked: Asked, answer: Answer, status: str = "completed") -> dict[st
         "tools": body.get("tools") or [],
         "top_p": body.get("top_p", 1.0),
         "truncation": body.get("truncation") or "disabled",
-        "usage": {
-            "input_tokens": given,
-            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-            "output_tokens": made,
-            "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": given + made,
-        }
-        if done
-        else None,
-        "user": body.get("user"),
         "metadata": body.get("metadata") or {},
+        **({"usage": usage} if done else {}),  # what has only begun has none, and null is no usage
     }
 
 

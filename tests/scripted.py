@@ -1,0 +1,106 @@
+"""An OpenAI-compatible server that answers what a test has written down for it, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from kit.server import ServerThread, listen
+from kit.understudy import wire
+from kit.understudy.dialogue import Answer, Step
+
+
+class Broken(Exception):
+    """Ends a stream in the middle."""
+
+
+class Scripted:
+    """`enqueue` a text, calls as (name, arguments as text), or `status=`, `drop=`, `hang=`."""
+
+    def __init__(self, *, has_responses: bool = True) -> None:
+        self.steps: deque[dict[str, Any]] = deque()
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        routes = [
+            Route("/v1/chat/completions", self._chat, methods=["POST"]),
+            Route("/v1/models", self._models),
+        ]
+        if has_responses:
+            routes.append(Route("/v1/responses", self._responses, methods=["POST"]))
+        sock = listen("127.0.0.1", 0)
+        self.base_url = f"http://127.0.0.1:{sock.getsockname()[1]}/v1"
+        self._thread = ServerThread(Starlette(routes=routes), sock)
+        self._thread.start()
+
+    def enqueue(self, text: str = "", *calls: tuple[str, str], **more: Any) -> None:
+        self.steps.append({"text": text, "calls": calls, **more})
+
+    async def _models(self, request: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [wire.model()]})
+
+    async def _responses(self, request: Request) -> Response:
+        body = await request.json()
+        return await self._answer("responses", wire.read_responses(body), body)
+
+    async def _chat(self, request: Request) -> Response:
+        body = await request.json()
+        return await self._answer("chat", wire.read_chat(body), body)
+
+    async def _answer(self, api: str, asked: wire.Asked, body: dict[str, Any]) -> Response:
+        self.requests.append((api, body))
+        step = self.steps.popleft()
+        if "status" in step:
+            error = {
+                "error": {"message": step["text"] or "scripted", "type": "x", "param": None, "code": None}
+            }
+            return JSONResponse(error, step["status"], headers={"retry-after-ms": "1"})
+        # The arguments are any text; a marker takes their place until the events are written.
+        marked = [(name, f"@@{n}@@") for n, (name, _) in enumerate(step["calls"])]
+        answer = Answer([Step(name, {"marker": mark}) for name, mark in marked], step["text"])
+        events = (
+            wire.response_events(asked, answer) if api == "responses" else wire.chat_chunks(asked, answer)
+        )
+        raw = [json.dumps(event) for event in events]
+
+        def with_arguments(line: str) -> str:
+            for n, (_, arguments) in enumerate(step["calls"]):
+                written = json.dumps(json.dumps({"marker": f"@@{n}@@"}))[1:-1]
+                line = line.replace(written, json.dumps(arguments)[1:-1])
+            return line
+
+        if api == "chat":  # arguments come in pieces there: written anew in one piece
+            raw = [line for line in raw if "@@" not in line and '"arguments": "{' not in line]
+            for n, (_, arguments) in enumerate(step["calls"]):
+                chunk = json.loads(raw[0])
+                chunk["choices"][0]["delta"] = {
+                    "tool_calls": [{"index": n, "function": {"arguments": arguments}}]
+                }
+                at = next(i for i, line in enumerate(raw) if '"finish_reason": "tool_calls"' in line)
+                raw.insert(at, json.dumps(chunk))
+
+        async def stream() -> Any:
+            for n, line in enumerate(raw):
+                if step.get("drop") and n == len(raw) - 2:
+                    raise Broken
+                if step.get("short") and n == len(raw) - 1:
+                    return
+                if n == step.get("hang"):
+                    await asyncio.sleep(30)
+                kind = f"event: {json.loads(line)['type']}\n" if api == "responses" else ""
+                yield f"{kind}data: {with_arguments(line)}\n\n"
+            if api == "chat":
+                yield "data: [DONE]\n\n"
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
+
+    def __enter__(self) -> Scripted:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._thread.stop()
