@@ -79,34 +79,24 @@ class Chat:
     def __call__(self, text: str) -> Reply:
         """Says something and waits for the answer. Raises `ChatError` if there can be none."""
         screen = _Screen(text, self._show)
-        for event in self.stream(text):
+        for event in self._sync(self._turn(text, stream=screen.is_on)):
             screen.take(event)
         return screen.reply
 
     async def asend(self, text: str) -> Reply:
         """The same, to be awaited."""
         screen = _Screen(text, self._show)
-        async for event in self.astream(text):
+        async for event in self._async(self._turn(text, stream=screen.is_on)):
             screen.take(event)
         return screen.reply
 
     def stream(self, text: str) -> Iterator[Event]:
         """The events of a turn as they come: text, calls, results, and `Finished` with the reply."""
-        for event in loop.stream(self._turn(text)):
-            if isinstance(event, _Question):
-                allowed = self._ask(event.call)
-                event.give(loop.run(_awaited(allowed)) if hasattr(allowed, "__await__") else bool(allowed))
-            else:
-                yield event
+        return self._sync(self._turn(text))
 
-    async def astream(self, text: str) -> AsyncIterator[Event]:
+    def astream(self, text: str) -> AsyncIterator[Event]:
         """The same, to be iterated with `async for`."""
-        async for event in loop.astream(self._turn(text)):
-            if isinstance(event, _Question):
-                allowed = self._ask(event.call)
-                event.give(bool(await allowed) if hasattr(allowed, "__await__") else bool(allowed))
-            else:
-                yield event
+        return self._async(self._turn(text))
 
     def reset(self) -> None:
         """Forgets the conversation."""
@@ -114,7 +104,23 @@ class Chat:
 
     # -- one turn -------------------------------------------------------------
 
-    async def _turn(self, text: str) -> AsyncIterator[Event | _Question]:
+    def _sync(self, turn: AsyncIterator[Event | _Question]) -> Iterator[Event]:
+        for event in loop.stream(turn):
+            if isinstance(event, _Question):
+                allowed = self._ask(event.call)
+                event.give(loop.run(_awaited(allowed)) if hasattr(allowed, "__await__") else bool(allowed))
+            else:
+                yield event
+
+    async def _async(self, turn: AsyncIterator[Event | _Question]) -> AsyncIterator[Event]:
+        async for event in loop.astream(turn):
+            if isinstance(event, _Question):
+                allowed = self._ask(event.call)
+                event.give(bool(await allowed) if hasattr(allowed, "__await__") else bool(allowed))
+            else:
+                yield event
+
+    async def _turn(self, text: str, stream: bool = True) -> AsyncIterator[Event | _Question]:
         if self._is_busy:
             raise ChatError("This chat is still answering.", "Wait for it, or make another Chat.")
         self._is_busy = True
@@ -125,7 +131,7 @@ class Chat:
         try:
             for _ in range(self.max_rounds):
                 made = Round()
-                async for event in self._model.round(history, tools, self._system()):
+                async for event in self._model.round(history, tools, self._system(), stream):
                     if isinstance(event, Round):
                         made = event
                     else:
@@ -288,6 +294,10 @@ class _Screen:
             from IPython.display import display
 
             self._handle = display(self._data(), raw=True, display_id=True)
+
+    @property
+    def is_on(self) -> bool:
+        return self._handle is not None
 
     def take(self, event: Event) -> None:
         """Adds an event to the transcript."""

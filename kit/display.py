@@ -384,7 +384,7 @@ def log_table(log: RequestLog) -> str:
         (
             _code(entry.method),
             _code(entry.path),
-            str(entry.status),
+            str(entry.status or "…"),
             f"{entry.ms:.0f}",
             _code(short(entry.request)) if entry.request else "",
             _code(short(entry.response)) if entry.response else "",

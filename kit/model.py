@@ -78,17 +78,24 @@ class Model:
             self.notes.append(NO_KEY)
 
     async def round(
-        self, history: Sequence[Item], tools: Sequence[Mapping[str, Any]], instructions: str
+        self,
+        history: Sequence[Item],
+        tools: Sequence[Mapping[str, Any]],
+        instructions: str,
+        stream: bool = True,
     ) -> AsyncIterator[TextDelta | Round]:
-        """One request: the text as it comes, and at the end the `Round`. Raises `ChatError`."""
+        """One request: the text as it comes, and at the end the `Round`. Raises `ChatError`.
+
+        Without `stream` the text comes in one piece: where nobody watches, that is quicker.
+        """
         import httpx2
         import openai
 
         while True:
-            stream = self._responses if self.api == "responses" else self._chat
             self._is_streaming = False
+            ask = self._responses if self.api == "responses" else self._chat
             try:
-                async for event in stream(history, tools, instructions):
+                async for event in ask(history, tools, instructions, stream):
                     yield event
                 return
             except openai.APIStatusError as error:
@@ -103,78 +110,85 @@ class Model:
                 raise self._failure(error) from None
 
     async def _responses(
-        self, history: Sequence[Item], tools: Sequence[Mapping[str, Any]], instructions: str
+        self, history: Sequence[Item], tools: Sequence[Mapping[str, Any]], instructions: str, stream: bool
     ) -> AsyncIterator[TextDelta | Round]:
-        request: dict[str, Any] = {
-            "model": await self._model(),
-            "input": list(history),
-            "stream": True,
-        }
+        request: dict[str, Any] = {"model": await self._model(), "input": list(history)}
         if instructions:
             request["instructions"] = instructions
         if tools:
             request["tools"] = list(tools)
-        made = Round()
-        ended = None
-        async for event in self._events(self.client.responses.create, request):
-            if event.type == "response.output_text.delta" or event.type == "response.refusal.delta":
-                made.text += event.delta
+        create = self.client.responses.create
+        items: list[Item] = []
+        response = None
+        if not stream:
+            response = await self._whole(create, request)
+            if response.output_text:
+                yield TextDelta(response.output_text)
+        async for event in self._events(create, request) if stream else _nothing():
+            if event.type in ("response.output_text.delta", "response.refusal.delta"):
                 yield TextDelta(event.delta)
             elif event.type == "response.output_item.done":
-                made.items.append(event.item.to_dict(mode="json", exclude_none=True))
+                items.append(event.item.to_dict(mode="json", exclude_none=True))
             elif event.type in ("response.completed", "response.incomplete", "response.failed"):
-                ended = event.response
+                response = event.response
             elif event.type == "error":
                 raise ChatError(f"The API stopped with an error: {event.message}.", "Ask again.")
-        if ended is None:
+        if response is None:
             raise ChatError("The answer broke off: the stream ended before its last event.", "Ask again.")
-        if ended.status == "failed":
-            why = ended.error.message if ended.error else "it does not say why"
+        if response.status == "failed":
+            why = response.error.message if response.error else "it does not say why"
             raise ChatError(f"The model failed: {why}.", "Ask again.")
-        if ended.status == "incomplete":
-            why = ended.incomplete_details.reason if ended.incomplete_details else "unknown"
+        if response.status == "incomplete":
+            why = response.incomplete_details.reason if response.incomplete_details else "unknown"
             self.notes.append(f"The answer is incomplete ({why}).")
-        made.items = [item.to_dict(mode="json", exclude_none=True) for item in ended.output] or made.items
-        made.calls = [
+        items = [item.to_dict(mode="json", exclude_none=True) for item in response.output] or items
+        usage = (
+            Usage(response.usage.input_tokens, response.usage.output_tokens) if response.usage else Usage()
+        )
+        calls = [
             ToolCall(item["call_id"], item["name"], item.get("arguments", ""))
-            for item in made.items
+            for item in items
             if item.get("type") == "function_call"
         ]
-        made.model = ended.model
-        if ended.usage:
-            made.usage = Usage(ended.usage.input_tokens, ended.usage.output_tokens)
-        yield made
+        text = "".join(
+            part.get("text") or part.get("refusal") or ""
+            for item in items
+            if item.get("type") == "message"
+            for part in item["content"]
+        )
+        yield Round(text, calls, items, usage, response.model)
 
     async def _chat(
-        self, history: Sequence[Item], tools: Sequence[Mapping[str, Any]], instructions: str
+        self, history: Sequence[Item], tools: Sequence[Mapping[str, Any]], instructions: str, stream: bool
     ) -> AsyncIterator[TextDelta | Round]:
         messages = [{"role": "system", "content": instructions}] if instructions else []
-        request: dict[str, Any] = {
-            "model": await self._model(),
-            "messages": messages + _messages(history),
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
+        request: dict[str, Any] = {"model": await self._model(), "messages": messages + _messages(history)}
         if tools:
             request["tools"] = [
                 {"type": "function", "function": {k: v for k, v in tool.items() if k != "type"}}
                 for tool in tools
             ]
+        create = self.client.chat.completions.create
         made = Round()
         calls: dict[int, ToolCall] = {}
         is_finished = False
-        async for chunk in self._events(self.client.chat.completions.create, request):
+        if stream:
+            chunks = self._events(create, {**request, "stream_options": {"include_usage": True}})
+        else:
+            chunks = _alone(await self._whole(create, request))
+        async for chunk in chunks:
             made.model = chunk.model or made.model
             if chunk.usage:
                 made.usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
             for choice in chunk.choices[:1]:
                 is_finished = is_finished or choice.finish_reason is not None
-                text = choice.delta.content or choice.delta.refusal
+                said = choice.delta if stream else choice.message
+                text = said.content or said.refusal
                 if text:
                     made.text += text
                     yield TextDelta(text)
-                for part in choice.delta.tool_calls or []:
-                    call = calls.setdefault(part.index or 0, ToolCall("", "", ""))
+                for n, part in enumerate(said.tool_calls or []):
+                    call = calls.setdefault(getattr(part, "index", None) or n, ToolCall("", "", ""))
                     call.id = part.id or call.id
                     if part.function:
                         call.name += part.function.name or ""
@@ -236,17 +250,24 @@ class Model:
             )
         return str(page.data[0].id)
 
+    async def _whole(self, create: Any, request: dict[str, Any]) -> Any:
+        import openai
+
+        if isinstance(self.client, openai.OpenAI):
+            return await asyncio.to_thread(create, **request)
+        return await create(**request)
+
     async def _events(self, create: Any, request: dict[str, Any]) -> AsyncIterator[Any]:
         """The events of a stream, from an async client or, in a thread, from a sync one."""
         import openai
 
         if not isinstance(self.client, openai.OpenAI):
-            async with await create(**request) as stream:
+            async with await create(**request, stream=True) as stream:
                 self._is_streaming = True
                 async for event in stream:
                     yield event
             return
-        stream = await asyncio.to_thread(create, **request)
+        stream = await asyncio.to_thread(create, **request, stream=True)
         self._is_streaming = True
         end = object()
         try:
@@ -255,6 +276,15 @@ class Model:
                 yield event
         finally:
             stream.close()
+
+
+async def _alone(item: Any) -> AsyncIterator[Any]:
+    yield item
+
+
+async def _nothing() -> AsyncIterator[Any]:
+    return
+    yield
 
 
 @lru_cache(maxsize=8)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from weakref import WeakSet
 
 from fastapi import FastAPI
-from starlette.routing import BaseRoute, Route
+from starlette._utils import get_route_path
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit import cells
@@ -78,15 +79,11 @@ class Plugin(FastAPI):
             }
         )
         self._well_known = WellKnown(self)
-        pages = [
-            Route(path, _Endpoint(self._well_known.app(path)), include_in_schema=False)
-            for path in self._well_known.pages
-        ]
-        self.router.routes.extend(pages)
+        self.router.routes.append(self._well_known)
         self.router.default = self._nothing_matched
         self._builtin_routes: list[BaseRoute] = list(self.router.routes)
         self._own_middleware = len(self.user_middleware)
-        self._registry = Registry(self, pages)
+        self._registry = Registry(self, self._well_known.pages)
         self._take_over()
         _live.add(self)
 
@@ -159,20 +156,38 @@ class Plugin(FastAPI):
     # -- serving --------------------------------------------------------------
 
     def build_middleware_stack(self) -> ASGIApp:
-        """FastAPI's stack, inside the CORS layer: an answer of status 500 is readable too."""
-        return with_cors(super().build_middleware_stack(), self._cors_origins)
+        """FastAPI's stack, with CORS around it and, before it, what the kit does for each request.
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request. A model that a cell has defined again is taken up first."""
-        self._registry.refresh()
-        await super().__call__(scope, receive, send)
+        That is one plain function, since it is in the way of every operation: it takes up models
+        that a cell has defined again, and answers for the manifest and its like itself, where no
+        middleware of the author's wants to see them.
+        """
+        stack = super().build_middleware_stack()
+        cors, asking = with_cors(stack, self._cors_origins)
+        registry, well_known = self._registry, self._well_known
+        pages = {} if self.user_middleware else well_known.pages
+        if pages:
+            self.router.routes = [route for route in self.router.routes if route is not well_known]
+
+        def outermost(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+            if registry.watched:
+                registry.refresh()
+            if scope["type"] == "http":
+                if not asking.isdisjoint(scope["headers"]):
+                    return cors(scope, receive, send)
+                path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+                if path in pages and scope["method"] in ("GET", "HEAD"):
+                    return well_known.respond(scope, receive, send)
+            return stack(scope, receive, send)
+
+        return outermost
 
     async def _nothing_matched(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._wrapped is not None:
             clean = {key: value for key, value in scope.items() if key not in ("router", "app", "fastapi")}
             await self._wrapped(clean, receive, send)
         elif scope["type"] == "http" and scope["path"] == "/" and scope["method"] in ("GET", "HEAD"):
-            await self._well_known.app("/")(scope, receive, send)
+            await self._well_known.respond(scope, receive, send)
         else:
             await self.router.not_found(scope, receive, send)
 
@@ -206,16 +221,6 @@ class Plugin(FastAPI):
         from kit import display
 
         return display.manifest_card(self.manifest) + display.spec_table(self.spec)
-
-
-class _Endpoint:
-    """An ASGI app as an object: Starlette takes a bare function for one that returns a response."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
 
 
 def _titled(name: str) -> str:

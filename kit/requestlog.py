@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, overload
 from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_ENTRIES = 1000  # requests kept; the oldest go first
+MAX_ENTRIES = 200  # requests kept; the oldest go first. More would not fit the processor's cache
 MAX_BODY = 20_000  # bytes kept of each body
 
 HIDDEN = "***"
@@ -38,20 +39,23 @@ def _is_secret(name: str) -> bool:
     return bool(_SECRET_NAME.search(words))
 
 
+@dataclass(frozen=True)
 class LoggedRequest:
-    """One request. `ms` is the time to the end of the answer, in milliseconds."""
+    """One request that was answered."""
 
-    __slots__ = ("_query", "_received", "_sent", "method", "ms", "status", "time", "url_path")
+    _start: float
+    _end: float
+    method: str
+    url_path: str
+    _query: bytes
+    status: int
+    _received: bytes
+    _sent: bytes
 
-    def __init__(self, scope: Scope) -> None:
-        self.time = time.time()
-        self.method: str = scope["method"]
-        self.url_path: str = scope["path"]
-        self._query: bytes = scope["query_string"]
-        self._received = b""
-        self._sent = b""
-        self.status = 0
-        self.ms = 0.0
+    @property
+    def ms(self) -> float:
+        """Milliseconds from the request to the end of the answer."""
+        return (self._end - self._start) * 1000
 
     @property
     def path(self) -> str:
@@ -84,60 +88,74 @@ def _readable(body: bytes) -> Any:
 
 
 class RequestLog:
-    """The latest 1,000 requests, oldest first. Shows as a table; `clear()` empties it."""
+    """The latest 200 requests that were answered, oldest first. Shows as a table."""
 
     def __init__(self) -> None:
-        self._entries: deque[LoggedRequest] = deque(maxlen=MAX_ENTRIES)
+        # Plain tuples: the garbage collector does not look into them, and a viewer is rare.
+        self._entries: deque[tuple[Any, ...]] = deque(maxlen=MAX_ENTRIES)
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __iter__(self) -> Iterator[LoggedRequest]:
-        return iter(list(self._entries))
+        return (LoggedRequest(*entry) for entry in list(self._entries))
 
     @overload
     def __getitem__(self, index: int) -> LoggedRequest: ...
     @overload
     def __getitem__(self, index: slice) -> list[LoggedRequest]: ...
     def __getitem__(self, index: int | slice) -> LoggedRequest | list[LoggedRequest]:
-        return list(self._entries)[index]
+        return list(self)[index]
 
     def clear(self) -> None:
         """Forgets all requests."""
         self._entries.clear()
 
     def watch(self, app: ASGIApp) -> ASGIApp:
-        """`app`, with every request that it answers written down."""
-        entries = self._entries
+        """`app`, with every request that it answers written down.
 
-        async def logged(scope: Scope, receive: Receive, send: Send) -> None:
+        Plain functions that hand on what they are given: the log adds no await to a request.
+        """
+        append = self._entries.append
+
+        def logged(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             if scope["type"] != "http":
-                await app(scope, receive, send)
-                return
-            entry = LoggedRequest(scope)
-            start = time.perf_counter()
+                return app(scope, receive, send)
+            start = perf_counter()
+            method = scope["method"]
+            received = sent = b""
+            status = 0
 
             async def receiving() -> Message:
+                nonlocal received
                 message = await receive()
-                if message["type"] == "http.request" and len(entry._received) < MAX_BODY:
-                    entry._received += message.get("body", b"")[:MAX_BODY]
+                if len(received) < MAX_BODY:
+                    received += message.get("body", b"")[:MAX_BODY]
                 return message
 
-            async def sending(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    entry.status = message["status"]
-                elif len(entry._sent) < MAX_BODY:
-                    entry._sent += message.get("body", b"")[:MAX_BODY]
-                await send(message)
+            def sending(message: Message) -> Awaitable[None]:
+                nonlocal sent, status
+                if "status" in message:
+                    status = message["status"]
+                    return send(message)
+                if len(sent) < MAX_BODY:
+                    sent += message.get("body", b"")[:MAX_BODY]
+                if not message.get("more_body"):
+                    append(
+                        (
+                            start,
+                            perf_counter(),
+                            method,
+                            scope["path"],
+                            scope["query_string"],
+                            status,
+                            received,
+                            sent,
+                        )
+                    )
+                return send(message)
 
-            try:
-                await app(scope, receiving, sending)
-            except BaseException:
-                entry.status = entry.status or 500
-                raise
-            finally:
-                entry.ms = (time.perf_counter() - start) * 1000
-                entries.append(entry)
+            return app(scope, receive if method == "GET" else receiving, sending)
 
         return logged
 

@@ -45,12 +45,12 @@ def operation_name(context: RouteContext) -> str:
 class Registry:
     """Watches the routers of one app: replaces what is registered again, refuses what clashes."""
 
-    def __init__(self, app: FastAPI, pages: Iterable[BaseRoute] = ()) -> None:
+    def __init__(self, app: FastAPI, pages: dict[str, Any]) -> None:
         self.app = app
-        self._pages = list(pages)  # the kit's own routes, which the author's take the place of
+        self._pages = pages  # the kit's own, by path: the author's take their place
         self._lock = threading.RLock()
         self._cells: dict[int, tuple[APIRoute, cells.Cell | None]] = {}
-        self._watched: list[tuple[dict[str, Any], type]] = []
+        self.watched: list[tuple[dict[str, Any], type]] = []
         self.hook(app.router)
 
     def hook(self, router: APIRouter) -> None:
@@ -93,6 +93,8 @@ class Registry:
                 _store(router, [route for route in before if route is not new])
                 raise
             _store(router, kept)
+            if "GET" in (new.methods or ()):
+                self._pages.pop(new.path, None)
             self._cells[id(new)] = (new, cells.running())
             self._watch(new)
 
@@ -107,7 +109,6 @@ class Registry:
             and route.path == new.path
             and (route.methods or set()) & (new.methods or set())
         ]
-        pages = [page for page in self._pages if getattr(page, "path", "") == new.path]
         for route in replaced:
             if route.name != new.name and self._cell(route) == cell:
                 raise self._clash(
@@ -139,7 +140,7 @@ class Registry:
                 )
         kept: list[BaseRoute] = []
         for candidate in router.routes:
-            if candidate is not new and not _is_in(candidate, [*replaced, *pages]):
+            if candidate is not new and not _is_in(candidate, replaced):
                 kept.append(candidate)
             elif not _is_in(new, kept):
                 kept.append(new)
@@ -262,7 +263,7 @@ class Registry:
             elif hasattr(route, "original_router"):
                 self.hook(route.original_router)
             self.app.router.routes.append(taken)
-        self._watched = list(earlier._watched)
+        self.watched = list(earlier.watched)
 
     # -- models that a cell redefines -----------------------------------------
 
@@ -272,20 +273,20 @@ class Registry:
             if scope is None or _is_imported(scope):
                 continue
             for model in models_of(route):
-                if scope.get(model.__name__) is model and (scope, model) not in self._watched:
-                    self._watched.append((scope, model))
+                if scope.get(model.__name__) is model and (scope, model) not in self.watched:
+                    self.watched.append((scope, model))
 
     def refresh(self) -> None:
         """Rebuilds the operations whose models a later cell has defined again."""
         fresh: dict[type, type] = {}
-        for scope, model in self._watched:
+        for scope, model in self.watched:
             now = scope.get(model.__name__)
             if now is not model and isinstance(now, type) and now.__module__ == model.__module__:
                 fresh[model] = now
         if not fresh:
             return
         with self._lock:
-            self._watched = [(s, m) for s, m in self._watched if m not in fresh]
+            self.watched = [(s, m) for s, m in self.watched if m not in fresh]
             for router in _routers(self.app.router):
                 for route in list(router.routes):
                     if isinstance(route, APIRoute) and not fresh.keys().isdisjoint(models_of(route)):

@@ -130,14 +130,21 @@ class Tool:
             return {"type": "function", "function": function}
         return {"type": "function", **function}
 
+    @cached_property
+    def _validators(self) -> dict[str, Any]:
+        from jsonschema import Draft202012Validator
+
+        return {
+            name: Draft202012Validator({**argument.schema, "$defs": self._converter.defs})
+            for name, argument in self.arguments.items()
+        }
+
     # -- arguments ------------------------------------------------------------
 
     def problems(self, arguments: Any) -> list[str]:
         """What is wrong with the arguments, said so that a model can mend it; empty if nothing is."""
         if not isinstance(arguments, Mapping):
             return [f"the arguments must be a JSON object, not {arguments!r:.80}"]
-        from jsonschema import Draft202012Validator
-
         found = []
         for name in arguments:
             if name not in self.arguments:
@@ -148,8 +155,7 @@ class Tool:
                 if argument.required:
                     found.append(f"{name}: is required and missing")
                 continue
-            schema = {**argument.schema, "$defs": self._converter.defs}
-            for error in Draft202012Validator(schema).iter_errors(_as_json(arguments[name])):
+            for error in self._validators[name].iter_errors(_as_json(arguments[name])):
                 path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
                 found.append(f"{name}{path}: {error.message}")
             if argument.parameter and argument.parameter.location == "path" and arguments[name] == "":

@@ -15,7 +15,9 @@ from collections.abc import Callable, MutableMapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
+from starlette._utils import get_route_path
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ SPEC_YAML_PATH = "/.well-known/openapi.yaml"
 
 MAX_BASE_URLS = 16  # rendered copies kept: the Host header is the client's choice, memory is ours
 
+_NO_MATCH: tuple[Match, dict[str, Any]] = (Match.NONE, {})
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~@%+-]+)*")
 
@@ -81,8 +84,8 @@ def _trusted(client: Any) -> bool:
         return bool(client[0] == "testclient")
 
 
-class WellKnown:
-    """The routes of one plugin, as ASGI apps: nothing of a request is parsed but its base URL."""
+class WellKnown(BaseRoute):
+    """The pages of one plugin, as one route: a look into a dict, and nothing parsed but the base URL."""
 
     def __init__(self, plugin: Plugin) -> None:
         self.plugin = plugin
@@ -96,6 +99,17 @@ class WellKnown:
             "/legal": ("text/html; charset=utf-8", self._legal),
         }
         self.front_page = ("text/html; charset=utf-8", self._front)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the request asks for one of the pages."""
+        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+        if path in self.pages and scope.get("method") in ("GET", "HEAD"):
+            return Match.FULL, {}
+        return _NO_MATCH
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Starlette's name for answering."""
+        await self.respond(scope, receive, send)
 
     def body(self, path: str, base: str) -> bytes:
         """The bytes served at `path` to a client that sees the plugin at `base`."""
@@ -113,22 +127,18 @@ class WellKnown:
             self._rendered[path, base] = body
         return body
 
-    def app(self, path: str) -> ASGIApp:
-        """The ASGI app that answers GET and HEAD at `path`."""
-        media_type = self.pages.get(path, self.front_page)[0].encode()
-
-        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-            body = self.body(path, base_url(scope, self.plugin.public_url))
-            headers = [
-                (b"content-type", media_type),
-                (b"content-length", str(len(body)).encode()),
-                # Hosts fetch the spec before every request; a stale one would hide an edit.
-                (b"cache-control", b"no-cache"),
-            ]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-        return respond
+    async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI app that answers GET and HEAD with the page at the path of the request."""
+        path = get_route_path(scope)
+        body = self.body(path, base_url(scope, self.plugin.public_url))
+        headers = [
+            (b"content-type", self.pages.get(path, self.front_page)[0].encode()),
+            (b"content-length", str(len(body)).encode()),
+            # Hosts fetch the spec before every request; a stale one would hide an edit.
+            (b"cache-control", b"no-cache"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     def _manifest(self, base: str) -> bytes:
         return json.dumps(self.plugin.manifest.render(base), ensure_ascii=False, indent=2).encode()
@@ -195,10 +205,11 @@ def logo(name: str) -> str:
     )
 
 
-def with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
-    """`app` behind CORS for `origins`, and for those only: every other origin is the author's own affair.
+def with_cors(app: ASGIApp, origins: tuple[str, ...]) -> tuple[ASGIApp, frozenset[tuple[bytes, bytes]]]:
+    """`app` behind CORS for `origins`, and the headers by which a request shows that it needs it.
 
-    It wraps the whole stack, so that a page also gets to read an answer of status 500.
+    Every other origin is the author's own affair. It wraps the whole stack, so that a page also
+    gets to read an answer of status 500.
     """
     cors = CORSMiddleware(
         app,
@@ -210,14 +221,4 @@ def with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
         # Chromium before 2025 asks for this in the preflight of a page that calls localhost.
         allow_private_network=True,
     )
-    allowed = frozenset(origin.encode() for origin in origins)
-
-    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            for name, value in scope["headers"]:
-                if name == b"origin" and value in allowed:
-                    await cors(scope, receive, send)
-                    return
-        await app(scope, receive, send)
-
-    return dispatch
+    return cors, frozenset((b"origin", origin.encode()) for origin in origins)

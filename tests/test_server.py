@@ -262,3 +262,15 @@ def test_everything_exported_is_there() -> None:
     assert set(kit.__all__) <= set(dir(kit))
     with pytest.raises(AttributeError, match="nothing"):
         kit.nothing  # noqa: B018
+
+
+def test_answers_on_an_open_connection_do_not_wait(server: kit.Server) -> None:
+    # Without TCP_NODELAY every answer but the first waits 40 ms for the client's delayed ACK.
+    with httpx2.Client() as client:
+        client.get(server.manifest_url)
+        times = []
+        for _ in range(20):
+            start = time.perf_counter()
+            client.get(server.manifest_url)
+            times.append(time.perf_counter() - start)
+    assert sorted(times)[10] < 0.03
