@@ -63,16 +63,17 @@ class Scripted:
         # The arguments are any text; a marker takes their place until the events are written.
         marked = [(name, f"@@{n}@@") for n, (name, _) in enumerate(step["calls"])]
         answer = Answer([Step(name, {"marker": mark}) for name, mark in marked], step["text"])
+        if not asked.stream:
+            if step.get("hang"):
+                await asyncio.sleep(30)
+            whole = (
+                wire.response(asked, answer) if api == "responses" else wire.chat_completion(asked, answer)
+            )
+            return Response(_with_arguments(step, json.dumps(whole)), media_type="application/json")
         events = (
             wire.response_events(asked, answer) if api == "responses" else wire.chat_chunks(asked, answer)
         )
         raw = [json.dumps(event) for event in events]
-
-        def with_arguments(line: str) -> str:
-            for n, (_, arguments) in enumerate(step["calls"]):
-                written = json.dumps(json.dumps({"marker": f"@@{n}@@"}))[1:-1]
-                line = line.replace(written, json.dumps(arguments)[1:-1])
-            return line
 
         if api == "chat":  # arguments come in pieces there: written anew in one piece
             raw = [line for line in raw if "@@" not in line and '"arguments": "{' not in line]
@@ -93,7 +94,7 @@ class Scripted:
                 if n == step.get("hang"):
                     await asyncio.sleep(30)
                 kind = f"event: {json.loads(line)['type']}\n" if api == "responses" else ""
-                yield f"{kind}data: {with_arguments(line)}\n\n"
+                yield f"{kind}data: {_with_arguments(step, line)}\n\n"
             if api == "chat":
                 yield "data: [DONE]\n\n"
 
@@ -104,3 +105,10 @@ class Scripted:
 
     def __exit__(self, *error: object) -> None:
         self._thread.stop()
+
+
+def _with_arguments(step: dict[str, Any], line: str) -> str:
+    for n, (_, arguments) in enumerate(step["calls"]):
+        written = json.dumps(json.dumps({"marker": f"@@{n}@@"}))[1:-1]
+        line = line.replace(written, json.dumps(arguments)[1:-1])
+    return line

@@ -48,6 +48,10 @@ def chat_with(scripted: Scripted, *plugins: Any, **options: Any) -> kit.Chat:
     return kit.Chat(*plugins, client=client_for(scripted), model="m", **options)
 
 
+def kinds_of(history: list[Any]) -> list[str]:
+    return [item.get("type", item.get("role")) for item in history]
+
+
 ADD = ("add_todo", '{"username": "sam", "todo": "milk"}')
 
 
@@ -328,25 +332,21 @@ def test_errors_that_are_not_tried_again(scripted: Scripted, status: int, said: 
 
 @APIS
 @pytest.mark.parametrize("how", ["drop", "short"])
-def test_a_stream_that_breaks_off(
-    scripted: Scripted, server: kit.Server, api: str, how: str, caplog: Any
-) -> None:
+def test_a_stream_that_breaks_off(scripted: Scripted, server: kit.Server, api: str, how: str) -> None:
     scripted.enqueue("", ADD)
     scripted.enqueue("This is cut in the middle", **{how: True})
     chat = chat_with(scripted, server, api=api)
     if api == "chat" and how == "short":
         # the last chunk of this API is only the usage: without it the answer is whole
-        assert chat("Add milk").text == "This is cut in the middle"
+        *_, last = chat.stream("Add milk")
+        assert isinstance(last, Finished)
+        assert last.reply.text == "This is cut in the middle"
         return
     with pytest.raises(kit.ChatError, match="broke off") as caught:
-        chat("Add milk")
+        list(chat.stream("Add milk"))
     assert len(caught.value.reply.calls) == 1  # type: ignore[attr-defined]
     # the call has been made: the conversation keeps it, and goes on
-    assert [item.get("type", item.get("role")) for item in chat.history] == [
-        "user",
-        "function_call",
-        "function_call_output",
-    ]
+    assert kinds_of(chat.history) == ["user", "function_call", "function_call_output"]
     scripted.enqueue("Fine.")
     assert chat("and now?").text == "Fine."
 
@@ -361,20 +361,19 @@ def test_an_api_that_cannot_be_reached(server: kit.Server) -> None:
 
 
 @pytest.mark.parametrize("sync", [True, False])
-def test_an_interrupt_leaves_the_chat_usable(scripted: Scripted, server: kit.Server, sync: bool) -> None:
+@pytest.mark.parametrize("streams", [True, False])
+def test_an_interrupt_leaves_the_chat_usable(
+    scripted: Scripted, server: kit.Server, sync: bool, streams: bool
+) -> None:
     client: Any = openai.OpenAI(base_url=scripted.base_url, api_key="none") if sync else client_for(scripted)
     chat = kit.Chat(server, client=client, model="m")
     scripted.enqueue("", ADD)
     scripted.enqueue("One two three four", hang=5)
     threading.Timer(0.7, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
-        chat("go")
+        list(chat.stream("go")) if streams else chat("go")
     time.sleep(0.2)
-    assert [item.get("type", item.get("role")) for item in chat.history] == [
-        "user",
-        "function_call",
-        "function_call_output",
-    ]
+    assert kinds_of(chat.history) == ["user", "function_call", "function_call_output"]
     scripted.enqueue("Fine.")
     assert chat("and now?").text == "Fine."
 
