@@ -7,7 +7,7 @@ from typing import Any
 
 from kit.understudy.sentence import Sentence
 from kit.understudy.slots import Slot, ToolReading
-from kit.understudy.words import FUNCTION, OPERATION_VERBS, PREPOSITIONS, SYNONYMS, VERBS, stem
+from kit.understudy.words import FUNCTION, OPERATION_VERBS, PREPOSITIONS, SYNONYMS, VERBS, stem, words
 
 STOPS = frozenset(".;!?")
 
@@ -41,10 +41,10 @@ def around(
     return before, after
 
 
-def named(slot: Slot, words: list[str], reading: ToolReading) -> float:
+def named(slot: Slot, near: list[str], reading: ToolReading) -> float:
     """How clearly the words beside a value name the slot; the nearest counts most."""
     best = 0.0
-    for distance, word in enumerate(words):
+    for distance, word in enumerate(near):
         if word in (",", "and") and distance == 0:
             break
         s = stem(word)
@@ -57,31 +57,18 @@ def named(slot: Slot, words: list[str], reading: ToolReading) -> float:
     return best
 
 
+_SOURCE = {"from": 1.2, "between": 1.2, "since": 1.2, "starting": 1.2, "after": 0.9, "leaving": 1.0}
+_TARGET = {"to": 1.2, "until": 1.2, "till": 1.2, "into": 1.2, "in": 0.8, "through": 1.0, "and": 0.9, "before": 0.9,
+           "-": 1.0, "many": 1.0}  # fmt: skip
+_NOT_SOURCE = words("to until till into in and through before many")
+_NOT_TARGET = words("from since between of")
+
+
 def direction(slot: Slot, before: list[str]) -> float:
     """Of a pair (from and to, start and end): which one the word before a value means."""
-    near = next((w for w in before if w in PREPOSITIONS or w in ("and", "until", "through", "-")), "")
+    near = next((word for word in before if word in PREPOSITIONS or word in _TARGET), "")
     if slot.is_source:
-        return {
-            "from": 1.2,
-            "between": 1.2,
-            "since": 1.2,
-            "starting": 1.2,
-            "after": 0.9,
-            "leaving": 1.0,
-        }.get(
-            near,
-            -1.0 if near in ("to", "until", "till", "into", "in", "and", "through", "before") else 0.0,
-        )
+        return _SOURCE.get(near, -1.0 if near in _NOT_SOURCE else 0.0)
     if slot.is_target:
-        return {
-            "to": 1.2,
-            "until": 1.2,
-            "till": 1.2,
-            "into": 1.2,
-            "in": 0.8,
-            "through": 1.0,
-            "and": 0.9,
-            "before": 0.9,
-            "-": 1.0,
-        }.get(near, -1.0 if near in ("from", "since", "between", "of") else 0.0)
+        return _TARGET.get(near, -1.0 if near in _NOT_TARGET else 0.0)
     return 0.0

@@ -11,7 +11,7 @@ from kit.understudy.clauses import commands
 from kit.understudy.filling import MISSING, Filling, fill
 from kit.understudy.sentence import Sentence, Token
 from kit.understudy.slots import ToolReading
-from kit.understudy.words import DETERMINERS, FUNCTION, OPERATION_VERBS, QUESTION, SMALL_TALK, VERBS
+from kit.understudy.words import DETERMINERS, FUNCTION, OPERATION_VERBS, QUESTION, SMALL_TALK, VERBS, stems
 
 SHORTLIST = 12  # tools whose arguments are tried; the words of the others fit less
 REMEMBERED = (
@@ -24,8 +24,13 @@ REMEMBERED = (
 EVIDENCE = 0.8  # what must speak for a tool before it is called at all
 
 
+SOME_EVIDENCE = 0.5
+GOOD_SCORE = 2.3
+_CREATIVE = stems("poem haiku story joke riddle essay limerick sonnet lyrics fact tips explain")
 _ABOUT_ME = re.compile(
-    r"\b(?:who|what|how) (?:are|can|is) you\b|\bwhat(?:'s| is) your (?:name|favou?rite)|\bhow(?:'s| is) it going|\bare you (?:a|an|real|human|there|sure|ok)",
+    r"\b(?:who|what|how) (?:are|can|is) you\b|\bwhat(?:'s| is) your (?:name|favou?rite)|\bhow(?:'s| is) it going"
+    r"|\bare you (?:a|an|real|human|there|sure|ok)\b|\bnice to (?:meet|see|talk to) you"
+    r"|\bhow(?:'s| is| was) your (?:day|morning|afternoon|evening|weekend)",
     re.IGNORECASE,
 )
 
@@ -45,10 +50,26 @@ def choose(sentence: Sentence, tools: Sequence[ToolReading], known: Iterable[str
 
     `known` are the names of arguments that the conversation has settled before.
     """
-    if is_small_talk(sentence):
+    if is_small_talk(sentence) or _is_elsewhere(sentence, tools):
         return None
-    ranked = [choice for choice in rank(sentence, tools, known) if choice.evidence >= EVIDENCE]
+    ranked = [choice for choice in rank(sentence, tools, known) if _is_meant(choice)]
     return ranked[0] if ranked else None
+
+
+def _is_meant(choice: Choice) -> bool:
+    """Whether enough speaks for the tool: its words, or arguments that leave nothing unexplained."""
+    whole = not choice.filling.missing and len(choice.filling.arguments) > 1
+    return (
+        choice.evidence >= EVIDENCE
+        or (choice.evidence >= SOME_EVIDENCE and choice.score >= GOOD_SCORE)
+        or (whole and choice.score >= GOOD_SCORE + 0.2)
+    )
+
+
+def _is_elsewhere(sentence: Sentence, tools: Sequence[ToolReading]) -> bool:
+    """Something only a language model can do, unless a tool is about just that."""
+    asked = {t.stem for t in sentence.tokens} & _CREATIVE
+    return bool(asked) and not any(word in tool.lexicon for word in asked for tool in tools)
 
 
 def rank(sentence: Sentence, tools: Sequence[ToolReading], known: Iterable[str] = ()) -> list[Choice]:
@@ -76,7 +97,8 @@ def rank(sentence: Sentence, tools: Sequence[ToolReading], known: Iterable[str] 
         if verb < 0:
             evidence -= 0.4  # a question, and a tool that changes something
         if verb > 0.8 and not missing:
-            evidence += 0.5 if filling.strong and tool.verb != "read" else 0.2
+            changes = tool.verb != "read" and filling.best > 0.75
+            evidence += 0.6 if changes and (not filling.left_over or len(filling.arguments) > 1) else 0.2
         if filling.strong and not missing and not filling.left_over:
             evidence += 0.35
         ranked.append(Choice(tool, filling, score, evidence))

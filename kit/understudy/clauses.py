@@ -15,61 +15,25 @@ from kit.understudy.words import (
     PRONOUNS,
     QUESTION,
     VERBS,
+    stems,
+    words,
 )
 
-CUES = frozenset(["called", "named", "titled", "saying", "says", "=", "-"])
-AUXILIARIES = frozenset(
-    [
-        "am",
-        "is",
-        "are",
-        "was",
-        "were",
-        "does",
-        "do",
-        "did",
-        "has",
-        "have",
-        "had",
-        "'s",
-        "'m",
-        "'re",
-        "be",
-        "been",
-        "can",
-        "could",
-        "will",
-        "would",
-        "should",
-        "must",
-        "may",
-        "might",
-    ]
+CUES = words("called named titled saying says = -")
+AUXILIARIES = words(
+    "am is are was were does do did has have had 's 'm 're be been can could will would should must may might"
 )
-COMPARATORS = frozenset(
-    ["cheaper", "max", "maximum", "min", "minimum", "under", "below", "above", "over", "exceeding"]
-)
-PARTICLES = frozenset(["up", "out", "off", "down", "away", "back"])
-POLITE = frozenset(
-    [
-        "hi",
-        "hello",
-        "hey",
-        "thanks",
-        "thank",
-        "ok",
-        "okay",
-        "please",
-        "alexa",
-        "siri",
-        "kindly",
-        "go",
-        "ahead",
-        "now",
-        "quickly",
-    ]
-)
-_WH = frozenset(["what", "which", "who", "whom", "whose", "when", "where", "why", "how"])
+COMPARATORS = words("cheaper max maximum min minimum under below above over exceeding")
+PARTICLES = words("up out off down away back")
+POLITE = words("hi hello hey thanks thank ok okay please alexa siri kindly go ahead now quickly")
+MONEY = stems("dollar buck euro pound usd eur gbp cent yen chf franc")
+_SUBJECTS = words("i we he she they")
+_BREAKS = (
+    PREPOSITIONS | CUES | COMPARATORS | AUXILIARIES | MODALS | (PRONOUNS - {"one"})
+    | words("and or that please then because if when but so just also where who whose i you let lets let's i'd how "
+            "many much what which why")
+)  # fmt: skip
+_WH = words("what which who whom whose when where why how")
 
 
 @dataclass(frozen=True)
@@ -90,51 +54,15 @@ def is_break(sentence: Sentence, i: int, starts: set[int]) -> bool:
     low = token.low
     if not token.is_word:
         return low not in ("&", "/", "-", "+", "'")
+    before = sentence.tokens[i - 1].low if i else ""
     return (
         i in starts
-        or low in PREPOSITIONS
-        or low in CUES
-        or low in COMPARATORS
-        or low in AUXILIARIES
-        or low in MODALS
-        or low
-        in (
-            "and",
-            "or",
-            "that",
-            "please",
-            "then",
-            "because",
-            "if",
-            "when",
-            "but",
-            "so",
-            "just",
-            "also",
-            "where",
-            "who",
-            "whose",
-        )
-        or (low in PRONOUNS and low not in ("one",))
-        or (low in QUESTION and (i == 0 or sentence.tokens[i - 1].text in ",.;"))
-        or low
-        in (
-            "i",
-            "you",
-            "let",
-            "lets",
-            "let's",
-            "i'd",
-            "how",
-            "many",
-            "much",
-            "what",
-            "which",
-            "when",
-            "why",
-        )
-        or (low in PARTICLES and i - 1 in starts)
+        or low in _BREAKS
         or low.endswith("n't")
+        or (low in QUESTION and before in ("", ",", ".", ";"))
+        or (low in PARTICLES and i - 1 in starts)
+        or (before in _SUBJECTS and low not in FUNCTION)  # `I hurt my knee`: a verb
+        or (i - 1 in sentence.taken and token.stem in MONEY)  # `1200 dollars for ...`
     )
 
 
@@ -154,7 +82,7 @@ def commands(sentence: Sentence, reading: ToolReading | None = None) -> set[int]
             if token.low == "and" and i + 1 < len(sentence.tokens):
                 open_clause = sentence.tokens[i + 1].stem in VERBS
             continue
-        own = reading is not None and token.stem in reading.name_stems
+        own = reading is not None and (token.stem in reading.name_stems or token.stem in reading.said[:1])
         if i and sentence.tokens[i - 1].low in DETERMINERS:  # `any notes`, `my order`: no verb
             open_clause = False
             continue

@@ -18,15 +18,13 @@ from kit.understudy.clauses import commands
 from kit.understudy.filling import candidates
 from kit.understudy.sentence import Sentence, read
 from kit.understudy.slots import Slot, ToolReading
-from kit.understudy.words import QUESTION
+from kit.understudy.words import QUESTION, words
 
 _NAME = re.compile(
     r"(?:\bmy name is|\bi'm|\bi am|\bthis is|\buser(?:'s name)? is|\buser(?:name)?:)\s+([A-Z][\w-]*|(?<=is )[a-z][\w-]*)",
     re.IGNORECASE,
 )
-_JOINING = frozenset(
-    ["and", "or", ",", "&", "the", "number", "a", "of", "in", "for", "to", "at", "with", "from", "on"]
-)
+_JOINING = words("and or , & the number a of in for to at with from on")
 _FOLLOWING = re.compile(r"\s*(?:and|what about|how about|and what about|now|same for|also)\b", re.IGNORECASE)
 _YES = re.compile(r"\s*(?:yes|yeah|yep|sure|please do|true|of course)\b", re.IGNORECASE)
 _NO = re.compile(r"\s*(?:no|nope|not|don't|false)\b", re.IGNORECASE)

@@ -36,6 +36,7 @@ class Filling:
     score: float = 0.0
     mask: int = 0
     masks: dict[str, int] = field(default_factory=dict)  # the tokens of each argument
+    best: float = 0.0  # the score of the surest argument
     strong: float = 0.0  # arguments found by a clear sign, not merely as what was left over
     left_over: float = 0.0  # what nothing explains
     shaped: int = 0  # arguments that look like the examples of the description
@@ -62,6 +63,7 @@ def fill(sentence: Sentence, reading: ToolReading) -> Filling:
     )
     return Filling(
         arguments={slot.name: chosen[slot.name].value for slot in reading.slots if slot.name in chosen},
+        best=max((candidate.score for candidate in chosen.values()), default=0.0),
         left_over=_left_over(sentence, reading, mask),
         missing=[slot for slot in reading.slots if slot.required and slot.name not in chosen],
         score=score - _left_over(sentence, reading, mask),

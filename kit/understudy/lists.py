@@ -44,7 +44,7 @@ def lists(
     starts = commands(sentence, reading)
     n = len(tokens)
     for first in range(n):
-        quoted = first in sentence.taken and sentence.taken[first].kind == "quote"
+        quoted = first in sentence.taken and sentence.taken[first].kind in ("quote", "code")
         if (is_break(sentence, first, starts) and not quoted) or (
             first and not _begins(sentence, first, starts, slot)
         ):
@@ -56,7 +56,7 @@ def lists(
             j = i
             while j < n and (
                 not is_break(sentence, j, starts)
-                or (j in sentence.taken and sentence.taken[j].kind == "quote")
+                or (j in sentence.taken and sentence.taken[j].kind in ("quote", "code"))
             ):
                 j += 1
             a, b = i, j

@@ -38,7 +38,10 @@ _UNIT_TAIL = re.compile(
     r"(\d+(?:\.\d+)?)(kg|g|km|m|cm|mm|mi|lb|lbs|ml|l|h|hr|hrs|min|mins|s|c|f|k|usd|eur|gbp|x)",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"(?:[A-Z]\.)+(?=\s+[A-Z])|[^\W_]+(?:[-'’&.][^\W_]+)*|[^\w\s]|_+", re.UNICODE)
+_WORD = re.compile(
+    r"(?:[A-Z]\.)+(?=\s+[A-Z])|\b(?:[Mm]rs?|[Mm]s|[Dd]r|[Pp]rof|St)\.(?=\s)|[^\W_]+(?:[-'’&.][^\W_]+)*|[^\w\s]|_+",
+    re.UNICODE,
+)
 _IDIOM = re.compile(rf"\b(?:{'|'.join(map(re.escape, IDIOMS))})\b", re.IGNORECASE)
 _CLITIC = re.compile(r"(?<=\w)['’](?:s|m|re|ve|d|ll)$", re.IGNORECASE)
 

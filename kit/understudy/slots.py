@@ -8,190 +8,25 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from kit.understudy.words import FUNCTION, OPERATION_VERBS, SYNONYMS, identifier_words, stem
+from kit.understudy.words import FUNCTION, OPERATION_VERBS, SYNONYMS, identifier_words, stem, words
 
-_ID_WORDS = frozenset(
-    [
-        "id",
-        "ids",
-        "idx",
-        "index",
-        "code",
-        "sku",
-        "symbol",
-        "ticker",
-        "number",
-        "no",
-        "num",
-        "ref",
-        "reference",
-        "isbn",
-        "iban",
-        "key",
-        "uid",
-        "guid",
-        "pk",
-        "serial",
-        "position",
-    ]
+_ID_WORDS = words(
+    "id ids idx index code sku symbol ticker number no num ref reference isbn iban key uid guid pk serial position"
 )
-_PERSON = frozenset(
-    [
-        "user",
-        "username",
-        "person",
-        "owner",
-        "assignee",
-        "author",
-        "customer",
-        "guest",
-        "member",
-        "patient",
-        "contact",
-        "employee",
-        "student",
-        "friend",
-        "player",
-        "attendee",
-        "host",
-        "recipient",
-        "tenant",
-        "client",
-        "caller",
-        "sender",
-        "member",
-        "who",
-        "buyer",
-        "passenger",
-        "rider",
-        "reporter",
-        "name_of_user",
-        "colleague",
-        "artist",
-        "singer",
-        "actor",
-        "director",
-        "writer",
-    ]
+_PERSON = words(
+    "user username person owner assignee author customer guest member patient contact employee student friend player attendee host recipient tenant client caller sender member who buyer passenger rider reporter name_of_user colleague artist singer actor director writer"
 )
-_PLACE = frozenset(
-    [
-        "city",
-        "town",
-        "location",
-        "place",
-        "country",
-        "region",
-        "state",
-        "address",
-        "near",
-        "area",
-        "airport",
-        "street",
-        "venue",
-        "district",
-        "postcode",
-        "zip",
-        "station_name",
-        "village",
-        "neighborhood",
-        "neighbourhood",
-        "destination",
-        "origin",
-        "stop",
-        "station",
-        "platform",
-        "terminal",
-    ]
+_PLACE = words(
+    "city town location place country region state address near area airport street venue district postcode zip station_name village neighborhood neighbourhood destination origin stop station platform terminal"
 )
-_TEXT = frozenset(
-    [
-        "text",
-        "content",
-        "body",
-        "message",
-        "note",
-        "description",
-        "comment",
-        "todo",
-        "task",
-        "item",
-        "reminder",
-        "problem",
-        "question",
-        "review",
-        "reason",
-        "detail",
-        "details",
-        "fact",
-        "value",
-        "subject",
-        "summary",
-        "answer",
-        "feedback",
-        "issue",
-        "sentence",
-        "phrase",
-        "remark",
-        "notes",
-        "bug",
-    ]
+_TEXT = words(
+    "text content body message note description comment todo task item reminder problem question review reason work purpose wish detail details fact value summary answer feedback issue sentence phrase remark notes bug"
 )
-_QUERY = frozenset(
-    [
-        "query",
-        "q",
-        "search",
-        "keyword",
-        "keywords",
-        "term",
-        "terms",
-        "topic",
-        "about",
-        "phrase",
-        "text_query",
-        "ingredient",
-    ]
-)
-_MAX = frozenset(
-    ["max", "maximum", "upper", "most", "limit", "under", "below", "cheaper", "budget", "highest", "ceiling"]
-)
-_MIN = frozenset(["min", "minimum", "lower", "least", "above", "lowest", "from", "floor"])
-_FROM = frozenset(
-    [
-        "from",
-        "source",
-        "src",
-        "start",
-        "begin",
-        "beginning",
-        "since",
-        "origin",
-        "departure",
-        "first",
-        "earliest",
-        "after",
-        "checkin",
-    ]
-)
-_TO = frozenset(
-    [
-        "to",
-        "target",
-        "dst",
-        "dest",
-        "destination",
-        "end",
-        "until",
-        "till",
-        "through",
-        "last",
-        "latest",
-        "before",
-        "arrival",
-        "checkout",
-    ]
-)
+_QUERY = words("query q search keyword keywords term terms topic about phrase text_query ingredient")
+_MAX = words("max maximum upper most limit under below cheaper budget highest ceiling")
+_MIN = words("min minimum lower least above lowest from floor")
+_FROM = words("from source src start begin beginning since origin departure first earliest after checkin")
+_TO = words("to target dst dest destination end until till through last latest before arrival checkout")
 _EXAMPLE = re.compile(
     r"(?:such as|e\.?g\.?:?|for example:?|for instance|like|example:?|ex:)\s*,?\s*[\"'`(]?([\w][\w .:/-]*?)[\"'`)]?(?:[,.;)]|\s+or\s|$)",
     re.IGNORECASE,
@@ -268,13 +103,13 @@ class Slot:
             and not self._is_prose
         ):
             return "id"
-        for kind, words in (
+        for kind, named in (
             ("query", _QUERY),
             ("person", _PERSON),
             ("place", _PLACE),
             ("text", _TEXT),
         ):
-            if last in {stem(w) for w in words}:
+            if last in {stem(w) for w in named}:
                 return kind
         if last in ("from", "to", "origin", "destination"):
             return "place"
@@ -290,13 +125,13 @@ class Slot:
             "color",
             "colour",
         ):
-            for kind, words in (
+            for kind, named in (
                 ("person", _PERSON),
                 ("place", _PLACE),
                 ("query", _QUERY | {"keywords"}),
                 ("text", _TEXT),
             ):
-                if self.stems & {stem(w) for w in words} or head & {stem(w) for w in words}:
+                if self.stems & {stem(w) for w in named} or head & {stem(w) for w in named}:
                     return kind
         elif last == "name" and (
             self.stems & {stem(w) for w in _PERSON}

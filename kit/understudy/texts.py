@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from kit.understudy.candidates import STOPS, Candidate, around, bits, direction, named
-from kit.understudy.clauses import AUXILIARIES, POLITE, Run, is_break, runs
+from kit.understudy.clauses import AUXILIARIES, PARTICLES, POLITE, Run, is_break, runs
 from kit.understudy.sentence import Sentence, Value
 from kit.understudy.slots import Slot, ToolReading, shape
 from kit.understudy.words import (
@@ -18,6 +18,7 @@ from kit.understudy.words import (
     VERBS,
     stem,
     stems,
+    words,
 )
 
 # How much the word before a run of words speaks for a slot of a kind.
@@ -29,6 +30,8 @@ _MARKERS: dict[str, dict[str, float]] = {
     "name": {"called": 2.4, "named": 2.4, "titled": 2.4, "as": 1.5, "for": 1.3, "of": 1.4, "with": 1.1, "about": 1.2, "": 1.2, "by": 1.2, ":": 1.6, "in": 1.0, "to": 1.1, "on": 1.0, "from": 1.2, "at": 0.9, "is": 0.9, "does": 1.0, ",": 0.7, "do": 0.7, "into": 1.0},
     "id": {"for": 1.0, "of": 1.1, "": 1.0, "about": 0.8, "on": 1.0, "in": 0.8, "to": 0.8, "with": 0.7, ":": 1.0, "from": 0.8, "into": 0.8, "at": 0.6, "by": 0.6, "do": 0.5, "does": 0.8, "is": 0.6, "of the": 1.0, "per": 0.5, ",": 0.6},
 }  # fmt: skip
+_LABELS = stems("name")
+_TITLE_WORDS = words("of the and a an in on for to at de la von van & with")
 _SAID_OF = stems("key name field attribute label topic")
 _SAID = stems("value content text fact definition answer")
 _STREET = stems("address street near location")
@@ -124,7 +127,7 @@ def _text_value(sentence: Sentence, reading: ToolReading, slot: Slot, value: Val
         reading,
     )
     if value.kind == "quote":
-        base = {"text": 1.6, "query": 1.6, "name": 1.6, "person": -0.1, "place": 0.5, "id": 0.5}[slot.kind]
+        base = {"text": 1.8, "query": 1.6, "name": 1.4, "person": -0.1, "place": 0.5, "id": 0.5}[slot.kind]
         marker = before[0] if before else ""
         if slot.kind in ("name", "text") and marker in ("called", "named", "titled", ":", "saying"):
             base += 0.3
@@ -238,7 +241,7 @@ def _trimmed(sentence: Sentence, reading: ToolReading, slot: Slot, run: Run) -> 
             break
     while last > first:
         token = tokens[last - 1]
-        if token.low in TRAILING | DETERMINERS or (token.low in FUNCTION and slot.kind != "text"):
+        if token.low in TRAILING | DETERMINERS or (token.low in FUNCTION | PARTICLES and slot.kind != "text"):
             last -= 1
         elif (
             last - first > 1 and slot.kind != "text" and token.low == token.text and token.stem in slot.stems
@@ -297,17 +300,21 @@ def _run_score(
     last: int,
     marker: str,
 ) -> float | None:
-    """How well the words first..last do as the value of a slot; None if they are no value at all."""
+    """How well the words_of first..last do as the value of a slot; None if they are no value at all."""
     tokens = sentence.tokens
-    words = [t for t in tokens[first:last] if t.is_word]
-    content = [t for t in words if t.low not in FUNCTION]
+    words_of = [t for t in tokens[first:last] if t.is_word]
+    content = [t for t in words_of if t.low not in FUNCTION]
     if not content or (len(content) == 1 and content[0].stem in reading.nouns and content[0].text.islower()):
         return None  # `add a todo`: the noun is what the tool is about, no value
+    if all(
+        t.stem in _LABELS or any(t.stem in s.stems for s in reading.slots if s is not slot) for t in content
+    ):
+        return None  # `with the comment "..."`: the name of another argument
     kind = slot.kind
     score = _MARKERS[kind].get(marker, 0.3) - 0.9
-    capital = sum(t.text[0].isupper() for t in words) / len(words)
+    capital = sum(t.text[0].isupper() for t in words_of) / len(words_of)
     possessive = (
-        last < len(tokens) and tokens[last].low in _POSSESSIVE and not {t.low for t in words} & PRONOUNS
+        last < len(tokens) and tokens[last].low in _POSSESSIVE and not {t.low for t in words_of} & PRONOUNS
     )
     following = tokens[last].low if last < len(tokens) else ""
     before, after = around(sentence, first, last, back=3)
@@ -327,44 +334,47 @@ def _run_score(
     if kind == "person":
         score += (
             0.8 * (capital > 0.6)
-            - (0.2 if capital > 0.6 else 0.5) * max(0, len(words) - 2)
+            - (0.2 if capital > 0.6 else 0.5) * max(0, len(words_of) - 2)
             - 0.35 * (run.joins > 0)
         )
         score += 1.4 * possessive
         if following in AUXILIARIES | MODALS | {"to"} or (last < len(tokens) and tokens[last].stem in VERBS):
             score += 0.5
-        if [t.low for t in tokens[max(0, first - 2) : first]] == ["name", "is"]:
+        if [t.low for t in tokens[max(0, first - 2) : first]] in (["name", "is"], ["name", "'s"]):
             score += 1.5
-        if any(t.stem in VERBS for t in words):
+        if any(t.stem in VERBS for t in words_of):
             score -= 0.5
     elif kind == "place":
         score += (
-            0.7 * (capital > 0.6) - 0.3 * max(0, len(words) - 4) - 0.2 * (run.joins > 0 and capital < 0.9)
+            0.7 * (capital > 0.6) - 0.3 * max(0, len(words_of) - 4) - 0.2 * (run.joins > 0 and capital < 0.9)
         )
         score += 0.3 * possessive
     elif kind in ("name", "id"):
         score += (
             0.5 * (capital > 0.6)
-            + 0.25 * (capital == 1 and len(words) > 1)
-            - 0.15 * max(0, len(words) - 4)
+            + 0.25 * (capital == 1 and len(words_of) > 1)
+            - 0.15 * max(0, len(words_of) - 4)
             + 0.5 * (possessive and kind == "name")
         )
         if fits and (kind == "id" or capital):
             score += 1.4
         elif kind == "id":
-            score += 0.9 if len(words) == 1 and words[0].text.isupper() and len(words[0].text) > 1 else -1.0
+            score += (
+                0.9
+                if len(words_of) == 1 and words_of[0].text.isupper() and len(words_of[0].text) > 1
+                else -1.0
+            )
             score -= 0.6 * bool(slot.shapes)
     else:
-        score += 0.1 * min(len(words), 6) - 0.4 * possessive
+        score += 0.1 * min(len(words_of), 6) - 0.4 * possessive
         if kind == "query":
-            score -= 0.08 * max(0, len(words) - 5)
-    if (
-        run.joins
-        and kind not in ("text", "query")
-        and capital < 1
-        and any(t.low in ("and", "or") for t in words)
-    ):
-        score -= 0.5
+            score -= 0.08 * max(0, len(words_of) - 5)
+    if run.joins and kind != "text":
+        # `The Left Hand of Darkness` is one name, `vip and investor` are two
+        is_title = kind != "person" and all(t.text[0].isupper() or t.low in _TITLE_WORDS for t in words_of)
+        if is_title and not (kind == "place" and any(t.low == "and" for t in words_of)):
+            return score
+        score -= 0.5 * (kind != "query" and any(t.low in ("and", "or") for t in words_of))
     return score - (0.12 if kind in ("text", "query") else 0.4) * run.joins
 
 

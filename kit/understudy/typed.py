@@ -5,18 +5,14 @@ from __future__ import annotations
 import re
 
 from kit.understudy.candidates import Candidate, around, bits, direction, named
+from kit.understudy.clauses import MONEY
 from kit.understudy.sentence import Sentence, Value
 from kit.understudy.slots import Slot, ToolReading
-from kit.understudy.words import FUNCTION, SYNONYMS, VERBS, stem, stems
+from kit.understudy.words import FUNCTION, SYNONYMS, VERBS, stem, stems, words
 
-_UNDER = frozenset(
-    ["under", "below", "max", "maximum", "most", "than", "cheaper", "less", "within", "beneath", "upto", "up"]
-)
-_OVER = frozenset(["over", "above", "min", "minimum", "least", "more", "from", "starting", "exceeding"])
-_NEGATIONS = frozenset(
-    ["not", "no", "without", "n't", "never", "non", "un", "off", "disable", "disabled", "deny"]
-)
-_MONEY = stems("dollar buck euro pound usd eur gbp cent yen chf franc")
+_UNDER = words("under below max maximum most than cheaper less within beneath upto up")
+_OVER = words("over above min minimum least more from starting exceeding")
+_NEGATIONS = words("not no without n't never non un off disable disabled deny")
 _PERCENT = stems("percent percentage rate interest discount tip brightness level volume")
 _SWITCH = stems("on enabled active power state switch turn")
 _NO_FLAG = stems("is has only with include show allow enabled be are can flag get")
@@ -118,6 +114,8 @@ def members(sentence: Sentence, reading: ToolReading, slot: Slot) -> list[Candid
                 + direction(slot, before[:2])
                 + 0.4 * min(1.0, named(slot, before[:2] + after[:1], reading))
             )
+            if slot.is_source and i - 1 in sentence.taken and sentence.taken[i - 1].kind == "number":
+                score += 1.0  # `80 kg`: the unit that was given
             if any(w in ("not", "no", "non", "without", "except") for w in before[:1]):
                 score -= 1.5
             found.append(Candidate(member, bits(i, i + width), score))
@@ -252,7 +250,7 @@ def _number_score(
         score -= 1.0
     if set(before[:1]) & {"last", "first", "latest", "top", "next", "recent", "past", "newest"}:
         score += -1.2 if slot.is_index else 0.9 if slot.is_count else 0.3
-    is_price = value.unit in ("$", "€", "£", "¥") or bool({stem(w) for w in after[:1]} & _MONEY)
+    is_price = value.unit in ("$", "€", "£", "¥") or bool({stem(w) for w in after[:1]} & MONEY)
     if slot.is_money:
         score += 1.2 if is_price else 0.2 if slot.stems & stems("amount value total spend") else -0.2
         score += 0.6 if marks & {"for", "costs", "cost", "paid", "spent", "price", "under", "below"} else 0.0

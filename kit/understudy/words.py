@@ -95,30 +95,31 @@ def stem(word: str) -> str:
     return word
 
 
-def stems(words: str) -> frozenset[str]:
-    """The stems of some words: what literals are compared with stems by."""
-    return frozenset(stem(word) for word in words.split())
+def stems(text: str) -> frozenset[str]:
+    """The stems of the words of a text: what literals are compared with stems by."""
+    return frozenset(stem(word) for word in text.split())
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
+def words(text: str) -> frozenset[str]:
+    """The words of a text, as a set."""
+    return frozenset(text.split())
 
 
-DETERMINERS = _set(
+DETERMINERS = words(
     "a an the this that these those my your his her its our their some any all every each another new"
 )
-PRONOUNS = _set(
+PRONOUNS = words(
     "i me you he him she it we us they them myself yourself mine yours hers ours theirs this that these those "
     "something anything everything nothing someone anyone everyone somebody anybody everybody nobody one ones "
     "there here who what which"
 )
-PREPOSITIONS = _set(
+PREPOSITIONS = words(
     "for in at to from of on by with near around about into onto under below over above as between until till "
     "since before after during within without through via against towards toward beside behind across along "
     "inside outside off out up regarding concerning than per like"
 )
 # Words that carry no content of a request: they are never looked up and never a value by themselves.
-FUNCTION = DETERMINERS | PRONOUNS | PREPOSITIONS | _set(
+FUNCTION = DETERMINERS | PRONOUNS | PREPOSITIONS | words(
     "and or but so then also too if when where why how because while whether not no yes n't don't doesn't didn't "
     "isn't aren't can't couldn't won't wouldn't is are was were be been being am do does did doing done have has "
     "had having will would shall should can could may might must ought 's 'm 're 've 'd 'll s t m re ve d ll "
@@ -129,16 +130,16 @@ FUNCTION = DETERMINERS | PRONOUNS | PREPOSITIONS | _set(
     "more most many much few less least other such same own long far often ever never always "
     "today tomorrow tonight yesterday whenever wherever anymore away back good great nice best better fine whether"
 )  # fmt: skip
-MODALS = _set("must should shall has have had needs need ought got gotta wants want")
-QUESTION = _set(
+MODALS = words("must should shall has have had needs need ought got gotta wants want")
+QUESTION = words(
     "what which who whom whose when where why how is are was were do does did any can could has have will"
 )
-TRAILING = _set(
+TRAILING = words(
     "please thanks thank you now right today asap soon too also again me us for all well there then anymore "
     "anyway okay ok currently left exactly one more once at moment still already typically usually really "
     "actually ever"
 )
-SMALL_TALK = _set(
+SMALL_TALK = words(
     "hi hello hey thanks thank thx ty bye goodbye cheers morning evening afternoon night good great nice cool "
     "awesome lol haha hahaha ok okay perfect wonderful brilliant super wow sorry welcome"
 )
@@ -167,16 +168,19 @@ _CLASSES = {
               "cross strike take empty",
 }  # fmt: skip
 VERBS: dict[str, frozenset[str]] = {}
-for _class, _words in _CLASSES.items():
-    for _word in _words.split():
+for _class, _text in _CLASSES.items():
+    for _word in _text.split():
         VERBS[stem(_word)] = VERBS.get(stem(_word), frozenset()) | {_class}
 # First words of a name or a description that say what an operation does to what it is about.
-OPERATION_VERBS = {
-    **{stem(w): "create" for w in ["add", "create", "insert", "new", "post", "register", "save", "store", "record", "log", "submit", "place", "book", "make", "schedule", "append", "remember", "reserve", "send", "write", "report"]},
-    **{stem(w): "read" for w in ["get", "list", "show", "find", "search", "read", "fetch", "view", "look", "retrieve", "query", "check", "recall", "describe", "calculate", "count", "estimate", "lookup", "browse", "return"]},
-    **{stem(w): "update" for w in ["update", "change", "edit", "modify", "rename", "move", "reschedule", "mark", "complete", "set", "put", "patch", "assign", "adjust", "tag", "rate", "finish"]},
-    **{stem(w): "delete" for w in ["delete", "remove", "cancel", "drop", "clear", "erase", "forget"]},
+_OPERATIONS = {
+    "create": "add create insert new post register save store record log submit place book make schedule append "
+              "remember reserve send write report sign enroll join invite start issue",
+    "read": "get list show find search read fetch view look retrieve query check recall describe calculate count "
+            "estimate lookup browse return convert",
+    "update": "update change edit modify rename move reschedule mark complete set put patch assign adjust tag rate finish",
+    "delete": "delete remove cancel drop clear erase forget withdraw unregister unsubscribe void revoke reset empty purge",
 }  # fmt: skip
+OPERATION_VERBS = {stem(word): kind for kind, text in _OPERATIONS.items() for word in text.split()}
 
 _GROUPS = """
 todo task chore reminder remind to-do item duty
