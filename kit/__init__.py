@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kit.chat import Chat
+    from kit.discovery import ainstall, install
     from kit.errors import (
         ChatError,
         InstallError,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
         ServeError,
         SpecError,
     )
-    from kit.installed import CallResult, InstalledPlugin, ainstall, install
+    from kit.installed import CallResult, InstalledPlugin
     from kit.loop import nested
     from kit.manifest import Manifest, NoAuth, OAuth, ServiceHttp, UserHttp
     from kit.plugin import Plugin
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "chat": ("Chat",),
+    "discovery": ("ainstall", "install"),
     "errors": (
         "ChatError",
         "InstallError",
@@ -55,7 +57,7 @@ _HOMES = {
         "ServeError",
         "SpecError",
     ),
-    "installed": ("CallResult", "InstalledPlugin", "ainstall", "install"),
+    "installed": ("CallResult", "InstalledPlugin"),
     "loop": ("nested",),
     "manifest": ("Manifest", "NoAuth", "OAuth", "ServiceHttp", "UserHttp"),
     "plugin": ("Plugin",),

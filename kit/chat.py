@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kit import cells, loop
+from kit.discovery import install
 from kit.errors import ChatError
-from kit.installed import CallResult, InstalledPlugin, install
+from kit.installed import CallResult, InstalledPlugin
 from kit.model import Item, Model, Round, ToolCall
 from kit.reply import CallEnded, CallStarted, Event, Finished, Reply, TextDelta
 from kit.tools import Tool, legal_name

@@ -56,7 +56,7 @@ def demo(
     """Start a TODO plugin, install it by its URL, and hold a short conversation with it."""
     from kit.chat import Chat, print_events
     from kit.demo import SENTENCES, make_plugin
-    from kit.installed import install
+    from kit.discovery import install
     from kit.server import serve
 
     with serve(make_plugin(), port) as server:
@@ -187,7 +187,7 @@ def understudy(port: Port = 0, host: Host = "127.0.0.1") -> None:
 
 
 def _install(url: str, token: str | None) -> InstalledPlugin:
-    from kit.installed import install
+    from kit.discovery import install
 
     return install(url, token=token)
 

@@ -363,15 +363,7 @@ def server_card(server: Server) -> str:
 def log_text(log: RequestLog) -> str:
     """The request log for a terminal."""
     rows = [
-        (
-            entry.method,
-            entry.path,
-            str(entry.status),
-            f"{entry.ms:.0f} ms",
-            short(entry.request),
-            short(entry.response),
-        )
-        for entry in log
+        (e.method, e.path, str(e.status), f"{e.ms:.0f} ms", short(e.request), short(e.response)) for e in log
     ]
     return columns(rows) if rows else "No requests yet."
 
@@ -384,14 +376,14 @@ def log_table(log: RequestLog) -> str:
         (
             _code(entry.method),
             _code(entry.path),
-            str(entry.status or "…"),
-            f"{entry.ms:.0f}",
+            str(entry.status),
+            f"{entry.ms:.0f} ms",
             _code(short(entry.request)) if entry.request else "",
             _code(short(entry.response)) if entry.response else "",
         )
         for entry in log
     ]
-    return table(("method", "path", "status", "ms", "request", "response"), rows)
+    return table(("method", "path", "status", "time", "request", "response"), rows)
 
 
 # -- a conversation -----------------------------------------------------------------

@@ -64,9 +64,10 @@ def test_prints_of_a_handler_appear_in_the_running_cell(kernel: Kernel) -> None:
 
 
 def test_serving_again_keeps_port_and_leaks_nothing(kernel: Kernel) -> None:
-    good(kernel, PLUGIN + "\nimport threading, os, asyncio")
+    good(kernel, PLUGIN + "\nimport threading, os, asyncio, time")
     good(kernel, OPERATION)
-    count = "print(server.port, threading.active_count(), len(os.listdir('/proc/self/fd')))"
+    # the server closes its end of a connection a moment after the client did
+    count = "time.sleep(0.05)\nprint(server.port, threading.active_count(), len(os.listdir('/proc/self/fd')))"
     first = good(kernel, f"server = kit.serve(todo)\nhttpx2.get(server.url)\n{count}", "c")
     for _ in range(20):
         again = good(kernel, f"server = kit.serve(todo)\nhttpx2.get(server.url)\n{count}", "c")

@@ -1,0 +1,90 @@
+"""Executes the notebooks and keeps their outputs: `python tests/notebooks.py` after changing any of them.
+
+What differs from run to run is fixed, so that executing again changes nothing: ports, times,
+execution metadata. `--check` writes nothing and exits with 1 if an output in the repository is stale.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+FIXED = [
+    (re.compile(r"(127\.0\.0\.1|localhost):\d{4,5}"), r"\1:3333"),
+    (re.compile(r"\b\d+ ms\b"), "1 ms"),
+    (re.compile(r"\x1b\[[0-9;]*m"), ""),
+    # the frames of a traceback are the machine's own; what was raised is the point
+    (re.compile(r"(?s)^(\w+)\s+Traceback \(most recent call last\).*?(?=^kit\.)", re.MULTILINE), ""),
+]
+
+
+def execute(path: Path) -> Any:
+    """The notebook, run in a kernel of its own, its outputs fixed."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(
+        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
+    ).execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [_fixed(output) for output in _merged(cell.outputs)]
+    notebook.metadata.language_info = {"name": "python"}
+    return notebook
+
+
+def _merged(outputs: list[Any]) -> list[Any]:
+    """Neighbouring pieces of one stream as one: how they are cut is chance."""
+    merged: list[Any] = []
+    for output in outputs:
+        same = merged and output.output_type == "stream" and merged[-1].get("name") == output.name
+        if same:
+            merged[-1].text += output.text
+        else:
+            merged.append(output)
+    return merged
+
+
+def _fixed(value: Any) -> Any:
+    if isinstance(value, str):
+        for pattern, word in FIXED:
+            value = pattern.sub(word, value)
+        return value
+    if isinstance(value, list):
+        return [_fixed(item) for item in value]
+    if isinstance(value, dict):
+        if value.get("output_type") == "error":
+            value = {**value, "traceback": [f"{value['ename']}: {value['evalue']}"]}
+        return nbformat.NotebookNode({key: _fixed(item) for key, item in value.items()})
+    return value
+
+
+def main() -> int:
+    """Executes all notebooks, or those that the command line names."""
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"):
+        os.environ.pop(name, None)
+    names = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    stale = []
+    for path in [Path(name) for name in names] or sorted(FOLDER.glob("*.ipynb")):
+        before = path.read_text()
+        after = nbformat.writes(execute(path)) + "\n"
+        if before != after:
+            stale.append(path.name)
+        if "--check" not in sys.argv:
+            path.write_text(after)
+        print(f"{path.name}: {'changed' if before != after else 'as it was'}")
+    if stale and "--check" in sys.argv:
+        print(f"Stale: {', '.join(stale)}. Run `python tests/notebooks.py` and look at the difference.")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
