@@ -13,6 +13,9 @@ KitError
 
 from __future__ import annotations
 
+import os
+import sys
+import traceback
 from typing import Any
 
 
@@ -29,6 +32,21 @@ class KitError(Exception):
 
     def __str__(self) -> str:
         return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the lines the user wrote, then the message. The kit's own are no help."""
+        modules = [sys.modules[name] for name in ("kit", "IPython") if name in sys.modules]
+        ours = tuple(os.path.dirname(module.__file__ or "") + os.sep for module in modules)
+        frames = [f for f in traceback.extract_tb(self.__traceback__) if not f.filename.startswith(ours)]
+        shown = [f"{_place(frame)}, line {frame.lineno}: {frame.line}" for frame in frames if frame.line]
+        return [*shown, f"\x1b[31m{type(self).__name__}\x1b[0m: {self}"]
+
+
+def _place(frame: traceback.FrameSummary) -> str:
+    """A cell by its number, as IPython names it; anything else by its file."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    label = shell and shell.compile.format_code_name(frame.filename)
+    return " ".join(label) if label else frame.filename
 
 
 class ManifestError(KitError):

@@ -20,8 +20,6 @@ FIXED = [
     (re.compile(r"(127\.0\.0\.1|localhost):\d{4,5}"), r"\1:3333"),
     (re.compile(r"\b\d+ ms\b"), "1 ms"),
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
-    # the frames of a traceback are the machine's own; what was raised is the point
-    (re.compile(r"(?s)^(\w+)\s+Traceback \(most recent call last\).*?(?=^kit\.)", re.MULTILINE), ""),
 ]
 
 
@@ -59,8 +57,6 @@ def _fixed(value: Any) -> Any:
     if isinstance(value, list):
         return [_fixed(item) for item in value]
     if isinstance(value, dict):
-        if value.get("output_type") == "error":
-            value = {**value, "traceback": [f"{value['ename']}: {value['evalue']}"]}
         return nbformat.NotebookNode({key: _fixed(item) for key, item in value.items()})
     return value
 

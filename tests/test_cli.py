@@ -1,0 +1,207 @@
+"""The `kit` command, as a person runs it: a process of its own, its output, its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+import kit
+
+COMMAND = [sys.executable, "-m", "kit"]
+
+
+def run(
+    *arguments: str, given: str | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, input=given, cwd=cwd, timeout=60
+    )
+
+
+@contextmanager
+def running(*arguments: str, until: str, cwd: Path | None = None) -> Iterator[str]:
+    """The command while it runs, its output read up to the line with `until`; Ctrl+C must end it with 0."""
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True, cwd=cwd)
+    assert process.stdout is not None
+    said = ""
+    try:
+        for line in process.stdout:
+            said += line
+            if until in line:
+                break
+        yield said
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.stdout.close()
+
+
+def url_in(text: str) -> str:
+    found = re.search(r"http://127\.0\.0\.1:\d+(/v1)?", text)
+    assert found, text
+    return found[0]
+
+
+def test_demo_adds_lists_and_deletes_without_a_key() -> None:
+    done = run("demo")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "/.well-known/ai-plugin.json" in done.stdout
+    for call in ("add_todo(", "list_todos(", "delete_todo("):
+        assert call in done.stdout
+    assert "understudy" in done.stdout
+    # what the last answer lists is what was left: the first todo was deleted
+    last = done.stdout.rpartition("You: Show me sam's list")[2]
+    assert "call the dentist" in last
+    assert "buy milk" not in last
+    assert "0 of them failed" in last
+
+
+def test_demo_is_the_same_each_time() -> None:
+    first, second = (re.sub(r":\d{4,5}|\d+ ms", "", run("demo").stdout) for _ in range(2))
+    assert first == second
+
+
+def test_demo_keeps_its_server() -> None:
+    with running("demo", "--keep", until="Ctrl+C") as said:
+        assert httpx2.get(url_in(said) + "/.well-known/ai-plugin.json").json()["name_for_model"] == "todo"
+
+
+@pytest.fixture
+def app_file(tmp_path: Path) -> Path:
+    (tmp_path / "names.py").write_text("GREETING = 'hello'\n")
+    (tmp_path / "shop.py").write_text(
+        "import kit\nfrom fastapi import FastAPI\nfrom names import GREETING\n"
+        "shop = kit.Plugin('shop', description_for_model='Sells things.')\n"
+        "@shop.get('/greeting')\ndef greeting() -> str:\n    return GREETING\n"
+        "plain = FastAPI()\n@plain.get('/x')\ndef x() -> int:\n    return 1\n"
+    )
+    return tmp_path / "shop.py"
+
+
+@pytest.mark.parametrize("target", ["shop.py:shop", "shop:shop"])
+def test_serve_a_plugin_of_a_file_or_a_module(app_file: Path, target: str) -> None:
+    with running("serve", target, until="Ctrl+C", cwd=app_file.parent) as said:
+        assert httpx2.get(url_in(said) + "/greeting").json() == "hello"
+
+
+def test_serve_makes_a_plugin_of_any_app(app_file: Path) -> None:
+    with running(
+        "serve", "shop.py:plain", "--public-url", "https://x.example", until="Ctrl+C", cwd=app_file.parent
+    ) as said:
+        manifest = httpx2.get(url_in(said) + "/.well-known/ai-plugin.json").json()
+        assert manifest["api"]["url"] == "https://x.example/.well-known/openapi.json"
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("nowhere.py:x", "There is no file nowhere.py"),
+        ("nowhere:x", "There is no module 'nowhere'"),
+        ("shop.py:wrong", "There are: shop, plain"),
+        ("shop.py", "Which plugin of shop.py?"),
+    ],
+)
+def test_serve_says_what_is_wrong(app_file: Path, target: str, words: str) -> None:
+    done = run("serve", target, cwd=app_file.parent)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_serve_on_a_busy_port(app_file: Path, server: kit.Server) -> None:
+    done = run("serve", "shop.py:shop", "--port", str(server.port), cwd=app_file.parent)
+    assert done.returncode == 1
+    assert str(server.port) in done.stderr
+
+
+def test_install_manifest_and_spec(server: kit.Server) -> None:
+    shown = run("install", server.url)
+    assert shown.returncode == 0, shown.stderr
+    assert "add_todo" in shown.stdout
+    address = server.url.removeprefix("http://")
+    assert "TODO Plugin" in run("manifest", address).stdout
+    assert "/users/{username}/todos" in run("spec", address).stdout
+    assert json.loads(run("manifest", address, "--json").stdout)["name_for_human"] == "TODO Plugin"
+    assert "/users/{username}/todos" in json.loads(run("spec", address, "--json").stdout)["paths"]
+
+
+def test_install_of_nothing_says_so(server: kit.Server) -> None:
+    nothing = f"http://127.0.0.1:{server.port}/nothing-here"
+    server.stop()
+    done = run("install", nothing)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("kit: ")
+
+
+def test_call(server: kit.Server) -> None:
+    added = run("call", server.url, "add_todo", "username=sam", "todo=42")
+    assert (added.returncode, json.loads(added.stdout)) == (0, ["42"])
+    gone = run("call", server.url, "delete_todo", "username=sam", "number=7")
+    assert gone.returncode == 1
+    assert "sam has no todo 7" in gone.stdout
+    assert "status 404" in gone.stderr
+    lacking = run("call", server.url, "add_todo", "username=sam")
+    assert lacking.returncode == 1
+    assert "todo" in lacking.stdout
+    assert run("call", server.url, "add_todo", "no equals sign").returncode == 2
+    unknown = run("call", server.url, "add_tod")
+    assert unknown.returncode == 1
+    assert "Did you mean 'add_todo'?" in unknown.stderr
+
+
+def test_chat(server: kit.Server) -> None:
+    done = run("chat", server.url, given="Add 'buy milk' to sam's list\nWhat is on sam's list?\n\n")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("buy milk") >= 3
+    assert run("chat", server.url, given="").returncode == 0
+
+
+def test_chat_asks_before_a_change(server: kit.Server) -> None:
+    done = run("chat", server.url, "--confirm", given="Add 'buy milk' to sam's list\nn\n\n")
+    assert done.returncode == 0, done.stderr
+    assert kit.install(server).call("list_todos", username="sam").data == []
+
+
+def test_understudy_alone() -> None:
+    with running("understudy", until="Ctrl+C") as said:
+        models = httpx2.get(url_in(said) + "/models").json()
+        assert "understudy" in models["data"][0]["id"]
+
+
+def test_help_and_wrong_usage() -> None:
+    shown = run("--help")
+    assert shown.returncode == 0
+    for name in ("demo", "serve", "install", "manifest", "spec", "call", "chat", "understudy"):
+        assert name in shown.stdout
+        helped = run(name, "--help")
+        assert helped.returncode == 0
+        assert len(helped.stdout.splitlines()) > 4
+    assert run("fly").returncode == 2
+    assert run("install").returncode == 2
+
+
+def test_readme_names_every_command() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    from kit.cli import app
+
+    for command in app.registered_commands:
+        assert command.callback is not None
+        assert f"`kit {command.callback.__name__}" in readme
+
+
+def test_the_installed_command_is_this_one() -> None:
+    program = Path(sys.executable).with_name("kit")
+    assert subprocess.run([program, "--help"], capture_output=True, env=os.environ).returncode == 0
