@@ -247,23 +247,6 @@ def test_a_plain_script_ends_by_itself() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "200\n", "")
 
 
-def test_importing_the_kit_imports_nothing_heavy() -> None:
-    code = (
-        "import sys, kit; kit.NoAuth; "
-        "print([m for m in ('fastapi', 'openai', 'uvicorn', 'httpx2', 'IPython', 'mcp', 'langchain', 'yaml', 'jsonschema') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "[]\n", done.stderr
-
-
-def test_everything_exported_is_there() -> None:
-    for name in kit.__all__:
-        assert getattr(kit, name) is not None
-    assert set(kit.__all__) <= set(dir(kit))
-    with pytest.raises(AttributeError, match="nothing"):
-        kit.nothing  # noqa: B018
-
-
 def test_answers_on_an_open_connection_do_not_wait(server: kit.Server) -> None:
     # Without TCP_NODELAY every answer but the first waits 40 ms for the client's delayed ACK.
     with httpx2.Client() as client:
