@@ -93,16 +93,16 @@ def query(parameter: Parameter, value: Any, plus: bool = False) -> list[str]:
     """The `name=value` pairs of a query, escaped; `plus` writes a space as forms do."""
     name, style, explode = parameter.name, parameter.style, parameter.explode
 
-    def escaped(text: str, safe: str = "") -> str:
-        return (quote_plus if plus else quote)(text, safe=_RESERVED if parameter.allow_reserved else safe)
+    def escaped(word: str, safe: str = "") -> str:
+        return (quote_plus if plus else quote)(word, safe=_RESERVED if parameter.allow_reserved else safe)
 
     if parameter.media_type:
         return [f"{escaped(name)}={escaped(json.dumps(plain(value)))}"]
     members, value = _members(value), plain(value)
     if style == "deepObject" and members is not None:
-        return [f"{escaped(key)}={escaped(text)}" for key, text in _deep(name, value)]
+        return [f"{escaped(key)}={escaped(word)}" for key, word in _deep(name, value)]
     if explode or (members is None and not isinstance(value, list)):
-        return [f"{escaped(key)}={escaped(text)}" for key, text in form(name, value, explode=True)]
+        return [f"{escaped(key)}={escaped(word)}" for key, word in form(name, value, explode=True)]
     separator = {"spaceDelimited": "%20", "pipeDelimited": "%7C"}.get(style, ",")
     items = (
         [part for member in members for part in member] if members is not None else [text(v) for v in value]
