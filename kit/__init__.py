@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         InstallError,
         KitError,
         ManifestError,
+        NotebookError,
         OperationClash,
         OperationError,
         PortInUse,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from kit.installed import CallResult, InstalledPlugin
     from kit.loop import nested
     from kit.manifest import Manifest, NoAuth, OAuth, ServiceHttp, UserHttp
+    from kit.notebook import load
     from kit.plugin import Plugin
     from kit.reply import Reply
     from kit.server import Server, serve
@@ -51,6 +53,7 @@ _HOMES = {
         "InstallError",
         "KitError",
         "ManifestError",
+        "NotebookError",
         "OperationClash",
         "OperationError",
         "PortInUse",
@@ -60,6 +63,7 @@ _HOMES = {
     "installed": ("CallResult", "InstalledPlugin"),
     "loop": ("nested",),
     "manifest": ("Manifest", "NoAuth", "OAuth", "ServiceHttp", "UserHttp"),
+    "notebook": ("load",),
     "plugin": ("Plugin",),
     "reply": ("Reply",),
     "server": ("Server", "serve"),
@@ -77,6 +81,7 @@ __all__ = [
     "Manifest",
     "ManifestError",
     "NoAuth",
+    "NotebookError",
     "OAuth",
     "OperationClash",
     "OperationError",
@@ -91,6 +96,7 @@ __all__ = [
     "UserHttp",
     "ainstall",
     "install",
+    "load",
     "nested",
     "serve",
 ]

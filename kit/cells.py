@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +19,15 @@ class Cell:
     id: str
     number: int
     source: str
+    notebook: str = ""  # the file that is being loaded; empty for a cell of the live kernel
 
     def __str__(self) -> str:
-        return f"cell [{self.number}]"
+        return f"cell {self.number} of {self.notebook}" if self.notebook else f"cell [{self.number}]"
 
     def rebinds(self, value: object) -> bool:
         """Whether the cell assigns, at its top level, to a name that now holds `value`."""
         current = shell()
-        if current is None:
+        if current is None or self.notebook:
             return False
         names = {name for name, held in current.user_ns.items() if held is value}
         try:
@@ -40,8 +44,23 @@ class Cell:
         return bool(names & assigned)
 
 
+_loaded: ContextVar[Cell | None] = ContextVar("loaded", default=None)
+
+
+@contextmanager
+def loaded(notebook: str, number: int, source: str) -> Iterator[None]:
+    """While a cell of a notebook file runs, `running` tells of it, and not of the cell that loads it."""
+    token = _loaded.set(Cell(f"{notebook}#{number}", f"{notebook}#{number}", number, source, notebook))
+    try:
+        yield
+    finally:
+        _loaded.reset(token)
+
+
 def running() -> Cell | None:
     """The cell that is running now; None in a script, a test or a server."""
+    if (inner := _loaded.get()) is not None:
+        return inner
     current = shell()
     if current is None:
         return None

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
 import json
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +14,6 @@ from kit.errors import KitError
 
 if TYPE_CHECKING:
     from kit.installed import InstalledPlugin
-    from kit.plugin import Plugin
 
 app = typer.Typer(
     name="kit",
@@ -77,19 +73,30 @@ def demo(
 
 @app.command()
 def serve(
-    target: Annotated[str, typer.Argument(help="FILE.py or MODULE, with :NAME of the plugin or app in it.")],
+    target: Annotated[
+        str,
+        typer.Argument(help="NOTEBOOK.ipynb, FILE.py or MODULE; with :NAME where there are several plugins."),
+    ],
     port: Port = 0,
     host: Host = "127.0.0.1",
     public_url: Annotated[str | None, typer.Option(help="The address that the manifest names.")] = None,
+    reload: Annotated[bool, typer.Option("--reload", help="Serve anew when the file changes.")] = False,
 ) -> None:
-    """Serve a plugin, or any FastAPI app, from a file or a module."""
+    """Serve a plugin, or any FastAPI app, from a notebook, a file or a module."""
     from kit.server import serve as start
+    from kit.targets import Target
 
-    plugin = _load(target)
-    with start(plugin, port, host=host, public_url=public_url) as server:
+    source = Target(target)
+    with start(source.plugin(), port, host=host, public_url=public_url) as server:
         print(f"{server.plugin.manifest.name_for_human} is served at {server.url}")
         print(f"  manifest  {server.manifest_url}\n  spec      {server.spec_url}")
-        _wait("Ctrl+C ends it.")
+        if not reload:
+            _wait("Ctrl+C ends it.")
+            return
+        print(f"It follows {source.where}. Ctrl+C ends it.", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            for news in source.follow(server, threading.Event()):
+                print(news, flush=True)
 
 
 @app.command()
@@ -208,39 +215,3 @@ def _value(schema: Any, text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _load(target: str) -> Plugin | Any:
-    """The plugin or app that `FILE.py:NAME` or `MODULE:NAME` names; without NAME, the only one there."""
-    from fastapi import FastAPI
-
-    where, _, name = target.rpartition(":") if ":" in target[2:] else (target, "", "")
-    path = Path(where)
-    if path.suffix == ".py":
-        if not path.is_file():
-            raise KitError(f"There is no file {where}.", "Give FILE.py:NAME or MODULE:NAME.")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[path.stem] = module
-        sys.path.insert(0, str(path.parent.resolve()))
-        spec.loader.exec_module(module)
-    else:
-        sys.path.insert(0, "")
-        try:
-            module = importlib.import_module(where)
-        except ModuleNotFoundError as error:
-            raise KitError(
-                f"There is no module {error.name!r}.", "Give FILE.py:NAME or MODULE:NAME."
-            ) from None
-    apps = {key: value for key, value in vars(module).items() if isinstance(value, FastAPI)}
-    if name in apps:
-        return apps[name]
-    if name or len(apps) != 1:
-        found = ", ".join(apps) or "none"
-        raise KitError(
-            f"{where} has no plugin or app {name!r}." if name else f"Which plugin of {where}?",
-            f"There are: {found}.",
-        )
-    return next(iter(apps.values()))

@@ -7,6 +7,7 @@ KitError
 ├── SpecError            a document is no OpenAPI document that can be read; .source
 ├── ServeError           a server cannot start
 │   └── PortInUse        the port is taken; .port
+├── NotebookError        a notebook does not give a plugin; .notebook, .cell
 ├── InstallError         a plugin cannot be installed from its URL; .source
 └── ChatError            a conversation cannot go on; the chat itself stays usable
 """
@@ -81,6 +82,13 @@ class PortInUse(ServeError):
     """The port is taken. `port` is its number."""
 
     port: int
+
+
+class NotebookError(KitError):
+    """A notebook does not give a plugin. `notebook` is its file, `cell` the number of the cell or None."""
+
+    notebook: str
+    cell: int | None
 
 
 class InstallError(KitError):

@@ -199,19 +199,27 @@ class Plugin(FastAPI):
         Otherwise whoever edits a description and runs that one cell again would be left with a
         plugin without operations, and a server that still shows the old one.
         """
-        cell = cells.running()
+        for earlier in self._earlier():
+            self._registry.take_over(earlier._registry, earlier._builtin_routes)
+            self.user_middleware += earlier.user_middleware[earlier._own_middleware :]
+            self.exception_handlers = {**earlier.exception_handlers, **self.exception_handlers}
+            self.dependency_overrides.update(earlier.dependency_overrides)
+            self.state = earlier.state
+        self.replace_earlier()
+
+    def replace_earlier(self) -> None:
+        """If this cell run replaces a plugin of the same name, the servers of that one serve this one."""
+        for earlier in self._earlier():
+            _live.discard(earlier)
+            for follow in list(earlier._successors):
+                follow(self)
+
+    def _earlier(self) -> list[Plugin]:
+        cell, name = cells.running(), self.manifest.name_for_model
         if cell is None:
-            return
-        for earlier in list(_live):
-            if earlier.manifest.name_for_model == self.manifest.name_for_model and cell.rebinds(earlier):
-                self._registry.take_over(earlier._registry, earlier._builtin_routes)
-                self.user_middleware += earlier.user_middleware[earlier._own_middleware :]
-                self.exception_handlers = {**earlier.exception_handlers, **self.exception_handlers}
-                self.dependency_overrides.update(earlier.dependency_overrides)
-                self.state = earlier.state
-                _live.discard(earlier)
-                for follow in list(earlier._successors):
-                    follow(self)
+            return []
+        live = [plugin for plugin in _live if plugin is not self and plugin.manifest.name_for_model == name]
+        return [plugin for plugin in live if cell.rebinds(plugin)]
 
     def __repr__(self) -> str:
         names = [operation_name(context) for context in operations(self.routes)]

@@ -129,8 +129,9 @@ class Server:
     `.calls` is the log of its requests, `.stop()` ends it, and `with` ends it by itself.
     """
 
-    def __init__(self, plugin: Plugin, host: str, sock: socket.socket) -> None:
+    def __init__(self, plugin: Plugin, host: str, sock: socket.socket, public_url: str | None = None) -> None:
         self.plugin = plugin
+        self.public_url = public_url
         self.host = host
         self.port: int = sock.getsockname()[1]
         self.calls = RequestLog()
@@ -166,7 +167,7 @@ class Server:
             if self in _servers:
                 _servers.remove(self)
             with contextlib.suppress(ValueError):
-                self.plugin._successors.remove(self._follow)
+                self.plugin._successors.remove(self.follow)
             if self._thread is not None:
                 self._thread.stop()
             self._listening.close()
@@ -184,20 +185,21 @@ class Server:
             thread.stop()
             raise
         self._thread = thread
-        self.plugin._successors.append(self._follow)
+        self.plugin._successors.append(self.follow)
         _servers.append(self)
 
-    def _follow(self, plugin: Plugin) -> None:
-        """The cell that makes the plugin ran again: this server serves the new one, on its old port."""
+    def follow(self, plugin: Plugin) -> None:
+        """Serves another plugin in place of its own, on the same port, with no request refused."""
         with _lock:
             earlier, old = self._thread, self.plugin
+            plugin.public_url = self.public_url or plugin.public_url
             thread = ServerThread(self.calls.watch(plugin), self._listening.dup())
             thread.start()
             self._thread, self.plugin = thread, plugin
             with contextlib.suppress(ValueError):
-                old._successors.remove(self._follow)
-            if self._follow not in plugin._successors:
-                plugin._successors.append(self._follow)
+                old._successors.remove(self.follow)
+            if self.follow not in plugin._successors:
+                plugin._successors.append(self.follow)
             if earlier is not None:
                 earlier.stop()
 
@@ -243,9 +245,9 @@ def serve(
         earlier = _earlier(plugin)
         if earlier and (port in (None, 0, earlier.port)) and earlier.host == host:
             if earlier.plugin is not plugin:
-                earlier._follow(plugin)
+                earlier.follow(plugin)
             return earlier
-        server = Server(plugin, host, listen(host, port or 0))
+        server = Server(plugin, host, listen(host, port or 0), public_url)
         try:
             server._start()
         except BaseException:

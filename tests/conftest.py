@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kernel import Kernel
 
 import kit
 from kit.demo import make_plugin
@@ -39,6 +40,12 @@ def todo() -> kit.Plugin:
 @pytest.fixture
 def server(todo: kit.Plugin) -> Iterator[kit.Server]:
     with kit.serve(todo) as running:
+        yield running
+
+
+@pytest.fixture
+def kernel() -> Iterator[Kernel]:
+    with Kernel() as running:
         yield running
 
 

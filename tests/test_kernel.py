@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 
 import pytest
 from kernel import Kernel
@@ -19,12 +18,6 @@ def list_items() -> list[str]:
     print("inside the handler")
     return ["one"]
 """
-
-
-@pytest.fixture
-def kernel() -> Iterator[Kernel]:
-    with Kernel() as running:
-        yield running
 
 
 def good(kernel: Kernel, code: str, cell: str = "") -> str:

@@ -1,0 +1,101 @@
+"""What `kit serve` is given: a notebook, a file or a module, and the plugin in it; and following its file."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from kit.errors import KitError
+from kit.notebook import load
+from kit.plugin import Plugin
+
+if TYPE_CHECKING:
+    from kit.server import Server
+
+LOOK = 0.3  # seconds between two looks at a file that is followed
+
+
+class Target:
+    """`NOTEBOOK.ipynb`, `FILE.py` or `MODULE`, with `:NAME` of the plugin or app where there are several."""
+
+    def __init__(self, text: str) -> None:
+        # A drive letter's colon is no separator.
+        self.where, _, self.name = text.rpartition(":") if ":" in text[2:] else (text, "", "")
+        self.path = Path(self.where)
+        self.is_file = self.path.suffix in (".py", ".ipynb")
+        if self.is_file and not self.path.is_file():
+            raise KitError(
+                f"There is no file {self.where}.", "Give NOTEBOOK.ipynb, FILE.py:NAME or MODULE:NAME."
+            )
+
+    def plugin(self) -> Plugin:
+        """The plugin; an app that is none is wrapped. Raises `KitError` with what there is."""
+        if self.path.suffix == ".ipynb":
+            return load(self.path, self.name or None)
+        module = self._module()
+        apps = {key: value for key, value in vars(module).items() if isinstance(value, FastAPI)}
+        if self.name in apps or (not self.name and len(apps) == 1):
+            app = apps[self.name] if self.name else next(iter(apps.values()))
+            return app if isinstance(app, Plugin) else Plugin.wrap(app)
+        raise KitError(
+            f"{self.where} has no plugin or app {self.name!r}."
+            if self.name
+            else f"Which plugin of {self.where}?",
+            f"There are: {', '.join(apps) or 'none'}.",
+        )
+
+    def follow(self, server: Server, stop: threading.Event) -> Iterator[str]:
+        """Serves the plugin anew whenever its file has changed, and tells of each time until `stop`.
+
+        A file that does not work leaves the plugin serving as it was.
+        """
+        if not self.is_file:
+            raise KitError(f"--reload follows a file, and {self.where} is a module.", "Give its FILE.py.")
+        seen = self._state()
+        while not stop.wait(LOOK):
+            if (state := self._state()) == seen:
+                continue
+            seen = state
+            try:
+                server.follow(self.plugin())
+                yield f"{self.path.name} has changed: it is served as it is now."
+            except KitError as error:
+                yield f"{self.path.name} has changed, and what was there before is still served:\n{error}"
+            except Exception:
+                yield (
+                    f"{self.path.name} has changed, and what was there before is still served:\n"
+                    f"{traceback.format_exc(limit=-1)}"
+                )
+
+    def _state(self) -> tuple[int, int] | None:
+        try:
+            stat = self.path.stat()
+        except OSError:  # an editor may remove the file for a moment while it saves
+            return None
+        return stat.st_mtime_ns, stat.st_size
+
+    def _module(self) -> object:
+        if self.path.suffix == ".py":
+            module = ModuleType(self.path.stem)
+            module.__file__ = str(self.path)
+            sys.modules[self.path.stem] = module
+            sys.path.insert(0, str(self.path.parent.resolve()))
+            # Not by import: its cache misses a change within one second that keeps the size.
+            exec(compile(self.path.read_bytes(), self.path, "exec", dont_inherit=True), module.__dict__)
+            return module
+        sys.path.insert(0, "")
+        try:
+            return importlib.import_module(self.where)
+        except ModuleNotFoundError as error:
+            raise KitError(
+                f"There is no module {error.name!r}.",
+                "Give NOTEBOOK.ipynb, FILE.py:NAME or MODULE:NAME.",
+            ) from None
