@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kit import loop
 from kit.addresses import choose_server
@@ -18,6 +18,9 @@ from kit.errors import KitError, OperationError
 from kit.manifest import Manifest
 from kit.spec import Problem, Spec, server_urls
 from kit.tools import Tool, make_tools
+
+if TYPE_CHECKING:
+    from langchain_core.tools import StructuredTool
 
 CALL_TIMEOUT = 45.0  # seconds, one call: ChatGPT plugins and GPT Actions
 MAX_RESPONSE = 100_000  # characters, the same
@@ -98,6 +101,12 @@ class InstalledPlugin:
         if api not in ("responses", "chat"):
             raise KitError(f"There is no api {api!r}.", "Use 'responses' or 'chat'.")
         return Tools(tool.render(api) for tool in self._tools.values())
+
+    def langchain(self) -> list[StructuredTool]:
+        """LangChain's tools, one for each operation, for `create_agent(model, plugin.langchain())`."""
+        from kit.hosts.langchain import make_tools as langchain_tools
+
+        return langchain_tools(self)
 
     def tool(self, name: str) -> Tool:
         """One tool, by its own name or the operation's. Raises `OperationError` with what there is."""

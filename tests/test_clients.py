@@ -14,13 +14,6 @@ from kit.understudy import MODEL, Understudy
 ASK = "Add 'buy milk' to sam's list"
 
 
-def tool_function(plugin: kit.InstalledPlugin, name: str) -> Any:
-    def call(**arguments: Any) -> str:
-        return plugin.call(name, arguments).for_model()
-
-    return call
-
-
 def test_langchain(server: kit.Server, understudy: Understudy) -> None:
     messages = pytest.importorskip("langchain_core.messages")
     from langchain_openai import ChatOpenAI
@@ -52,22 +45,13 @@ def test_langchain(server: kit.Server, understudy: Understudy) -> None:
 
 def test_a_langchain_agent(server: kit.Server, understudy: Understudy) -> None:
     agents = pytest.importorskip("langchain.agents")
-    from langchain_core.tools import StructuredTool
     from langchain_openai import ChatOpenAI
 
     plugin = kit.install(server)
-    tools = [
-        StructuredTool.from_function(
-            func=tool_function(plugin, tool["name"]),
-            name=tool["name"],
-            description=tool["description"],
-            args_schema=tool["parameters"],
-        )
-        for tool in plugin.tools()
-    ]
     model = ChatOpenAI(model="gpt-5", base_url=understudy.base_url, api_key="none")  # type: ignore[arg-type]
-    state = agents.create_agent(model, tools).invoke({"messages": [("user", ASK)]})
+    state = agents.create_agent(model, plugin.langchain()).invoke({"messages": [("user", ASK)]})
     assert "buy milk" in state["messages"][-1].text
+    assert state["messages"][-2].artifact.status == 200
     assert plugin.call("list_todos", username="sam").data == ["buy milk"]
 
 
@@ -111,3 +95,11 @@ def test_the_agents_sdk(server: kit.Server, understudy: Understudy, api: str) ->
     assert "buy milk" in first
     assert "buy milk" in second
     assert "raw_response_event" in kinds
+
+
+def test_langchain_tools_await_and_tell_errors(server: kit.Server) -> None:
+    pytest.importorskip("langchain_core")
+    tools = {tool.name: tool for tool in kit.install(server).langchain()}
+    assert "buy milk" in asyncio.run(tools["add_todo"].ainvoke({"username": "sam", "todo": "buy milk"}))
+    assert "sam has no todo 9" in tools["delete_todo"].invoke({"username": "sam", "number": 9})
+    assert "number" in tools["delete_todo"].invoke({"username": "sam"})
