@@ -44,10 +44,15 @@ class Answer:
 
 
 class Road:
-    """How one plugin is reached: `root` is the place the user named, `app` an app in this process."""
+    """How one plugin is reached: `root` is the place the user named, `app` an app in this process.
 
-    def __init__(self, root: Root, app: ASGIApp | None = None) -> None:
+    `public` and `local` are two addresses of one plugin of ours: its documents name the first, and it is
+    reached at the second, whether or not the first is there yet.
+    """
+
+    def __init__(self, root: Root, app: ASGIApp | None = None, public: str = "", local: str = "") -> None:
         self.root = root
+        self._public, self._local = public.rstrip("/"), local.rstrip("/")
         self._app = app
         self._inside: httpx2.AsyncClient | None = None  # the client that goes straight into `app`
         self._checked: set[str] = set()
@@ -89,7 +94,7 @@ class Road:
                 # httpx2 wants names as bytes where the values are
                 request = client.build_request(
                     method,
-                    url,
+                    _moved(url, self._public, self._local),
                     headers=[(n.encode(), v) for n, v in encoded],
                     content=content,
                     files=files,
@@ -100,7 +105,7 @@ class Road:
             try:
                 target = response.headers.get("location")
                 if response.status_code in (301, 302, 303, 307, 308) and target:
-                    target = urljoin(url, target)
+                    target = _moved(urljoin(url, target), self._local, self._public)
                     if at.may_redirect_to(target):
                         if urlsplit(target).netloc != urlsplit(url).netloc:  # a token is for one host
                             encoded = [
@@ -128,7 +133,7 @@ class Road:
         import httpx2
 
         clients = _clients.setdefault(asyncio.get_running_loop(), {})
-        own = self.root.is_own
+        own = self.root.is_own or bool(self._local)
         if own not in clients:
             # Timeouts are the callers': one bound for the whole exchange, not for each of its steps.
             # A proxy of the environment must not see what goes to this machine.
@@ -155,7 +160,7 @@ class Road:
 
     async def _check_address(self, url: str) -> None:
         """A public plugin must not lead into a private network, by name or by number."""
-        if self.root.is_own or self._app:
+        if self.root.is_own or self._app or _moved(url, self._public, self._local) != url:
             return
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -223,6 +228,12 @@ async def _lifespan(
 def _shut_down(running: asyncio.AbstractEventLoop, messages: asyncio.Queue[dict[str, Any]]) -> None:
     with contextlib.suppress(RuntimeError):  # the loop is gone with its process
         running.call_soon_threadsafe(messages.put_nowait, {"type": "lifespan.shutdown"})
+
+
+def _moved(url: str, base: str, other: str) -> str:
+    """`url` with `other` in place of `base`, where it is at or below that."""
+    inside = base and (url == base or url.startswith((base + "/", base + "?")))
+    return other + url[len(base) :] if inside else url
 
 
 def _header_bytes(value: str) -> bytes:

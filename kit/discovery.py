@@ -46,23 +46,24 @@ async def ainstall(
 
 async def _discover(source: Any, token: str | None, base_url: str | None) -> InstalledPlugin:
     problems: list[Problem] = []
-    app = None
+    app, local = None, ""
     if callable(getattr(source, "openapi", None)):  # a Plugin, or any FastAPI app: no need to import it
-        app, source = (
-            source,
-            f"http://{source.manifest.name_for_model}.in-process".replace("_", "-"),
-        )
-    url = str(getattr(source, "url", source))
+        name = getattr(getattr(source, "manifest", None), "name_for_model", "app")
+        app, local = source, f"http://{name}.in-process".replace("_", "-")
+    elif hasattr(source, "plugin"):  # a Server
+        local = source.url
+    public = getattr(getattr(source, "plugin", source), "public_url", None) or "" if local else ""
+    url = public or local or str(source)
     file = Path(url)
     if (
-        app is None
+        not local
         and "://" not in url
         and (file.is_file() or (is_document(url) and not url.startswith("localhost")))
     ):
         return await _install_file(file, token, base_url)
     url = complete(url)
     root = Root.of(url)
-    road = Road(root, app)
+    road = Road(root, app, public, local if public else "")
     if is_document(url):
         answer = await road.fetch(url)
         document = _parsed(answer, url)

@@ -16,6 +16,7 @@ from strangers import Stranger, manifest, openapi
 
 import kit
 from kit import client, installed
+from kit.demo import make_plugin
 
 
 def test_a_server_a_plugin_and_all_kinds_of_urls(server: kit.Server, todo: kit.Plugin) -> None:
@@ -452,3 +453,28 @@ def test_forms_and_files_arrive() -> None:
         }
         result = found.call("upload", file="hello ü", files=["a", b"b"], note="n\nm")
         assert result.data == {"file": "hello ü", "files": ["a", "b"], "note": "n\nm"}
+
+
+@pytest.mark.parametrize("public", ["https://todo.example", "https://apps.example/todo"])
+def test_a_plugin_of_ours_with_a_public_url_needs_not_be_there_yet(public: str) -> None:
+    plugin = make_plugin()
+
+    with kit.serve(plugin, public_url=public) as server:
+        for source in (server, plugin):
+            installed = kit.install(source)
+            assert installed.base_url == public
+            added = installed.call("add_todo", username="sam", todo="buy milk")
+            assert (added.status, added.url) == (200, f"{public}/users/sam/todos")
+        assert [call.path for call in server.calls if call.method == "POST"] == ["/users/sam/todos"]
+
+
+def test_a_plain_app_in_process() -> None:
+    app = FastAPI(title="Plain")
+
+    @app.get("/x")
+    def x() -> int:
+        return 1
+
+    installed = kit.install(app)  # type: ignore[arg-type]
+    (name,) = installed.tool_names
+    assert installed.call(name).data == 1
