@@ -91,6 +91,17 @@ def is_private(host: str) -> bool:
         return "." not in host or host.endswith(_PRIVATE_SUFFIXES)
 
 
+def same_site(url: str, other: str) -> bool:
+    """Whether two URLs share their second-level domain, as in api.example.com and www.example.com.
+
+    Under a suffix of two parts (co.uk) strangers pass for neighbours: no list of suffixes is kept.
+    """
+    hosts = [(urlsplit(it).hostname or "").lower() for it in (url, other)]
+    if any(_is_address(host) for host in hosts):
+        return hosts[0] == hosts[1]
+    return hosts[0].split(".")[-2:] == hosts[1].split(".")[-2:]
+
+
 def complete(address: str) -> str:
     """An address as people type it, as a URL: `localhost:3333` gets http, `example.com` https."""
     address = address.strip()

@@ -235,7 +235,7 @@ class Chat:
     def _ask(self, call: CallStarted) -> Any:
         if callable(self.confirm):
             return self.confirm(call)
-        from kit.display import arguments_line
+        from kit.markup import arguments_line
 
         answer = input(f"May the model call {call.operation}({arguments_line(call.arguments)})? [y/N] ")
         return answer.strip().lower() in ("y", "yes", "j", "ja")
@@ -330,7 +330,7 @@ class _Screen:
 
 def print_events(events: Iterator[Event]) -> Reply:
     """Writes a turn to the terminal as it comes, and gives its reply."""
-    from kit.display import arguments_line, short
+    from kit.markup import arguments_line, short
 
     reply = Reply("")
     is_open = False

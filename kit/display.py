@@ -1,18 +1,27 @@
-"""How everything shows itself: HTML for notebooks, plain text for terminals.
-
-The HTML reads well with nothing but the browser's own styles, since GitHub and untrusted notebooks
-strip the rest: headings, tables, <details>, and neutral half-transparent lines for light and dark.
-"""
+"""How everything shows itself: HTML for notebooks, plain text for terminals."""
 
 from __future__ import annotations
 
 import base64
-import html
 import json
-import shutil
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from kit.markup import (
+    CELL,
+    arguments_line,
+    box,
+    code,
+    columns,
+    details,
+    escape,
+    link,
+    markdown,
+    pre,
+    pretty,
+    short,
+    table,
+)
 
 if TYPE_CHECKING:
     from kit.installed import CallResult, InstalledPlugin
@@ -20,103 +29,7 @@ if TYPE_CHECKING:
     from kit.reply import Reply
     from kit.requestlog import RequestLog
     from kit.server import Server
-    from kit.spec import Spec
-
-_LINE = "1px solid rgba(127,127,127,.35)"
-_BOX = f"border:{_LINE};border-radius:8px;padding:.6em .9em;margin:.4em 0;max-width:60em"
-_CELL = "text-align:left;vertical-align:top"
-_PRE = (
-    "white-space:pre-wrap;overflow-wrap:anywhere;background:rgba(127,127,127,.1);padding:.5em;margin:.3em 0"
-)
-SHOWN = 4000  # characters of one body that a card shows; the object itself has all
-
-
-# -- pieces -----------------------------------------------------------------------
-
-
-def escape(value: Any) -> str:
-    """Text for HTML. Everything a plugin says is a stranger's text."""
-    return html.escape(str(value))
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """An HTML table; cells are HTML already."""
-    head = "".join(f'<th style="{_CELL}">{name}</th>' for name in heads)
-    body = "".join(
-        "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def columns(rows: Iterable[Sequence[str]], indent: str = "") -> str:
-    """Rows of text, aligned, the last column wrapped to the width of the terminal."""
-    rows = [[str(cell) for cell in row] for row in rows]
-    if not rows:
-        return ""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    left = len(indent) + sum(width + 2 for width in widths)
-    room = max(30, shutil.get_terminal_size((100, 24)).columns - left)
-    lines = []
-    for row in rows:
-        start = indent + "".join(cell.ljust(width + 2) for cell, width in zip(row, widths, strict=False))
-        wrapped = [part for line in row[-1].splitlines() for part in textwrap.wrap(line, room)] or [""]
-        lines.append((start + wrapped[0]).rstrip())
-        lines += [" " * left + more for more in wrapped[1:]]
-    return "\n".join(lines)
-
-
-def pretty(value: Any) -> str:
-    """A value as JSON a person can read, text as it is, cut at 4,000 characters."""
-    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}\n[... {len(text) - SHOWN:,} more characters]"
-
-
-def short(value: Any, limit: int = 80) -> str:
-    """A value in one line."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def arguments_line(arguments: Mapping[str, Any] | str) -> str:
-    """Arguments as they would be written in a call: `username="sam", todo="buy milk"`."""
-    if isinstance(arguments, str):
-        return short(arguments)
-    return ", ".join(
-        f"{name}={short(value if not isinstance(value, str) else repr(value))}"
-        for name, value in arguments.items()
-    )
-
-
-def markdown(text: str) -> str:
-    """A model's Markdown as HTML. HTML in it stays text, no image is fetched, no link runs a script."""
-    from markdown_it import MarkdownIt
-
-    rendered: str = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image").render(text)
-    return rendered
-
-
-def _pre(value: Any) -> str:
-    return f'<pre style="{_PRE}">{escape(pretty(value))}</pre>'
-
-
-def _code(value: Any) -> str:
-    return f"<code>{escape(value)}</code>"
-
-
-def _box(content: str) -> str:
-    return f'<div style="{_BOX}">{content}</div>'
-
-
-def _link(url: str, text: str | None = None) -> str:
-    if not url.startswith(("http://", "https://", "mailto:", "/")):
-        return escape(text or url)  # a stranger's javascript: stays text
-    return f'<a href="{escape(url)}" target="_blank" rel="noopener">{escape(text or url)}</a>'
-
-
-def _details(summary: str, content: str, is_open: bool = False) -> str:
-    opened = " open" if is_open else ""
-    return f'<details{opened} style="margin:.3em 0"><summary>{summary}</summary>{content}</details>'
+    from kit.spec import Operation, Spec
 
 
 def _logo(name: str) -> str:
@@ -132,8 +45,8 @@ def _logo(name: str) -> str:
 def _problems(problems: Sequence[tuple[str, str]]) -> str:
     if not problems:
         return ""
-    rows = [(_code(place), escape(message)) for place, message in problems]
-    return _details(f"{len(problems)} to know about its documents", table(("where", "what"), rows))
+    rows = [(code(place), escape(message)) for place, message in problems]
+    return details(f"{len(problems)} to know about its documents", table(("where", "what"), rows))
 
 
 # -- manifest ---------------------------------------------------------------------
@@ -169,13 +82,13 @@ def manifest_card(manifest: Manifest, base: str = "") -> str:
     for name, value in _manifest_rows(manifest):
         if name in ("spec", "logo", "legal") and value:
             url = base + value if value.startswith("/") else value
-            cell = _link(url, value) if base or "://" in value else _code(value)
+            cell = link(url, value) if base or "://" in value else code(value)
         else:
             cell = escape(value)
         rows.append((f"<b>{name}</b>", cell))
     head = f"<b>{escape(manifest.name_for_human)}</b><br>{escape(manifest.description_for_human)}"
-    body = "".join(f'<tr><td style="{_CELL}">{a}</td><td style="{_CELL}">{b}</td></tr>' for a, b in rows)
-    return _box(f"{_logo(manifest.name_for_human)}{head}<table><tbody>{body}</tbody></table>")
+    body = "".join(f'<tr><td style="{CELL}">{a}</td><td style="{CELL}">{b}</td></tr>' for a, b in rows)
+    return box(f"{_logo(manifest.name_for_human)}{head}<table><tbody>{body}</tbody></table>")
 
 
 # -- spec and tools ---------------------------------------------------------------
@@ -223,6 +136,23 @@ def _parameter_rows(spec: Spec, operation: Any) -> list[tuple[str, str, str, boo
     return rows
 
 
+def operation_text(operation: Operation) -> str:
+    """One operation for a terminal, as the document has it."""
+    return f"{operation.id}  {operation.method} {operation.path}\n{pretty(operation.raw)}"
+
+
+def operation_card(operation: Operation) -> str:
+    """One operation: where each argument travels, and the document itself."""
+    rows = [
+        (code(name), place, escape(kind), "yes" if needed else "no")
+        for name, place, kind, needed, _ in _parameter_rows(operation.spec, operation)
+    ]
+    parts = [f"{code(operation.method)} {code(operation.path)}"]
+    parts += [table(("argument", "travels in the", "type", "required"), rows)] if rows else []
+    parts += [details("as the document has it", pre(operation.raw), is_open=True)]
+    return box("".join(parts))
+
+
 def spec_text(spec: Spec) -> str:
     """The operations for a terminal."""
     blocks = []
@@ -253,14 +183,14 @@ def spec_table(spec: Spec) -> str:
         asks = "" if not operation.consequential else "<br><i>changes something</i>"
         rows.append(
             (
-                _code(operation.id) + asks,
-                f"{_code(operation.method)} {_code(operation.path)}",
+                code(operation.id) + asks,
+                f"{code(operation.method)} {code(operation.path)}",
                 about,
                 parameters or "none",
             )
         )
     if not rows:
-        return _box(
+        return box(
             "No operations yet: add one with <code>@plugin.get(...)</code> or <code>@plugin.post(...)</code>."
         )
     return table(("operation", "request", "what it does", "parameters"), rows) + _problems(spec.problems)
@@ -285,10 +215,10 @@ class Tools(list[dict[str, Any]]):
     def _repr_html_(self) -> str:
         rows = [
             (
-                _code(name),
+                code(name),
                 escape(arguments),
                 escape(short(description, 200)),
-                _details("JSON", _pre(tool)),
+                details("JSON", pre(tool)),
             )
             for (name, arguments, description), tool in zip(self._rows(), self, strict=True)
         ]
@@ -332,9 +262,9 @@ def call_card(call: CallResult, is_open: bool = True) -> str:
     )
     slow = f", {call.seconds:.1f} s" if call.seconds >= 1 else ""
     request = f"{call.method} {call.url}" if call.url else "no request was sent"
-    return _details(
+    return details(
         head + slow,
-        f"<div>{_code(request)}</div>{_pre(call.arguments)}<div>answer</div>{_pre(call.data)}",
+        f"<div>{code(request)}</div>{pre(call.arguments)}<div>answer</div>{pre(call.data)}",
         is_open,
     )
 
@@ -347,7 +277,7 @@ def server_card(server: Server) -> str:
     base = server.browser_url
     state = "serves" if server.is_running else "has stopped"
     links = " · ".join(
-        f"{name}: {_link(base + path, path)}"
+        f"{name}: {link(base + path, path)}"
         for name, path in (
             ("manifest", "/.well-known/ai-plugin.json"),
             ("spec", "/.well-known/openapi.json"),
@@ -355,8 +285,8 @@ def server_card(server: Server) -> str:
         )
     )
     name = escape(server.plugin.manifest.name_for_human)
-    return _box(
-        f"{_logo(server.plugin.manifest.name_for_human)}<b>{name}</b> {state} at {_link(base)}<br>{links}"
+    return box(
+        f"{_logo(server.plugin.manifest.name_for_human)}<b>{name}</b> {state} at {link(base)}<br>{links}"
     )
 
 
@@ -371,15 +301,15 @@ def log_text(log: RequestLog) -> str:
 def log_table(log: RequestLog) -> str:
     """The request log as a table."""
     if not len(log):
-        return _box("No requests yet.")
+        return box("No requests yet.")
     rows = [
         (
-            _code(entry.method),
-            _code(entry.path),
+            code(entry.method),
+            code(entry.path),
             str(entry.status),
             f"{entry.ms:.0f} ms",
-            _code(short(entry.request)) if entry.request else "",
-            _code(short(entry.response)) if entry.response else "",
+            code(short(entry.request)) if entry.request else "",
+            code(short(entry.response)) if entry.response else "",
         )
         for entry in log
     ]
@@ -412,4 +342,4 @@ def reply_card(reply: Reply) -> str:
     )
     if reply.error:
         parts.append(f"<div><b>Stopped</b>: {escape(reply.error)}</div>")
-    return _box("".join(parts))
+    return box("".join(parts))

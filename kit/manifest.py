@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import InitVar, asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
 
+from kit.addresses import same_site
 from kit.errors import ManifestError
 
 # Characters. platform.openai.com/docs/plugins/getting-started, text of April 2023.
@@ -102,10 +103,19 @@ class Manifest:
     contact_email: str = "support@example.com"
     legal_info_url: str = "/legal"
     schema_version: str = "v1"
+    home: InitVar[str] = ""  # the public URL of the plugin, where it is known
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, home: str) -> None:
         self.problems: list[Violation] = []
         violations = self.violations()
+        if home and "://" in str(self.legal_info_url) and not same_site(home, self.legal_info_url):
+            # platform.openai.com/docs/plugins/production: the second-level domains must be the same
+            violations.append(
+                (
+                    "legal_info_url",
+                    f"must be on the plugin's own domain, that of {home}: not {self.legal_info_url}",
+                )
+            )
         if violations:
             raise _refusal(self.name_for_model, violations)
         self._checked = True

@@ -63,6 +63,7 @@ class Plugin(FastAPI):
             logo_url=logo_url,
             contact_email=contact_email,
             legal_info_url=legal_info_url,
+            home=public_url or "",
         )
         self.public_url = public_url
         self._cors_origins = tuple(cors_origins)

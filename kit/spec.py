@@ -68,6 +68,18 @@ class Operation:
     servers: list[Any] = field(default_factory=list)
     responses: Mapping[str, Any] = field(default_factory=dict)
     pointer: str = ""
+    raw: Mapping[str, Any] = field(default_factory=dict)
+    spec: Spec = field(kw_only=True, compare=False)
+
+    def __repr__(self) -> str:
+        from kit import display
+
+        return display.operation_text(self)
+
+    def _repr_html_(self) -> str:
+        from kit import display
+
+        return display.operation_card(self)
 
 
 class Spec:
@@ -163,6 +175,8 @@ class Spec:
             servers=_list(node.get("servers")) or _list(item.get("servers")),
             responses=_mapping(node.get("responses")),
             pointer=pointer,
+            raw=node,
+            spec=self,
         )
 
     def _parameters(

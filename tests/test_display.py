@@ -102,7 +102,7 @@ def test_hostile_text_is_only_text(hostile: kit.Plugin, kind: str) -> None:
 
 
 def test_a_model_cannot_write_html_into_the_notebook() -> None:
-    from kit.display import markdown
+    from kit.markup import markdown
 
     page = read(
         markdown(f"**bold** {HOSTILE}\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n[x](javascript:alert(1))")

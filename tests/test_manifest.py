@@ -177,3 +177,20 @@ def test_every_real_manifest_is_read() -> None:
         )
         assert repr(manifest)
         assert "<script" not in manifest._repr_html_()
+
+
+def test_a_legal_page_on_a_strangers_domain() -> None:
+    with pytest.raises(
+        kit.ManifestError, match=r"(?s)name_for_model.*legal_info_url must be on the plugin's own domain"
+    ):
+        kit.Plugin(
+            "a b",
+            description_for_model="x",
+            public_url="https://todo.example.com",
+            legal_info_url="https://other.example/legal",
+        )
+    for legal in ("https://www.example.com/legal", "/legal", "https://example.com/x"):
+        plugin = kit.Plugin(
+            "todo", description_for_model="x", public_url="https://todo.example.com", legal_info_url=legal
+        )
+        plugin.manifest.name_for_human = "Other"
