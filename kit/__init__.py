@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kit.chat import Chat
+    from kit.databases import Database, database
     from kit.discovery import ainstall, install
     from kit.errors import (
         ChatError,
@@ -47,6 +48,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "chat": ("Chat",),
+    "databases": ("Database", "database"),
     "discovery": ("ainstall", "install"),
     "errors": (
         "ChatError",
@@ -75,6 +77,7 @@ __all__ = [
     "CallResult",
     "Chat",
     "ChatError",
+    "Database",
     "InstallError",
     "InstalledPlugin",
     "KitError",
@@ -95,6 +98,7 @@ __all__ = [
     "SpecError",
     "UserHttp",
     "ainstall",
+    "database",
     "install",
     "load",
     "nested",

@@ -73,7 +73,7 @@ class Chat:
         self._tools = _tools_by_name(self.plugins)
         self._is_busy = False
         self._noted = 0
-        if self._model.is_understudy:
+        if self._model.is_understudy and show is not False:
             print(self._model.notes[0])
             self._noted = 1
 
@@ -343,7 +343,7 @@ def print_events(events: Iterator[Event]) -> Reply:
             print(f"  calls {event.operation}({arguments_line(event.arguments)})", flush=True)
             is_open = False
         elif isinstance(event, CallEnded):
-            status = event.result.status if event.result.status is not None else "no answer"
+            status = event.result.outcome
             print(f"  -> {status} {short(event.result.data)}", flush=True)
         elif isinstance(event, Finished):
             reply = event.reply

@@ -249,22 +249,19 @@ def installed_card(plugin: InstalledPlugin) -> str:
 
 def call_text(call: CallResult) -> str:
     """One call for a terminal."""
-    status = call.status if call.status is not None else "no answer"
-    return f"{call.operation}({arguments_line(call.arguments)}) -> {status}\n{pretty(call.data)}"
+    return f"{call.operation}({arguments_line(call.arguments)}) -> {call.outcome}\n{pretty(call.data)}"
 
 
 def call_card(call: CallResult, is_open: bool = True) -> str:
     """One call, to be unfolded: request and response."""
     mark = "✓" if call.ok else "✗"
-    status = call.status if call.status is not None else "no answer"
-    head = (
-        f"{mark} <code>{escape(call.operation)}({escape(arguments_line(call.arguments))})</code> → {status}"
-    )
+    words = f"{escape(call.operation)}({escape(arguments_line(call.arguments))})"
     slow = f", {call.seconds:.1f} s" if call.seconds >= 1 else ""
-    request = f"{call.method} {call.url}" if call.url else "no request was sent"
+    request = f"<div>{code(f'{call.method} {call.url}')}</div>" if call.url else ""
+    answer = "answer" if call.url else "why"
     return details(
-        head + slow,
-        f"<div>{code(request)}</div>{pre(call.arguments)}<div>answer</div>{pre(call.data)}",
+        f"{mark} <code>{words}</code> → {call.outcome}{slow}",
+        f"{request}{pre(call.arguments)}<div>{answer}</div>{pre(call.data)}",
         is_open,
     )
 
@@ -324,8 +321,8 @@ def reply_text(reply: Reply) -> str:
     lines = [f"You: {reply.question}"]
     lines += [f"  ({note})" for note in reply.notes]
     for call in reply.calls:
-        status = call.status if call.status is not None else "no answer"
-        lines.append(f"  {call.operation}({arguments_line(call.arguments)}) -> {status} {short(call.data)}")
+        words = f"{call.operation}({arguments_line(call.arguments)})"
+        lines.append(f"  {words} -> {call.outcome} {short(call.data)}")
     lines.append(f"{reply.model or 'model'}: {reply.text}")
     if reply.error:
         lines.append(f"  stopped: {reply.error}")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 import traceback
 from typing import Any
 
@@ -35,12 +36,19 @@ class KitError(Exception):
         return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows: the lines the user wrote, then the message. The kit's own are no help."""
-        modules = [sys.modules[name] for name in ("kit", "IPython") if name in sys.modules]
-        ours = tuple(os.path.dirname(module.__file__ or "") + os.sep for module in modules)
-        frames = [f for f in traceback.extract_tb(self.__traceback__) if not f.filename.startswith(ours)]
+        """What IPython shows: the lines the user wrote, then the message. Those of libraries are no help."""
+        frames = [f for f in traceback.extract_tb(self.__traceback__) if _is_users(f.filename)]
         shown = [f"{_place(frame)}, line {frame.lineno}: {frame.line}" for frame in frames if frame.line]
         return [*shown, f"\x1b[31m{type(self).__name__}\x1b[0m: {self}"]
+
+
+def _is_users(file: str) -> bool:
+    """Whether code of this file is the user's own: not the kit's, a library's or Python's."""
+    paths = sysconfig.get_paths()
+    others = (os.path.dirname(__file__), *(paths[name] for name in ("stdlib", "purelib", "platlib")))
+    return "dist-packages" not in file and not file.startswith(
+        ("<", *(f"{other}{os.sep}" for other in others))
+    )
 
 
 def _place(frame: traceback.FrameSummary) -> str:

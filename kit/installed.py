@@ -46,6 +46,13 @@ class CallResult:
         """Whether the call did what it should: any status of 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
+    @property
+    def outcome(self) -> str:
+        """The status in words: "200", or what became of a call that got none."""
+        if self.status is not None:
+            return str(self.status)
+        return "no answer" if self.url else "not sent"
+
     def for_model(self) -> str:
         """What a model is given: the data as it came, or with its status where that was an error."""
         data: Any = self.data

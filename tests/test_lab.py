@@ -1,0 +1,78 @@
+"""Every notebook in a real JupyterLab, in a real Chromium: as a reader opens, runs and sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import lab as labs
+import pytest
+from lab import Lab, browser_program, browsing
+
+pytestmark = [
+    pytest.mark.skipif(browser_program() is None, reason="there is no Chromium on this machine"),
+    pytest.mark.filterwarnings("default"),
+]
+NAMES = sorted(path.name for path in labs.NOTEBOOKS.glob("*.ipynb"))
+PICTURES = labs.ROOT / "build" / "screenshots"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with labs.lab() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with browsing() as running:
+        yield running
+
+
+def errors(cells: list[dict[str, Any]]) -> list[str]:
+    """What went wrong where it should not, and what went well where it should not."""
+    found = []
+    for cell in cells:
+        raised = [out for out in cell["outputs"] if out["output_type"] == "error"]
+        if cell["count"] is None:
+            found.append(f"not run: {cell['source']}")
+        if bool(raised) != ("raises-exception" in cell["tags"]):
+            found.append(f"{cell['source']}\n{raised[0]['evalue'] if raised else 'raised nothing'}")
+        found += [out["text"] for out in cell["outputs"] if out.get("name") == "stderr"]
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_run_all_twice_then_restart_and_run_all(lab: Lab, browser: Any, name: str) -> None:
+    with lab.open(browser, name) as notebook:
+        assert errors(notebook.run_all()) == []
+        notebook.picture(PICTURES / f"{name.removesuffix('.ipynb')}-light.png")
+        assert errors(notebook.run_all()) == []
+        assert errors(notebook.restart_and_run_all()) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_seen_in_the_dark(lab: Lab, browser: Any, name: str) -> None:
+    with lab.open(browser, name, "dark") as notebook:
+        assert errors(notebook.run_all()) == []
+        notebook.picture(PICTURES / f"{name.removesuffix('.ipynb')}-dark.png")
+        outputs = notebook.page.locator(".jp-OutputArea-output")
+        assert outputs.count() >= 4
+        rich = notebook.page.locator(".jp-RenderedHTMLCommon:is(.jp-RenderedHTML) :is(table, details)")
+        assert rich.count() >= 1
+        rich.first.scroll_into_view_if_needed()
+        assert rich.first.is_visible()
+        # light text on the dark ground, in tables and in transcripts alike
+        color = rich.first.evaluate("element => getComputedStyle(element).color")
+        assert (
+            min(
+                int(part)
+                for part in color.removeprefix("rgb(").removeprefix("rgba(").rstrip(")").split(",")[:3]
+            )
+            > 150
+        )
+        broken = notebook.page.evaluate(
+            "() => [...document.querySelectorAll('.jp-Notebook img')]"
+            ".filter(image => image.complete && !image.naturalWidth).map(image => image.src)"
+        )
+        assert broken == []

@@ -1,0 +1,69 @@
+"""The tutorial as a text: what every notebook must have for its reader. That it runs, nbmake tells."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from diagrams import IMAGES, drawings
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+NAMES = [
+    "00_start_here", "01_create_a_project", "02_plugin_manifest", "03_openapi_spec", "04_operations",
+    "05_describe", "06_langchain", "07_chatgpt", "08_deploy",
+]  # fmt: skip
+
+
+@pytest.fixture(params=NAMES)
+def notebook(request: pytest.FixtureRequest) -> Any:
+    return nbformat.read(FOLDER / f"{request.param}.ipynb", as_version=4)
+
+
+def test_there_are_these_notebooks_and_no_others() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == NAMES
+
+
+def test_it_opens_and_closes_as_all_do(notebook: Any) -> None:
+    nbformat.validate(notebook)
+    first, last = notebook.cells[0].source, notebook.cells[-1].source
+    assert re.match(r"# (\d )?[A-Z]", first)
+    assert "At the end" in first or "In ten short cells" in first
+    for words in ("## What you have seen", "**Try this:**", ".ipynb)"):
+        assert words in last
+
+
+def test_every_link_and_picture_is_there(notebook: Any) -> None:
+    for cell in notebook.cells:
+        for target in re.findall(r"\]\(([^)#:]+)\)", cell.source if cell.cell_type == "markdown" else ""):
+            assert (FOLDER / target).is_file(), target
+        for words in re.findall(r"!\[([^\]]*)\]", cell.source if cell.cell_type == "markdown" else ""):
+            assert len(words) > 20, "a picture says in words what it shows"
+
+
+def test_cells_are_short_and_their_outputs_kept(notebook: Any) -> None:
+    shown = 0
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            lines = [line for line in cell.source.splitlines() if line.strip()]
+            assert len(lines) <= 14, cell.source
+            assert cell.execution_count
+            shown += bool(cell.outputs)
+    assert shown >= 4
+
+
+def test_a_mistake_is_caught_before_the_readers_eyes(notebook: Any) -> None:
+    assert any("## When " in cell.source for cell in notebook.cells)
+
+
+def test_outputs_tell_nothing_of_the_machine_they_were_made_on(notebook: Any) -> None:
+    text = nbformat.writes(notebook)
+    assert not re.search(r"/(home|root|Users|tmp|work)/|site-packages", text)
+    assert not re.search(r"127\.0\.0\.1:(?!3333)\d|localhost:(?!3333|1\b)\d", text)
+
+
+def test_the_drawings_are_what_their_program_draws() -> None:
+    for name, content in drawings().items():
+        assert (IMAGES / name).read_text() == content, "run `python tests/diagrams.py`"
