@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kit.manifest import Manifest, NoAuth, OAuth, ServiceHttp, UserHttp
     from kit.notebook import load
     from kit.plugin import Plugin
+    from kit.project import Project, new
     from kit.reply import Reply
     from kit.server import Server, serve
     from kit.spec import Spec
@@ -67,6 +68,7 @@ _HOMES = {
     "manifest": ("Manifest", "NoAuth", "OAuth", "ServiceHttp", "UserHttp"),
     "notebook": ("load",),
     "plugin": ("Plugin",),
+    "project": ("Project", "new"),
     "reply": ("Reply",),
     "server": ("Server", "serve"),
     "spec": ("Spec",),
@@ -90,6 +92,7 @@ __all__ = [
     "OperationError",
     "Plugin",
     "PortInUse",
+    "Project",
     "Reply",
     "ServeError",
     "Server",
@@ -102,6 +105,7 @@ __all__ = [
     "install",
     "load",
     "nested",
+    "new",
     "serve",
 ]
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
+import os
+import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,6 +72,41 @@ def demo(
             raise typer.Exit(1)
         if keep:
             _wait(f"The server goes on at {server.url}. Ctrl+C ends it.")
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The folder to make: letters, digits, _ and -.")],
+) -> None:
+    """Make a project of your own: a notebook that is a working plugin, tests, and what CI needs."""
+    from kit.project import new as make
+
+    project = make(name)
+    print(f"Made {project}\n\nNext:\n  cd {name}\n  pytest\n  kit serve plugin.ipynb")
+
+
+@app.command()
+def lab(
+    folder: Annotated[str, typer.Argument(help="Where the tutorial is copied to.")] = "kit-tutorial",
+    port: Annotated[int | None, typer.Option(help="JupyterLab's port.", min=1, max=65535)] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
+) -> None:
+    """Open JupyterLab on a copy of the tutorial. What is there already stays as it is."""
+    from kit.project import copy_tutorial
+
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise KitError(
+            "JupyterLab is not installed.", "pip install 'notebook-plugin-kit[lab]', then try again."
+        )
+    place = copy_tutorial(folder)
+    print(f"The tutorial is in {place}. Ctrl+C twice ends JupyterLab.", flush=True)
+    options = [f"--port={port}"] if port else []
+    options += [] if browser else ["--no-browser"]
+    # In a container everyone is root; Jupyter would refuse, though it binds this machine alone.
+    options += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    command = [sys.executable, "-m", "jupyterlab", "00_start_here.ipynb", *options]
+    with contextlib.suppress(KeyboardInterrupt):
+        raise typer.Exit(subprocess.run(command, cwd=place).returncode)
 
 
 @app.command()

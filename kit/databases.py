@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -246,9 +247,18 @@ def _close(engine: Engine, pid: int) -> None:
 def _prepare(connection: sqlite3.Connection, record: Any) -> None:
     """SQLAlchemy's recipe for transactions that it begins itself, and the settings of a connection."""
     connection.isolation_level = None
+    end = time.monotonic() + WAIT
     try:
-        for setting in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
-            connection.execute(f"PRAGMA {setting}").close()
+        while True:  # processes that all open a new file: one switches it to WAL, the others fail at once
+            try:
+                connection.execute("PRAGMA journal_mode = WAL").close()
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
+        connection.execute("PRAGMA synchronous = NORMAL").close()
+        connection.execute("PRAGMA foreign_keys = ON").close()
     except sqlite3.Error:
         connection.close()
         raise

@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -385,9 +385,12 @@ def test_a_killed_process_loses_nothing_it_was_told_is_stored(url: str, task: st
     process.stdin.flush()
     told = [process.stdout.readline() for _ in range(2 if task == "hang" else 100)]
     process.send_signal(signal.SIGKILL)
-    rest, errors = process.communicate()
-    assert (process.returncode, errors) == (-signal.SIGKILL, "")
-    stored = [line for line in "".join([*told, rest]).splitlines() if line.isdigit()]
+    with process:
+        told += process.stdout.readlines()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == -signal.SIGKILL
+    stored = [line.strip() for line in told if line != "inside\n"]
     found = texts(db)
     assert found[: len(stored)] == stored
     assert len(found) - len(stored) <= (0 if task == "hang" else 1)  # one may be stored and not yet told
@@ -431,19 +434,32 @@ def test_many_threads_of_a_served_plugin_lose_no_write(
     db.close()
 
 
-def test_more_threads_than_connections_get_their_turn(db: Database) -> None:
+def test_threads_that_wait_to_write_keep_no_reader_out(db: Database) -> None:
+    start = threading.Barrier(41)
+
     def add(number: int) -> None:
+        start.wait()
         with db.write() as session:
             session.add(Note(text=f"{number:02}"))
 
-    with ThreadPoolExecutor(40) as pool:  # as many as FastAPI has for sync operations
-        list(pool.map(add, range(80)))
-    assert texts(db) == [f"{number:02}" for number in range(80)]
+    with ThreadPoolExecutor(40) as pool:  # as many as FastAPI has for sync operations; connections are 15
+        with db.write():
+            added = [pool.submit(add, number) for number in range(40)]
+            start.wait()
+            assert wait(added, timeout=0.2).done == set()
+            assert db.engine.pool.checkedout() == 1  # type: ignore[attr-defined]
+        assert [future.result() for future in added] == [None] * 40
+    assert texts(db) == [f"{number:02}" for number in range(40)]
+
+
+def connection_of(session: Any) -> Any:
+    return session.connection().connection.dbapi_connection
 
 
 def test_a_forked_process_opens_its_own_connections(db: Database) -> None:
     with db.write() as session:
         session.add(Note(text="parent"))
+        mine = connection_of(session)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: forking with threads
         child = os.fork()
@@ -451,11 +467,14 @@ def test_a_forked_process_opens_its_own_connections(db: Database) -> None:
         try:
             with db.write() as session:
                 session.add(Note(text="child"))
-            os._exit(0)
+                is_mine = connection_of(session) is mine
+            os._exit(2 if is_mine else 0)
         finally:
             os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert texts(db) == ["child", "parent"]
+    with db.read() as session:
+        assert connection_of(session) is mine
 
 
 # -- tables ------------------------------------------------------------------
@@ -608,6 +627,7 @@ def test_a_server_that_goes_away_is_told_and_found_again(postgres: str) -> None:
 
     with pytest.raises(KitError, match=r"sam:\*\*\*@[^\n]* cannot be used: .*\nDoes that server run"):
         write_while_it_ends()
+    assert texts(db) == []
     with other.write() as killer:
         killer.exec(ended)
     with db.write() as session:  # pool_pre_ping: a dead connection is replaced, and nobody notices
