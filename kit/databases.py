@@ -213,6 +213,8 @@ def _explain(context: ExceptionContext) -> KitError | None:
     """The kit's error for what a user can mend; the rest stays SQLAlchemy's."""
     error, connection = context.original_exception, context.connection
     number, state = getattr(error, "sqlite_errorcode", 0) & 0xFF, getattr(error, "sqlstate", "")
+    if context.is_pre_ping or context.engine is None:
+        return None  # the pool only tried whether a connection is alive
     place = _place(context.engine)
     if number == sqlite3.SQLITE_BUSY or state == "55P03":
         return _late(place)
@@ -234,9 +236,9 @@ def _late(place: str) -> KitError:
     )
 
 
-def _place(engine: Engine | None) -> str:
+def _place(engine: Engine) -> str:
     """The URL without its password, which may also be in its query."""
-    return engine.url.set(query={}).render_as_string() if engine else "The database"
+    return engine.url.set(query={}).render_as_string()
 
 
 def _close(engine: Engine, pid: int) -> None:

@@ -290,7 +290,7 @@ def server_card(server: Server) -> str:
 def log_text(log: RequestLog) -> str:
     """The request log for a terminal."""
     rows = [
-        (e.method, e.path, str(e.status), f"{e.ms:.0f} ms", short(e.request), short(e.response)) for e in log
+        (e.method, e.path, str(e.status), f"{e.ms:5.0f} ms", short(e.request), short(e.response)) for e in log
     ]
     return columns(rows) if rows else "No requests yet."
 
