@@ -181,5 +181,5 @@ def test_lab_without_jupyterlab_says_what_to_install(tmp_path: Path) -> None:
     code = blocked + "sys.argv = ['kit', 'lab']\nfrom kit.cli import main\nmain()"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "pip install 'notebook-plugin-kit[lab]'" in done.stderr
+    assert "pip install 'notebook-plugin-kit[tutorial]'" in done.stderr
     assert list(tmp_path.iterdir()) == []
