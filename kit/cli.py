@@ -96,7 +96,8 @@ def lab(
 
     if importlib.util.find_spec("jupyterlab") is None:
         raise KitError(
-            "JupyterLab is not installed.", "pip install 'notebook-plugin-kit[tutorial]', then try again."
+            "JupyterLab is not installed.",
+            "Install what the tutorial uses: pip install jupyterlab ipykernel langchain langchain-openai sqlmodel",
         )
     place = copy_tutorial(folder)
     print(f"The tutorial is in {place}. Ctrl+C twice ends JupyterLab.", flush=True)

@@ -282,5 +282,6 @@ def _tables(given: Any) -> list[Table]:
 
 def _missing(package: str, error: ImportError) -> KitError:
     return KitError(
-        f"A database needs {package}: {error}.", "Install it: pip install 'notebook-plugin-kit[deploy]'"
+        f"A database needs {package}: {error}.",
+        "Install both: pip install sqlmodel 'psycopg[binary]'",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import keyword
 import os
@@ -10,11 +11,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit.errors import KitError
-from kit.wheels import tutorial_files, tutorial_folder, write_wheel
+from kit.wheels import is_ours, tutorial_files, tutorial_folder, write_wheel
 
 MAX_NAME = 50  # characters, since it becomes name_for_model
 TEMPLATE = Path(__file__).parent / "templates" / "new"
@@ -104,9 +106,11 @@ def new(name: str | Path, folder: str | Path = ".") -> Project:
     if not parent.is_dir():
         raise KitError(f"There is no folder {parent}.", "Make it first, or give another.")
     if target.exists() or target.is_symlink():
+        is_project = (target / "plugin.ipynb").is_file()
         raise KitError(
             f"{target} is there already, and stays as it is.",
-            f"Choose another name, such as {_free(target)!r}, or open it: kit.Project({str(target)!r}).",
+            f"Choose another name, such as {_free(target)!r}"
+            + (f", or open it: kit.Project({str(target)!r})." if is_project else "."),
         )
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=parent) as place:
         made = Path(place) / target.name
@@ -138,7 +142,7 @@ def _write(made: Path, name: str) -> None:
     (made / "wheels").mkdir(parents=True)
     words["WHEEL"] = write_wheel(made / "wheels").name
     for source in sorted(TEMPLATE.rglob("*")):
-        if not source.is_file() or "__pycache__" in source.parts:
+        if not is_ours(source, TEMPLATE):
             continue
         # Names of dot-files and code are spelt so that no tool takes the template for the real thing.
         relative = source.relative_to(TEMPLATE).as_posix().replace("dot_", ".").removesuffix(".template")
@@ -169,24 +173,37 @@ def _notebook(text: str) -> str:
 
 
 def _check_name(name: str) -> None:
-    words = re.findall(r"[a-z0-9]+", name.lower())
-    better = "_".join(words).lstrip("0123456789_")[:MAX_NAME].rstrip("_") or "my_plugin"
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
         raise KitError(
             f"{name!r} will not do as a name: it may have letters, digits, _ and -, a letter first.",
-            f"{better!r} would do.",
+            f"{_better(name)!r} would do.",
         )
     if len(name) > MAX_NAME:
         raise KitError(
-            f"The name has {len(name)} characters, the limit is {MAX_NAME}.", f"Cut {len(name) - MAX_NAME}."
+            f"The name has {len(name)} characters, the limit is {MAX_NAME}.", f"{_better(name)!r} would do."
         )
-    module = name.lower().replace("-", "_")
-    if keyword.iskeyword(module) or module in sys.stdlib_module_names or module == "kit":
+    if _is_pythons(name):
         raise KitError(
             f"{name!r} will not do as a name: it is one of Python's own, and would hide that.",
-            f"'{module}_plugin' would do.",
+            f"{_better(name)!r} would do.",
         )
+
+
+def _is_pythons(name: str) -> bool:
+    module = name.lower().replace("-", "_")
+    # sys.stdlib_module_names leaves `test` out, and True, False and None are keywords in capitals only.
+    names = {*sys.stdlib_module_names, "test", "kit", *(word.lower() for word in keyword.kwlist)}
+    return module in names
+
+
+def _better(name: str) -> str:
+    """A name like this one that would do."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    better = "_".join(re.findall(r"[a-z0-9]+", plain)).lstrip("0123456789_") or "my_plugin"
+    better = better[:MAX_NAME].rstrip("_")
+    return f"{better}_plugin" if _is_pythons(better) else better
 
 
 def _free(target: Path) -> str:
-    return next(name for n in range(2, 1000) if not (target.parent / (name := f"{target.name}{n}")).exists())
+    names = (f"{target.name[: MAX_NAME - len(str(n))]}{n}" for n in itertools.count(2))
+    return next(name for name in names if not os.path.lexists(target.parent / name))

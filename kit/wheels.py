@@ -35,7 +35,10 @@ def write_wheel(folder: Path) -> Path:
     path = folder / f"{stem}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
         for name, data in contents.items():
-            wheel.writestr(zipfile.ZipInfo(name, _EPOCH), data, zipfile.ZIP_DEFLATED)
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.create_system = 3  # Unix, wherever it is made
+            entry.external_attr = 0o100644 << 16  # rw-r--r--
+            wheel.writestr(entry, data, zipfile.ZIP_DEFLATED)
     return path
 
 
@@ -47,10 +50,19 @@ def tutorial_folder() -> Path:
 
 
 def tutorial_files() -> list[Path]:
-    """The notebooks and their pictures, relative to `tutorial_folder()`."""
+    """The notebooks and their pictures, relative to `tutorial_folder()`.
+
+    Only the numbered ones: a notebook of the reader's own beside them must not travel in a wheel.
+    """
     folder = tutorial_folder()
-    found = [*folder.glob("*.ipynb"), *folder.glob("images/*")]
-    return sorted(path.relative_to(folder) for path in found)
+    found = [*folder.glob("[0-9][0-9]_*.ipynb"), *folder.glob("images/*")]
+    return sorted(path.relative_to(folder) for path in found if is_ours(path, folder))
+
+
+def is_ours(path: Path, folder: Path) -> bool:
+    """Whether it is a file of the kit, not what a tool left in `folder`: `.ipynb_checkpoints`, `.DS_Store`."""
+    parts = path.relative_to(folder).parts
+    return path.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in parts)
 
 
 def _package() -> dict[str, bytes]:
@@ -58,7 +70,7 @@ def _package() -> dict[str, bytes]:
     files = {
         f"kit/{path.relative_to(package).as_posix()}": path
         for path in sorted(package.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
+        if is_ours(path, package) and path.relative_to(package).parts[0] != "tutorial"
     }
     files |= {f"kit/tutorial/{name.as_posix()}": tutorial_folder() / name for name in tutorial_files()}
     return {name: path.read_bytes() for name, path in sorted(files.items())}

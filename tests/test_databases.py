@@ -679,7 +679,7 @@ def test_importing_the_kit_imports_no_database() -> None:
     first, remedy, second, again = printed.splitlines()
     assert first.startswith("A database needs psycopg: ")
     assert second.startswith("A database needs sqlmodel: ")
-    assert remedy == again == "Install it: pip install 'notebook-plugin-kit[deploy]'"
+    assert remedy == again == "Install both: pip install sqlmodel 'psycopg[binary]'"
 
 
 def test_a_database_that_is_dropped_leaves_no_connection_open(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,7 +16,7 @@ import pytest
 
 import kit
 from kit import project as projects
-from kit.wheels import tutorial_files, write_wheel
+from kit.wheels import tutorial_files, tutorial_folder, write_wheel
 
 COMMAND = [sys.executable, "-m", "kit"]
 
@@ -75,9 +77,10 @@ def test_it_can_be_served(made: kit.Project) -> None:
 @pytest.mark.parametrize(
     ("name", "better"),
     [
-        ("Weather Station", "weather_station"), ("2fast", "fast"), ("wetter für alle", "wetter_f_r_alle"), ("", "my_plugin"),
+        ("Weather Station", "weather_station"), ("2fast", "fast"), ("wetter für alle", "wetter_fur_alle"), ("", "my_plugin"),
         (".hidden", "hidden"), ("a/../..", "my_plugin"), ("-x", "x"), ("x.y", "x_y"), ("json", "json_plugin"), ("class", "class_plugin"),
-        ("kit", "kit_plugin"), ("x" * 51, "Cut 1"),
+        ("kit", "kit_plugin"), ("test", "test_plugin"), ("None", "none_plugin"), ("class!", "class_plugin"),
+        ("x" * 51, f"{'x' * 50!r}"),
     ],
 )  # fmt: skip
 def test_bad_names(tmp_path: Path, name: str, better: str) -> None:
@@ -107,6 +110,44 @@ def test_what_is_there_is_never_touched(tmp_path: Path) -> None:
         kit.new("weather", tmp_path / "nowhere")
     with pytest.raises(kit.KitError, match=r"has no plugin\.ipynb"):
         kit.Project(tmp_path / "weather")
+
+
+def test_the_other_name_that_is_proposed_would_do(tmp_path: Path) -> None:
+    for name in ("x" * 50, "weather"):
+        (tmp_path / name).write_text("")
+        with pytest.raises(kit.KitError) as caught:
+            kit.new(name, tmp_path)
+        assert "kit.Project" not in str(caught.value)  # a file is no project that could be opened
+        proposed = re.search(r"such as '([^']+)'", str(caught.value))
+        assert proposed
+        assert kit.new(proposed[1], tmp_path).name == proposed[1]
+    with pytest.raises(kit.KitError, match=r"open it: kit\.Project"):
+        kit.new("weather2", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "operation", "arguments"),
+    [
+        ("What will the weather be in Paris tomorrow?", "get_forecast", {"city": "Paris", "day": "tomorrow"}),
+        ("Tomorrow's weather for Lima", "get_forecast", {"city": "Lima", "day": "tomorrow"}),
+        ("Will it rain in Berlin today?", "get_forecast", {"city": "Berlin", "day": "today"}),
+        ("How warm is it in Tokyo?", "get_forecast", {"city": "Tokyo"}),
+        ("Do I need an umbrella in Berlin?", "get_forecast", {"city": "Berlin"}),
+        ("Give me the forecast for Oslo", "get_forecast", {"city": "Oslo"}),
+        ("Which city is the warmest?", "find_warmest_cities", {}),
+        ("Show me the five warmest cities", "find_warmest_cities", {"count": 5}),
+        ("Which cities are there?", "find_warmest_cities", {}),
+    ],
+)
+def test_plain_sentences_reach_it(
+    made: kit.Project, sentence: str, operation: str, arguments: dict[str, object]
+) -> None:
+    reply = kit.Chat(kit.load(made.path / "plugin.ipynb"), show=False)(sentence)
+    (call,) = reply.calls
+    assert (call.operation, call.arguments, call.status) == (operation, arguments, 200)
+    assert call.data.get("day", "today") == arguments.get("day", "today")
+    if "are there" in sentence:
+        assert len(call.data) == 6
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,8 +184,14 @@ def test_the_wheel_works_alone_and_is_the_same_each_time(tmp_path: Path) -> None
         ):
             assert name in names
     target = tmp_path / "target"
+    # the README's environments have no pip of their own; the Python that made them has
+    pip = (
+        sys.executable
+        if importlib.util.find_spec("pip")
+        else getattr(sys, "_base_executable", sys.executable)
+    )
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", target, wheel],
+        [pip, "-m", "pip", "--python", sys.executable, "install", "-q", "--no-deps", "--no-index", "--target", target, wheel],
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -160,6 +207,26 @@ def test_the_wheel_works_alone_and_is_the_same_each_time(tmp_path: Path) -> None
         str(target / "kit" / "__init__.py"),
         str(target / "kit" / "tutorial"),
     ]
+
+
+def test_what_is_not_the_kits_stays_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package, notebooks = tmp_path / "checkout" / "kit", tmp_path / "checkout" / "notebooks"
+    shutil.copytree(Path(kit.__file__).parent, package, ignore=shutil.ignore_patterns("tutorial"))
+    shutil.copytree(tutorial_folder() / "images", notebooks / "images")
+    shutil.copy(tutorial_folder() / "00_start_here.ipynb", notebooks)
+    monkeypatch.setattr(kit, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(projects, "TEMPLATE", package / "templates" / "new")
+    before = write_wheel(tmp_path).read_bytes()
+    # what JupyterLab, a Mac and a person leave there
+    (notebooks / "images" / ".ipynb_checkpoints").mkdir()
+    (notebooks / "Untitled.ipynb").write_text("mine")
+    (package / "templates" / "new" / ".DS_Store").write_bytes(b"\xff")
+    assert write_wheel(tmp_path).read_bytes() == before
+    with zipfile.ZipFile(write_wheel(tmp_path)) as wheel:
+        assert {entry.external_attr >> 16 for entry in wheel.infolist()} == {0o100644}
+    folder = projects.copy_tutorial(tmp_path / "lab")
+    assert sorted(path.name for path in folder.iterdir()) == ["00_start_here.ipynb", "images"]
+    assert not (kit.new("weather", tmp_path).path / ".DS_Store").exists()
 
 
 def test_the_tutorial_is_copied_and_nothing_overwritten(tmp_path: Path) -> None:
@@ -181,5 +248,5 @@ def test_lab_without_jupyterlab_says_what_to_install(tmp_path: Path) -> None:
     code = blocked + "sys.argv = ['kit', 'lab']\nfrom kit.cli import main\nmain()"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "pip install 'notebook-plugin-kit[tutorial]'" in done.stderr
+    assert "pip install jupyterlab" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -22,7 +22,8 @@ def make_tools(plugin: InstalledPlugin) -> list[StructuredTool]:
         from langchain_core.tools import StructuredTool
     except ImportError:
         raise KitError(
-            "LangChain is not installed.", "pip install 'notebook-plugin-kit[langchain]', then try again."
+            "LangChain is not installed.",
+            "Install it, then try again: pip install langchain langchain-openai",
         ) from None
 
     def one(name: str, description: str, schema: dict[str, Any]) -> StructuredTool:
