@@ -19,14 +19,13 @@ read() and write() mean the same on both, which the defaults of the two do not:
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,9 +77,8 @@ def database(url: str | None = None) -> Database:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
         raise KitError(f"{name} starts with {parsed.drivername}://, which the kit cannot open.", _FORM)
-    if (
-        parsed.drivername != "sqlite" and given.count("@") > 1
-    ):  # what follows the first would count as the host
+    # What follows the first @ would count as the host, and be shown.
+    if parsed.drivername != "sqlite" and given.count("@") > 1:
         raise KitError(f"{name} has more than one @.", "Write that of a user or a password as %40.")
     return Database(parsed)
 
@@ -243,7 +241,7 @@ def _place(engine: Engine) -> str:
     """The URL without its password, which may also be in its query; a file near by without its folders."""
     url = engine.url.set(query={})
     if engine.name == "sqlite" and url.database:
-        with contextlib.suppress(ValueError):
+        with suppress(ValueError):
             url = url.set(database=str(Path(url.database).relative_to(Path.cwd())))
     return url.render_as_string()
 
@@ -257,9 +255,8 @@ def _prepare(connection: sqlite3.Connection, record: Any) -> None:
     """SQLAlchemy's recipe for transactions that it begins itself, and the settings of a connection."""
     connection.isolation_level = None
     end = time.monotonic() + WAIT
-    while (
-        True
-    ):  # of processes that open a new file at once, one switches it to WAL and the others fail at once
+    # Of processes that open a new file at once, one switches it to WAL and the others fail at once.
+    while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL").close()
             break

@@ -133,14 +133,13 @@ def copy_tutorial(folder: str | Path = "kit-tutorial") -> Path:
 
 
 def _write(made: Path, name: str) -> None:
+    (made / "wheels").mkdir(parents=True)
     words = {
         "NAME": name,
         "MODEL": name.replace("-", "_"),
         "TITLE": re.sub(r"[-_]+", " ", name).strip().capitalize(),
-        "WHEEL": "",
+        "WHEEL": write_wheel(made / "wheels").name,
     }
-    (made / "wheels").mkdir(parents=True)
-    words["WHEEL"] = write_wheel(made / "wheels").name
     for source in sorted(TEMPLATE.rglob("*")):
         if not is_ours(source, TEMPLATE):
             continue

@@ -137,6 +137,7 @@ class Server:
         self.calls = RequestLog()
         self._listening = sock
         self._thread: ServerThread | None = None
+        self._cell = cells.running()  # the run of a cell that started it
 
     @property
     def url(self) -> str:
@@ -253,7 +254,6 @@ def serve(
         except BaseException:
             server._listening.close()
             raise
-        server._cell = cells.running()  # type: ignore[attr-defined]
         if earlier:
             earlier.stop()
         return server
@@ -266,7 +266,7 @@ def _earlier(plugin: Plugin) -> Server | None:
     for server in reversed(_servers):
         if server.plugin is plugin:
             return server
-        started = getattr(server, "_cell", None)
+        started = server._cell
         same_name = server.plugin.manifest.name_for_model == plugin.manifest.name_for_model
         if same_name and cell and started and started.execution != cell.execution:
             return server

@@ -21,12 +21,9 @@ def write_wheel(folder: Path) -> Path:
     info = f"{stem}.dist-info"
     contents = _package()
     for file in installed.files or ():
-        if file.parent.name.endswith(".dist-info") or "licenses" in file.parts:
-            place = "/".join(
-                file.parts[next(i for i, p in enumerate(file.parts) if p.endswith(".dist-info")) + 1 :]
-            )
-            if place.startswith(("METADATA", "entry_points.txt", "licenses/")):
-                contents[f"{info}/{place}"] = Path(str(file.locate())).read_bytes()
+        place = file.as_posix().partition(".dist-info/")[2]
+        if place.startswith(("METADATA", "entry_points.txt", "licenses/")):
+            contents[f"{info}/{place}"] = Path(str(file.locate())).read_bytes()
     contents[f"{info}/WHEEL"] = (
         b"Wheel-Version: 1.0\nGenerator: kit\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     )

@@ -45,8 +45,12 @@ SCROLL = """number => {
     view.scrollTop = number * (view.clientHeight - 40);
     return Math.ceil(view.scrollHeight / (view.clientHeight - 40));
 }"""
-# Without this the cells that are out of view are not drawn, and no screenshot shows them.
-DRAW_ALL = {"@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    # Without this the cells that are out of view are not drawn, and no screenshot shows them.
+    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
+    # A question that would lie over the notebook.
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+}
 
 
 def browser_program() -> str | None:
@@ -100,9 +104,9 @@ class OpenNotebook:
 
     page: Page
 
-    def run_all(self, command: str = "notebook:run-all-cells") -> list[dict[str, Any]]:
+    def run_all(self) -> list[dict[str, Any]]:
         """Runs every cell, waits until the last has ended, and gives the code cells with their outputs."""
-        self.page.evaluate("name => window.jupyterapp.commands.execute(name)", command)
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
         self.page.wait_for_function(IDLE, timeout=120_000)
         self.page.wait_for_timeout(300)
         return self.cells()
@@ -135,14 +139,8 @@ def lab(source: Path = NOTEBOOKS) -> Iterator[Lab]:
     with tempfile.TemporaryDirectory() as place:
         folder, settings = Path(place) / "notebooks", Path(place) / "settings"
         shutil.copytree(source, folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-        for name, values in {
-            **DRAW_ALL,
-            "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {
-                "fetchNews": "false",
-                "checkForUpdates": False,
-            },
-        }.items():
-            file = settings / "lab" / "user-settings" / name
+        for name, values in SETTINGS.items():
+            file = settings / "lab" / "user-settings" / f"{name}.jupyterlab-settings"
             file.parent.mkdir(parents=True)
             file.write_text(json.dumps(values))
         with socket.create_server(("127.0.0.1", 0)) as free:

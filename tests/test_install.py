@@ -398,21 +398,7 @@ def test_awkward_values_arrive_as_they_were(server: kit.Server) -> None:
     with kit.serve(plugin) as running:
         found = kit.install(running)
         for value in AWKWARD:
-            result = found.call(
-                "echo",
-                {
-                    "path": value,
-                    "query": value,
-                    "many": [value, value],
-                    "x-header": value.strip() or "x",
-                    "cookie": value if value.isascii() else "x",
-                    "body": {value: value},
-                    "flag": True,
-                    "ratio": 0.25,
-                },
-            )
-            assert result.status == 200, (value, result.data)
-            expected = {
+            arguments = {
                 "path": value,
                 "query": value,
                 "many": [value, value],
@@ -422,7 +408,9 @@ def test_awkward_values_arrive_as_they_were(server: kit.Server) -> None:
                 "flag": True,
                 "ratio": 0.25,
             }
-            assert result.data == expected
+            result = found.call("echo", arguments)
+            assert result.status == 200, (value, result.data)
+            assert result.data == arguments
 
 
 def test_forms_and_files_arrive() -> None:
