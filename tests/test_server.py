@@ -45,9 +45,11 @@ def test_serving_again_keeps_the_port_and_leaks_nothing(todo: kit.Plugin) -> Non
         server = kit.serve(todo)
         assert httpx2.get(server.manifest_url).status_code == 200
         assert server.port == port
-    assert (threading.active_count(), files_open()) == (threads, files)
+    # Fewer is no leak: what earlier tests left behind may be collected meanwhile.
+    assert threading.active_count() <= threads
+    assert files_open() <= files
     server.stop()
-    assert threading.active_count() == threads - 1
+    assert threading.active_count() <= threads - 1
 
 
 def test_starting_and_stopping_leaks_nothing() -> None:
@@ -57,7 +59,8 @@ def test_starting_and_stopping_leaks_nothing() -> None:
             httpx2.get(server.manifest_url)
         if number == 0:
             threads, files = threading.active_count(), files_open()
-    assert (threading.active_count(), files_open()) == (threads, files)
+    assert threading.active_count() <= threads
+    assert files_open() <= files
 
 
 def test_it_starts_and_stops_quickly(todo: kit.Plugin) -> None:
@@ -133,7 +136,7 @@ def test_the_lifespan_runs_and_its_failure_is_raised(caplog: pytest.LogCaptureFi
     threads = threading.active_count()
     with pytest.raises(kit.ServeError, match="did not start"):
         kit.serve(kit.Plugin("todo", description_for_model="x", lifespan=broken))
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
     assert "no database" in caplog.text
 
 
