@@ -257,10 +257,10 @@ class Chat:
 
 def _tools_by_name(plugins: list[InstalledPlugin]) -> dict[str, tuple[InstalledPlugin, Tool]]:
     """Every tool under a name of its own: a name that two plugins use gets the plugin's before it."""
-    names = [name for plugin in plugins for name in plugin._tools]
+    names = [name for plugin in plugins for name in plugin.by_name]
     found: dict[str, tuple[InstalledPlugin, Tool]] = {}
     for plugin in plugins:
-        for name, tool in plugin._tools.items():
+        for name, tool in plugin.by_name.items():
             shown = name if names.count(name) == 1 else f"{plugin.name}__{name}"
             found[legal_name(shown, found)] = (plugin, tool)
     return found

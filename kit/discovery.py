@@ -13,10 +13,11 @@ from urllib.parse import urljoin
 from kit import loop
 from kit.addresses import Root, choose_server, complete, is_document
 from kit.client import Answer, Road
+from kit.documents import parse
 from kit.errors import InstallError, SpecError
 from kit.installed import InstalledPlugin
 from kit.manifest import Manifest
-from kit.spec import Problem, Spec, parse
+from kit.spec import Problem, Spec
 from kit.wellknown import MANIFEST_PATH, SPEC_PATH
 
 if TYPE_CHECKING:
@@ -186,6 +187,8 @@ def _installed(
 ) -> InstalledPlugin:
     if base_url is None:
         base_url, passed = choose_server(spec.servers, spec_url, road.root, strict)
+        if not spec.servers:
+            problems.append(("/servers", f"there are none: calls go to {base_url}"))
         problems += [
             ("/servers", f"{server} is not on {road.root.host}: calls go to {base_url}") for server in passed
         ]

@@ -26,10 +26,11 @@ from kit.markup import (
 if TYPE_CHECKING:
     from kit.installed import CallResult, InstalledPlugin
     from kit.manifest import Manifest
+    from kit.operation import Operation
     from kit.reply import Reply
     from kit.requestlog import RequestLog
     from kit.server import Server
-    from kit.spec import Operation, Spec
+    from kit.spec import Spec
 
 
 def _logo(name: str) -> str:
@@ -231,7 +232,7 @@ class Tools(list[dict[str, Any]]):
 def installed_text(plugin: InstalledPlugin) -> str:
     """An installed plugin for a terminal."""
     head = f"{plugin.manifest.name_for_human} ({plugin.name}), installed from {plugin.base_url}"
-    rows = [(name, tool.operation.method, tool.description) for name, tool in plugin._tools.items()]
+    rows = [(name, tool.operation.method, tool.description) for name, tool in plugin.by_name.items()]
     problems = [(place, message) for place, message in plugin.problems]
     text = f"{head}\n{columns(rows, '  ')}"
     return f"{text}\n\nTo know about its documents:\n{columns(problems, '  ')}" if problems else text

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kit import loop
@@ -75,31 +76,53 @@ class CallResult:
 class InstalledPlugin:
     """A plugin as a host knows it: by its manifest, its spec, and the address it was found at.
 
-    `base_url` is where calls go. `problems` lists, as (place, message), what was wrong with the
-    documents and what became of it; `skipped` the operations that no tool could be made of.
+    `base_url` is where calls go. `notes` are what was found wrong while installing, as (place, message).
     """
 
     manifest: Manifest
     spec: Spec
     base_url: str
     road: Road
-    problems: list[Problem] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list, repr=False)
     headers: list[tuple[str, str]] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
-        self._tools, self.skipped = make_tools(self.spec)
-        self.problems += self.spec.problems
-        self.problems += [
-            (name, f"no tool could be made of it, left out: {why}") for name, why in self.skipped
-        ]
+        self._made = make_tools(self.spec)
 
     @property
     def name(self) -> str:
         return self.manifest.name_for_model
 
+    @cached_property
+    def _sound(self) -> tuple[dict[str, Tool], list[tuple[str, str]]]:
+        sound, skipped = {}, []
+        for name, tool in self._made.items():
+            try:
+                json.dumps(tool.parameters)  # what cannot be written as JSON cannot be given to a model
+                sound[name] = tool
+            except Exception as error:  # a stranger's schema may hold anything: the others go on
+                skipped.append((tool.operation.id, f"{type(error).__name__}: {error}"))
+        return sound, skipped
+
+    @property
+    def by_name(self) -> dict[str, Tool]:
+        """The tools by name, in the order of the document."""
+        return self._sound[0]
+
+    @property
+    def skipped(self) -> list[tuple[str, str]]:
+        """(operation, reason) for each that no tool could be made of."""
+        return self._sound[1]
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What was wrong with the documents and what became of it, as (place, message)."""
+        skipped = [(name, f"no tool could be made of it, left out: {why}") for name, why in self.skipped]
+        return [*self.notes, *self.spec.problems, *skipped]
+
     @property
     def tool_names(self) -> list[str]:
-        return list(self._tools)
+        return list(self.by_name)
 
     def tools(self, api: str = "responses") -> list[dict[str, Any]]:
         """The OpenAI function tools, for the Responses API or, with `api="chat"`, Chat Completions."""
@@ -107,7 +130,7 @@ class InstalledPlugin:
 
         if api not in ("responses", "chat"):
             raise KitError(f"There is no api {api!r}.", "Use 'responses' or 'chat'.")
-        return Tools(tool.render(api) for tool in self._tools.values())
+        return Tools(tool.render(api) for tool in self.by_name.values())
 
     def langchain(self) -> list[StructuredTool]:
         """LangChain's tools, one for each operation, for `create_agent(model, plugin.langchain())`."""
@@ -117,15 +140,17 @@ class InstalledPlugin:
 
     def tool(self, name: str) -> Tool:
         """One tool, by its own name or the operation's. Raises `OperationError` with what there is."""
-        found = self._tools.get(name) or next(
-            (tool for tool in self._tools.values() if tool.operation.id == name), None
+        found = self._made.get(name) or next(
+            (tool for tool in self._made.values() if tool.operation.id == name), None
         )
         if found is None:
-            near = get_close_matches(name, self._tools, 1)
+            near = get_close_matches(name, self._made, 1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
+            some = list(self._made)[:30]
+            more = f" and {len(self._made) - len(some)} more" if len(self._made) > len(some) else ""
             raise OperationError(
                 f"{self.name} has no operation {name!r}.",
-                f"{hint}There are: {', '.join(self._tools) or 'none'}.",
+                f"{hint}There are: {', '.join(some) or 'none'}{more}.",
                 operation=name,
             )
         return found

@@ -1,221 +1,383 @@
-"""OpenAPI's schemas, 3.0 and 3.1, as the JSON Schema (2020-12) that a model is given.
+"""OpenAPI's schemas as the JSON Schema (2020-12) that a model is given.
 
-References are written out where they stand. What refers to itself, or would grow without end,
-is kept once in `$defs`.
+A small schema that others refer to is written out where they do; a large one, or one that refers to
+itself, is kept in `$defs`. Each is converted once for the whole document, and all tools share it: what
+is here is never changed after it was made.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from kit.operation import mapping, short
 from kit.spec import Spec
 
-MAX_NODES = 2000  # schemas written out for one tool, before references go to $defs instead
-MAX_DEPTH = 40  # levels, the same
+INLINE = 100  # schemas within a schema, at the most, for it to be written out where it is referred to
 
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
-_ONE = (
-    "not",
-    "if",
-    "then",
-    "else",
-    "contains",
-    "propertyNames",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-)
+_ONE = ("not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties")
 _MANY = ("allOf", "anyOf", "oneOf", "prefixItems")
 _NAMED = ("properties", "patternProperties", "dependentSchemas")
-# OpenAPI's own keywords: they say nothing that a model or a validator of arguments uses.
-_DROPPED = (
-    "nullable",
-    "discriminator",
-    "xml",
-    "externalDocs",
-    "example",
-    "readOnly",
-    "writeOnly",
-    "$schema",
-    "$id",
-)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return True
+
+
+def _is_pattern(value: Any) -> bool:
+    try:
+        re.compile(value)
+    except (re.error, TypeError, OverflowError, RecursionError):
+        return False
+    return True
+
+
+# The keywords that say something to a model or to a validator of arguments, and what they may hold.
+# Everything else (xml, example, discriminator, x-..., misspellings) is left behind.
+_PLAIN: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), _is_count),
+    **dict.fromkeys(("minContains", "maxContains"), _is_count),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _is_number),
+    "multipleOf": lambda value: _is_number(value) and value > 0,
+    **dict.fromkeys(("title", "description", "format", "contentMediaType", "contentEncoding"), lambda v: isinstance(v, str)),
+    "pattern": _is_pattern,
+    **dict.fromkeys(("uniqueItems", "deprecated"), lambda value: isinstance(value, bool)),
+    "enum": lambda value: isinstance(value, list) and bool(value) and _is_json(value),
+    **dict.fromkeys(("default", "const"), _is_json),
+    "examples": lambda value: isinstance(value, list) and _is_json(value),
+    "dependentRequired": lambda value: isinstance(value, Mapping)
+    and all(isinstance(names, list) and all(isinstance(n, str) for n in names) for names in value.values()),
+}  # fmt: skip
+# What stands beside a $ref says something in 3.1 and 3.2. In 3.0 and 2.0 it is to be ignored, but what
+# only describes can do no harm.
+_DESCRIBING = ("description", "title", "default", "examples", "deprecated")
+_WORDS = {
+    "int": "integer", "int32": "integer", "int64": "integer", "long": "integer", "float": "number",
+    "double": "number", "decimal": "number", "bool": "boolean", "dict": "object", "map": "object",
+    "list": "array", "str": "string", "text": "string",
+}  # fmt: skip
 # https://platform.openai.com/docs/guides/structured-outputs: what the strict subset does not know.
 _NOT_STRICT = {
     "allOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas",
     "patternProperties", "propertyNames", "unevaluatedProperties", "unevaluatedItems", "contains",
     "minContains", "maxContains", "prefixItems", "uniqueItems", "minProperties", "maxProperties", "default",
 }  # fmt: skip
-_STRICT_FORMATS = {
-    "date-time",
-    "time",
-    "date",
-    "duration",
-    "email",
-    "hostname",
-    "ipv4",
-    "ipv6",
-    "uuid",
-}
+_STRICT_FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
+
+
+@dataclass
+class Converted:
+    """A schema as JSON Schema. `needs` are the names that it refers to in `$defs`."""
+
+    schema: dict[str, Any] = field(default_factory=dict)
+    size: int = 1  # schemas within it
+    needs: set[str] = field(default_factory=set)
+    name: str = ""  # in `$defs`; empty where it is written out
 
 
 class Converter:
-    """Converts the schemas of one tool; `defs` collects what they share."""
+    """Converts the schemas of one document.
 
-    def __init__(self, spec: Spec, pointer: str, budget: int = MAX_NODES) -> None:
+    With `defs`, references go there; a host whose documents keep shared schemas in another place says so.
+    With `inline=0`, nothing is written out that the document refers to.
+    """
+
+    def __init__(self, spec: Spec, defs: str = "#/$defs/", inline: int = INLINE) -> None:
         self.spec = spec
-        self.pointer = pointer
-        self.budget = budget
-        self.defs: dict[str, Any] = {}
-        self._names: dict[str, str] = {}
-        self._modern = not str(spec.document.get("openapi", "")).strip('"').startswith("3.0")
+        self.defs = defs
+        self.inline = inline
+        self._modern = spec.version not in ("2.0", "3.0")
+        self._known: dict[str, Converted] = {}  # by reference
+        self._by_name: dict[str, Converted] = {}
+        self._places: dict[str, Converted] = {}  # by reference, those of `_by_name`
+        self._lengths: dict[str, int] = {}  # of definitions as JSON
+        self._now = Converted()  # what is being converted
+        self._pointer = ""
 
-    def convert(self, schema: Any, stack: tuple[str, ...] = (), depth: int = 0) -> dict[str, Any]:
-        """`schema` as JSON Schema. Anything unusable becomes `{}`: allowed to be anything."""
+    def convert(self, schema: Any, pointer: str = "") -> Converted:
+        """`schema` as JSON Schema. Anything unusable becomes `{}`: allowed to be anything.
+
+        `pointer` is its place, for the problems that are found in it.
+        """
+        self._prepare(schema)
+        return self._finish(schema, pointer)
+
+    def opened(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """A converted schema, or the one in `$defs` that it does nothing but refer to."""
+        while set(schema) == {"$ref"}:
+            schema = self._by_name[schema["$ref"].removeprefix(self.defs)].schema
+        return schema
+
+    def definitions(self, needs: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """All that schemas with these `needs` refer to, directly or not, by name."""
+        found: dict[str, dict[str, Any]] = {}
+        waiting = sorted(needs, reverse=True)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found[name] = self._by_name[name].schema
+                waiting += sorted(self._by_name[name].needs, reverse=True)
+        return found
+
+    def names_in(self, schema: dict[str, Any]) -> Iterator[str]:
+        """The names in `$defs` that a converted schema refers to itself."""
+        names = (ref.removeprefix(self.defs) for ref in _refs(schema))
+        return (name for name in names if name in self._by_name)
+
+    def characters(self, names: Iterable[str]) -> int:
+        """The length of these definitions as JSON."""
+        for name in names:
+            if name not in self._lengths:
+                self._lengths[name] = len(json.dumps(self._by_name[name].schema)) + len(name)
+        return sum(self._lengths[name] for name in names)
+
+    # -- references -----------------------------------------------------------
+
+    def _prepare(self, schema: Any) -> None:
+        """Converts what `schema` refers to, the innermost first, without calling itself."""
+        entered: dict[str, None] = {}
+        iterators = [_refs(schema)]
+        while iterators:
+            ref = next(iterators[-1], None)
+            if ref is None:
+                iterators.pop()
+                if entered:
+                    self._define(entered.popitem()[0])
+            elif ref in entered:
+                self._place(ref)  # it leads back to itself
+            elif ref not in self._known:
+                entered[ref] = None
+                iterators.append(_refs(self.spec.lookup(ref)))
+
+    def _define(self, ref: str) -> None:
+        target = self.spec.lookup(ref)
+        if target is None:
+            return
+        made = self._finish(target, ref[1:])
+        if made.size > self.inline or ref in self._places:
+            named = self._place(ref)
+            named.schema, named.size, named.needs = made.schema, made.size, made.needs
+            made = named
+        self._known[ref] = made
+
+    def _place(self, ref: str) -> Converted:
+        """The entry in `$defs` for a reference, whose schema may still be to come."""
+        if ref not in self._places:
+            base = re.sub(r"[^A-Za-z0-9_.-]", "_", ref.rsplit("/", 1)[-1])[:100] or "schema"
+            name, number = base, 2
+            while name in self._by_name:
+                name, number = f"{base}_{number}", number + 1
+            self._by_name[name] = self._places[ref] = Converted(name=name)
+        return self._places[ref]
+
+    def _reference(self, ref: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+        made = self._known.get(ref) or self._places.get(ref)
+        if made is None:
+            self.spec.dangling(self._pointer, ref)
+            return {}
+        if made.name:
+            self._now.needs.add(made.name)
+            out = {"$ref": f"{self.defs}{made.name}"}
+        else:
+            self._now.needs |= made.needs
+            self._now.size += made.size
+            out = made.schema
+        beside = {
+            key: value
+            for key, value in schema.items()
+            if key != "$ref" and (self._modern or key in _DESCRIBING)
+        }
+        if not beside:
+            return out
+        beside = self._convert(beside)
+        if beside.keys() & out.keys() <= set(_DESCRIBING):
+            return {**out, **beside}
+        return {"allOf": [out, beside]}
+
+    # -- one schema -----------------------------------------------------------
+
+    def _finish(self, schema: Any, pointer: str) -> Converted:
+        self._now, self._pointer = Converted(), pointer
+        self._now.schema = self._convert(schema)
+        return self._now
+
+    def _convert(self, schema: Any) -> dict[str, Any]:
         if schema is False:
             return {"not": {}}
         if not isinstance(schema, Mapping):
             return {}
-        self.budget -= 1
-        ref = schema.get("$ref")
-        if isinstance(ref, str):
-            return self._reference(ref, schema, stack, depth)
+        self._now.size += 1
+        if isinstance(schema.get("$ref"), str):
+            return self._reference(schema["$ref"], schema)
         out: dict[str, Any] = {}
         for key, value in schema.items():
-            if key in _DROPPED or not isinstance(key, str) or key.startswith("x-"):
-                continue
-            if key in _ONE and isinstance(value, Mapping | bool):
-                out[key] = self.convert(value, stack, depth + 1)
-            elif key in _MANY and isinstance(value, list):
-                out[key] = [self.convert(item, stack, depth + 1) for item in value]
-            elif key in _NAMED and isinstance(value, Mapping):
+            if key in _PLAIN:
+                if _PLAIN[key](value):
+                    out[key] = value
+                elif not (key in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(value, bool)):
+                    self._problem(f"{key} is {short(value)}, which is none: left out")
+            elif key in _ONE:
+                if isinstance(value, Mapping | bool):
+                    out[key] = self._convert(value)
+            elif key in _MANY:
+                if isinstance(value, list) and value:
+                    out[key] = [self._convert(item) for item in value]
+            elif key in _NAMED:
                 out[key] = {
-                    str(name): self.convert(item, stack, depth + 1)
-                    for name, item in value.items()
-                    if not self._is_read_only(item)
+                    str(name): self._convert(item)
+                    for name, item in mapping(value).items()
+                    if (key != "patternProperties" or _is_pattern(name)) and not self._is_read_only(item)
                 }
             elif key == "items":
-                out[key] = self.convert(value, stack, depth + 1) if isinstance(value, Mapping | bool) else {}
+                if isinstance(value, list) and value:  # a tuple, as JSON Schema had it before 2020
+                    out["prefixItems"] = [self._convert(item) for item in value]
+                else:
+                    out["items"] = self._convert(value)
             elif key == "additionalProperties":
-                out[key] = value if isinstance(value, bool) else self.convert(value, stack, depth + 1)
-            elif key in ("definitions", "$defs"):
-                continue  # reached through references, if at all
-            else:
-                out[key] = value
+                out[key] = value if isinstance(value, bool) else self._convert(value)
         return self._mended(schema, out)
-
-    def _reference(
-        self, ref: str, schema: Mapping[str, Any], stack: tuple[str, ...], depth: int
-    ) -> dict[str, Any]:
-        target = self.spec.lookup(ref)
-        if target is None:
-            self.spec.problem(self.pointer, f"$ref {ref!r} leads nowhere: anything is allowed there")
-            return {}
-        beside = {key: value for key, value in schema.items() if key != "$ref"}
-        if ref in stack or ref in self._names or self.budget < 0 or depth > MAX_DEPTH:
-            name = self._names.get(ref)
-            if name is None:
-                name = self._names[ref] = self._new_name(ref)
-                self.defs[name] = {}  # a place, so that the schema can refer to itself
-                self.defs[name] = self.convert(target, (ref,), 0)
-            return {"$ref": f"#/$defs/{name}", **self.convert(beside, stack, depth + 1)}
-        written = self.convert(target, (*stack, ref), depth + 1)
-        return {**written, **self.convert(beside, stack, depth + 1)} if beside else written
-
-    def _new_name(self, ref: str) -> str:
-        base = re.sub(r"[^A-Za-z0-9_.-]", "_", ref.rsplit("/", 1)[-1]) or "schema"
-        name, number = base, 2
-        while name in self.defs:
-            name, number = f"{base}_{number}", number + 1
-        return name
-
-    def _is_read_only(self, schema: Any) -> bool:
-        return isinstance(schema, Mapping) and schema.get("readOnly") is True
 
     def _mended(self, schema: Mapping[str, Any], out: dict[str, Any]) -> dict[str, Any]:
         """What OpenAPI 3.0, or its author's habit, writes differently from JSON Schema."""
         for bound in ("Minimum", "Maximum"):
             # 3.0 has a boolean beside minimum; 2020-12 has the number itself.
-            exclusive = out.get(f"exclusive{bound}")
-            if isinstance(exclusive, bool):
-                del out[f"exclusive{bound}"]
-                if exclusive and bound.lower() in out:
-                    out[f"exclusive{bound}"] = out.pop(bound.lower())
-        required = out.get("required")
-        if "required" in out:
-            properties = out.get("properties", {})
-            names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
-            hidden = {
-                name for name, item in _mapping(schema.get("properties")).items() if self._is_read_only(item)
-            }
-            names = [name for name in dict.fromkeys(names) if name not in hidden]
-            if names and (properties or not hidden):
-                out["required"] = names
-            else:
-                del out["required"]
-        self._mend_type(out)
-        if schema.get("nullable") is True and not self._allows_null(out):
+            if schema.get(f"exclusive{bound}") is True and bound.lower() in out:
+                out[f"exclusive{bound}"] = out.pop(bound.lower())
+        self._mend_required(schema, out)
+        self._mend_type(schema.get("type"), out)
+        if out.get("type") == "array" and not out.keys() & {"items", "prefixItems"}:
+            out["items"] = {}  # OpenAI refuses an array without
+        if "discriminator" in schema:
+            self._discriminate(schema, out)
+        if (schema.get("nullable") is True or schema.get("x-nullable") is True) and not allows_null(out):
             if isinstance(out.get("type"), str):
                 out["type"] = [out["type"], "null"]
-                if isinstance(out.get("enum"), list):
-                    out["enum"] = [*out["enum"], None]
             elif out:
                 out = {"anyOf": [out, {"type": "null"}]}
-        if "enum" in out and not (isinstance(out["enum"], list) and out["enum"]):
-            del out["enum"]
-        if "examples" in out and not isinstance(out["examples"], list):
-            del out["examples"]
-        if isinstance(out.get("title"), str) and "properties" not in out:
+        if "title" in out and "properties" not in out:
             del out["title"]  # FastAPI titles every field with its own name
         return out
 
-    def _mend_type(self, out: dict[str, Any]) -> None:
-        kind = out.get("type")
+    def _mend_required(self, schema: Mapping[str, Any], out: dict[str, Any]) -> None:
+        given = schema.get("required")
+        properties = mapping(schema.get("properties"))
+        hidden = {name for name, item in properties.items() if self._is_read_only(item)}
+        names = [name for name in given if isinstance(name, str)] if isinstance(given, list) else []
+        for name, item in properties.items():
+            if isinstance(item, Mapping) and isinstance(item.get("required"), bool):
+                self._problem(
+                    f"required stands at the property {name!r}, not in a list of its object: read all the same"
+                )
+                names += [str(name)] if item["required"] else []
+        names = [name for name in dict.fromkeys(names) if name not in hidden]
+        if names:
+            out["required"] = names
+
+    def _mend_type(self, kind: Any, out: dict[str, Any]) -> None:
         if kind is None:
             return
         kinds = kind if isinstance(kind, list) else [kind]
-        known = [k for k in kinds if k in TYPES]
-        if len(known) == len(kinds) and kinds:
-            return
-        words = {"int": "integer", "int32": "integer", "int64": "integer", "long": "integer", "float": "number",
-                 "double": "number", "decimal": "number", "bool": "boolean", "dict": "object", "map": "object",
-                 "list": "array", "str": "string", "text": "string"}  # fmt: skip
-        for k in kinds:
-            if k in known:
+        known = [k for k in kinds if isinstance(k, str) and k in TYPES]
+        for k in kinds if len(known) < len(kinds) else ():
+            if isinstance(k, str) and k in TYPES:
                 continue
             if k in ("date", "date-time", "datetime", "uuid", "email", "uri", "file"):
                 out.setdefault("format", {"datetime": "date-time", "file": "binary"}.get(k, k))
+            if k == "file" and self.spec.version == "2.0":
+                known.append("string")
+                continue
             if isinstance(k, str):
-                known.append(words.get(k.lower(), "string"))
-            self.spec.problem(
-                self.pointer,
-                f"type {k!r} is none of JSON Schema's: read as {known[-1:] or 'anything'}",
+                known += [w for w in (_WORDS.get(k.lower(), k.lower()),) if w in TYPES] or ["string"]
+            self._problem(
+                f"type {short(k)} is none of JSON Schema's: read as {known[-1] if known else 'anything'}"
             )
-        if not known:
-            del out["type"]
-        else:
-            out["type"] = known[0] if len(known) == 1 else list(dict.fromkeys(known))
+        known = list(dict.fromkeys(known))
+        if known:
+            out["type"] = known[0] if len(known) == 1 else known
 
-    @staticmethod
-    def _allows_null(schema: Mapping[str, Any]) -> bool:
-        kind = schema.get("type")
-        return kind == "null" or (isinstance(kind, list) and "null" in kind)
+    def _discriminate(self, schema: Mapping[str, Any], out: dict[str, Any]) -> None:
+        """Says in each alternative which values of the discriminating property choose it."""
+        discriminator = mapping(schema["discriminator"])
+        name, names = discriminator.get("propertyName"), mapping(discriminator.get("mapping"))
+        key = "oneOf" if "oneOf" in out else "anyOf"
+        if not isinstance(name, str) or key not in out:
+            return
+        for number, alternative in enumerate(schema[key]):
+            ref = mapping(alternative).get("$ref")
+            if not isinstance(ref, str):
+                continue
+            short_name = ref.rsplit("/", 1)[-1]
+            values = [str(value) for value, to in names.items() if to in (ref, short_name)] or [short_name]
+            own = mapping(mapping(self.opened(out[key][number]).get("properties")).get(name))
+            allowed = own.get("enum", [own["const"]] if "const" in own else values)
+            if not set(map(str, allowed)) & set(values):
+                continue  # the author means the values that the property itself has
+            choice = {"properties": {name: {"enum": values}}, "required": [name]}
+            out[key][number] = {"allOf": [out[key][number], choice]}
+
+    def _is_read_only(self, schema: Any) -> bool:
+        """Whether a property only comes back, and is not to be sent."""
+        return isinstance(schema, Mapping) and (
+            schema.get("readOnly") is True
+            or (isinstance(schema.get("$ref"), str) and self.spec.resolve(schema).get("readOnly") is True)
+        )
+
+    def _problem(self, message: str) -> None:
+        self.spec.problem(self._pointer, message)
 
 
-def merged(schema: dict[str, Any]) -> dict[str, Any]:
+def _refs(schema: Any) -> Iterator[str]:
+    """Every reference within a schema, in the order of the text."""
+    waiting = [schema]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Mapping):
+            if isinstance(node.get("$ref"), str):
+                yield node["$ref"]
+            waiting += [item for item in reversed(list(node.values())) if isinstance(item, dict | list)]
+        elif isinstance(node, list):
+            waiting += [item for item in reversed(node) if isinstance(item, dict | list)]
+
+
+def allows_null(schema: Mapping[str, Any]) -> bool:
+    """Whether the `type` of a schema names null."""
+    kind = schema.get("type")
+    return kind == "null" or (isinstance(kind, list) and "null" in kind)
+
+
+def merged(schema: dict[str, Any], converter: Converter) -> dict[str, Any]:
     """An `allOf` of plain objects as the one object that it means; anything else as it is."""
-    parts = schema.get("allOf")
-    if not parts:
-        return schema
-    parts = [merged(part) for part in parts]
-    plain = {"type", "properties", "required", "description", "title", "additionalProperties"}
-    if not all(part.get("type", "object") == "object" and part.keys() <= plain for part in parts):
+    schema = converter.opened(schema)
+    if "allOf" not in schema:
         return schema
     own = {key: value for key, value in schema.items() if key != "allOf"}
+    parts = [*(merged(part, converter) for part in schema["allOf"]), own]
+    plain = {"type", "properties", "required", "description", "title", "examples", "deprecated"}
+    if not all(part.get("type", "object") == "object" and part.keys() <= plain for part in parts):
+        return schema
     out: dict[str, Any] = {"type": "object", "properties": {}, "required": []}
-    for part in [*parts, own]:
-        out["properties"].update(part.get("properties", {}))
-        out["required"] += part.get("required", [])
+    for part in parts:
+        for name, item in part.get("properties", {}).items():
+            other = out["properties"].get(name, item)
+            out["properties"][name] = item if item == other else {"allOf": [other, item]}
+        out["required"] = list(dict.fromkeys([*out["required"], *part.get("required", [])]))
         out |= {key: value for key, value in part.items() if key not in ("properties", "required", "type")}
     return out
 
@@ -228,7 +390,7 @@ def is_strict(schema: Any) -> bool:
         count += 1
         if depth > 10 or count > 5000 or not isinstance(node, Mapping) or _NOT_STRICT & node.keys():
             return False
-        if not node.keys() & {"type", "anyOf", "enum", "const", "$ref"}:
+        if not node.keys() & {"type", "anyOf", "enum", "const", "$ref"} or ("$ref" in node and len(node) > 1):
             return False
         if node.get("format", "date") not in _STRICT_FORMATS:
             return False
@@ -246,7 +408,3 @@ def is_strict(schema: Any) -> bool:
         waiting += [(item, depth) for item in node.get("anyOf", [])]
         waiting += [(item, depth) for item in node.get("$defs", {}).values()]
     return True
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

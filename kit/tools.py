@@ -14,11 +14,25 @@ from functools import cached_property
 from http.cookies import SimpleCookie
 from typing import Any
 
-from kit import styles
+from kit import places, styles
+from kit.operation import Body, Operation, Parameter, is_json
 from kit.schemas import Converter, is_strict, merged
-from kit.spec import Body, Operation, Parameter, Spec, is_json
+from kit.spec import Spec
 
 MAX_NAME = 64  # characters, of [a-zA-Z0-9_-]: FunctionObject in OpenAI's API description
+CHARACTERS_PER_TOKEN = 4  # of JSON in English, roughly
+
+# A body whose schema says more than this is one argument; else each of its properties is one.
+_FLAT = {
+    "type",
+    "properties",
+    "required",
+    "description",
+    "title",
+    "additionalProperties",
+    "examples",
+    "deprecated",
+}
 
 
 @dataclass
@@ -44,55 +58,61 @@ class Argument:
 
 
 class Tool:
-    """The function tool for one operation. `name` is legal and unique among the plugin's tools."""
+    """The function tool for one operation, made when it is asked for.
 
-    def __init__(self, spec: Spec, operation: Operation, name: str) -> None:
+    `name` is legal and unique among the plugin's tools.
+    """
+
+    def __init__(self, operation: Operation, name: str, converter: Converter) -> None:
         self.operation = operation
         self.name = name
-        self._converter = Converter(spec, operation.pointer)
+        self._converter = converter
         self._body_schema: dict[str, Any] = {}
-        self.arguments: dict[str, Argument] = {}
-        for parameter in operation.parameters:
-            schema = self._converter.convert(parameter.schema)
-            if parameter.description:
-                schema["description"] = parameter.description
-            self._add(Argument(parameter.name, schema, parameter.required, parameter))
-        if operation.body is not None:
-            self._add_body(operation.body)
 
-    def _add_body(self, body: Body) -> None:
-        schema = merged(self._converter.convert(body.schema))
-        self._body_schema = schema
+    @cached_property
+    def arguments(self) -> dict[str, Argument]:
+        """The arguments by name: the parameters in their order, then what makes the body."""
+        made: dict[str, Argument] = {}
+        for parameter in self.operation.parameters:
+            schema = places.fit(self._convert(parameter.schema), parameter, self._converter)
+            if parameter.description:
+                schema = {**schema, "description": parameter.description}
+            _add(made, Argument(parameter.name, schema, parameter.required, parameter))
+        if self.operation.body is not None:
+            for argument in self._of_body(self.operation.body):
+                _add(made, argument)
+        return made
+
+    def _convert(self, schema: Any, place: str = "") -> dict[str, Any]:
+        return self._converter.convert(schema, self.operation.pointer + place).schema
+
+    def _of_body(self, body: Body) -> list[Argument]:
+        schema = merged(self._convert(body.schema, "/requestBody"), self._converter)
         form = body.media_type.startswith(("application/x-www-form-urlencoded", "multipart/"))
+        if not is_json(body.media_type) and not form and not places.is_lines(body.media_type):
+            said = f"The body, as {body.media_type}."
+            schema = {"type": "string", "description": schema.get("description") or body.description or said}
+        self._body_schema = schema
         flat = (
             schema.get("type", "object") == "object"
             and schema.get("properties")
-            and not schema.keys() & {"anyOf", "oneOf", "allOf", "$ref", "patternProperties"}
+            and schema.keys() <= _FLAT
             and schema.get("additionalProperties") in (None, False)
-            and (is_json(body.media_type) or form)
+            and not places.is_lines(body.media_type)
         )
         if not flat:
-            if body.description:
-                schema = {**schema, "description": schema.get("description") or body.description}
-            self._add(Argument("body", schema, body.required))
-            return
-        required = schema.get("required", []) if body.required else []
-        for name, item in schema["properties"].items():
-            self._add(Argument(name, item, name in required, key=name))
+            if form:
+                schema = {**schema, "type": "object"}
+            if body.description and "description" not in schema:
+                schema = {**schema, "description": body.description}
+            return [Argument("body", schema, body.required)]
+        # A body that may be left out altogether is sent all the same when it has something required:
+        # half of it would be refused, and those who forget to say that a body is required are many.
+        required = schema.get("required", [])
+        properties = {**schema["properties"], **{n: {} for n in required if n not in schema["properties"]}}
+        return [Argument(name, item, name in required, key=name) for name, item in properties.items()]
 
-    def _add(self, argument: Argument) -> None:
-        place = argument.parameter.location if argument.parameter else "body"
-        base = re.sub(r"[^A-Za-z0-9_.-]+", "_", argument.name).strip("_")[:MAX_NAME] or place
-        name = base
-        if name in self.arguments:
-            name = f"{base[: MAX_NAME - len(place) - 1]}_{place}"
-        number = 2
-        while name in self.arguments:
-            name, number = f"{base}_{place}_{number}", number + 1
-        argument.name = name
-        self.arguments[name] = argument
-
-    @cached_property
+    @property
     def description(self) -> str:
         """Summary and description, each said once."""
         summary, description = self.operation.summary, self.operation.description
@@ -109,9 +129,22 @@ class Tool:
             "required": [name for name, argument in self.arguments.items() if argument.required],
             "additionalProperties": False,
         }
-        if self._converter.defs:
-            schema["$defs"] = self._converter.defs
+        if self._definitions:
+            schema["$defs"] = self._definitions
         return schema
+
+    @cached_property
+    def _definitions(self) -> dict[str, Any]:
+        return self._converter.definitions(
+            name for argument in self.arguments.values() for name in self._converter.names_in(argument.schema)
+        )
+
+    @cached_property
+    def tokens(self) -> int:
+        """About how much of a model's context the tool takes."""
+        own = {key: value for key, value in self.parameters.items() if key != "$defs"}
+        characters = len(json.dumps(own)) + len(self.description) + len(self.name)
+        return (characters + self._converter.characters(self._definitions)) // CHARACTERS_PER_TOKEN
 
     @cached_property
     def strict(self) -> bool:
@@ -135,7 +168,7 @@ class Tool:
         from jsonschema import Draft202012Validator
 
         return {
-            name: Draft202012Validator({**argument.schema, "$defs": self._converter.defs})
+            name: Draft202012Validator({**argument.schema, "$defs": self._definitions})
             for name, argument in self.arguments.items()
         }
 
@@ -158,8 +191,6 @@ class Tool:
             for error in self._validators[name].iter_errors(_as_json(arguments[name])):
                 path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
                 found.append(f"{name}{path}: {error.message}")
-            if argument.parameter and argument.parameter.location == "path" and arguments[name] == "":
-                found.append(f"{name}: must not be empty, it is part of the address")
             is_header = argument.parameter and argument.parameter.location == "header"
             if is_header and re.search(r"[\r\n\0]", str(arguments[name])):
                 found.append(f"{name}: a header cannot hold a line break")
@@ -186,7 +217,7 @@ class Tool:
 
     def request(self, arguments: Mapping[str, Any]) -> Request:
         """The HTTP request for arguments without problems. The URL begins with the path."""
-        path = self.operation.path
+        path = self.operation.path.partition("#")[0]  # some tell operations apart by a fragment
         query: list[str] = []
         headers: list[tuple[str, str]] = []
         cookies: list[str] = []
@@ -206,6 +237,8 @@ class Tool:
                 path = path.replace(f"{{{parameter.name}}}", styles.path(parameter, value))
             elif parameter.location == "query":
                 query += styles.query(parameter, value)
+            elif parameter.location == "querystring":
+                query.append(styles.querystring(parameter, value))
             elif parameter.location == "header":
                 headers.append((parameter.name, styles.simple(parameter, value)))
             else:
@@ -215,7 +248,9 @@ class Tool:
                 ]
         if cookies:
             headers.append(("Cookie", "; ".join(cookies)))
-        request = Request(self.operation.method, path + ("?" + "&".join(query) if query else ""), headers)
+        if query:
+            path += ("&" if "?" in path else "?") + "&".join(query)
+        request = Request(self.operation.method, path, headers)
         declared = self.operation.body
         if declared is not None and (has_body or declared.required):
             flat = any(a.key is not None for a in self.arguments.values())
@@ -236,7 +271,11 @@ class Tool:
                 )
             ]
             return
-        if is_json(media_type):
+        if places.is_lines(media_type):
+            lines = [json.dumps(styles.plain(item), ensure_ascii=False) for item in value or []]
+            start = "\x1e" if "seq" in media_type else ""
+            content = "".join(f"{start}{line}\n" for line in lines).encode()
+        elif is_json(media_type):
             content = json.dumps(styles.plain(value), ensure_ascii=False).encode()
             media_type = "application/json" if "*" in media_type else media_type
         elif media_type.startswith("application/x-www-form-urlencoded"):
@@ -259,20 +298,31 @@ class Tool:
         request.headers.append(("Content-Type", media_type))
 
 
-def make_tools(spec: Spec) -> tuple[dict[str, Tool], list[tuple[str, str]]]:
-    """The tools of a document by name, and (operation, reason) for each that could not be made."""
+def make_tools(spec: Spec) -> dict[str, Tool]:
+    """A tool for each operation of a document, by name, in its order. Nothing is converted yet."""
+    converter = Converter(spec)
     tools: dict[str, Tool] = {}
-    skipped: list[tuple[str, str]] = []
     for operation in spec.operations.values():
-        try:
-            name = legal_name(operation.id, tools)
-            tool = Tool(spec, operation, name)
-            json.dumps(tool.render())  # what cannot be written as JSON cannot be given to a model
-        except Exception as error:  # a stranger's schema may hold anything: the others go on
-            skipped.append((operation.id, f"{type(error).__name__}: {error}"))
-            continue
-        tools[name] = tool
-    return tools, skipped
+        name = legal_name(operation.id, tools)
+        if name != operation.id:
+            place = f"{operation.pointer}/operationId"
+            spec.problem(
+                place, f"{operation.id!r} is no legal name of a function: the tool is named {name!r}"
+            )
+        tools[name] = Tool(operation, name, converter)
+    return tools
+
+
+def _add(arguments: dict[str, Argument], argument: Argument) -> None:
+    """Adds an argument under a legal name that no other has."""
+    place = argument.parameter.location if argument.parameter else "body"
+    base = re.sub(r"[^A-Za-z0-9_.-]+", "_", argument.name).strip("_")[:MAX_NAME] or place
+    name, number = base, 1
+    while name in arguments:
+        ending = f"_{place}" if number == 1 else f"_{place}_{number}"
+        name, number = base[: MAX_NAME - len(ending)] + ending, number + 1
+    argument.name = name
+    arguments[name] = argument
 
 
 def legal_name(name: str, taken: Iterable[str]) -> str:

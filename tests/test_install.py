@@ -82,7 +82,7 @@ def test_a_strangers_plugin_with_its_flaws() -> None:
         assert plugin.base_url == stranger.url
         assert plugin.call("list_things").data == ["a"]
         places = [place for place, _ in plugin.problems]
-        assert places == ["manifest contact_email", "/servers"]
+        assert places == ["manifest contact_email", "/servers", "/paths/~1things/get"]
         assert "calls go to" in plugin.problems[1][1]
         assert "elsewhere.example" in repr(plugin)
 

@@ -6,7 +6,8 @@ import pytest
 from conftest import shared
 
 import kit
-from kit.spec import Spec, parse
+from kit.documents import parse
+from kit.spec import Spec
 
 MINIMAL = """
 openapi: 3.0.1
@@ -26,11 +27,11 @@ def spec(paths: object, **more: object) -> Spec:
     [
         ("", "is empty"),
         ("<!doctype html><title>403</title>", "is an HTML or XML page"),
-        ("[1, 2]", "holds list, not a mapping"),
-        ("just words", "holds str, not a mapping"),
+        ("[1, 2]", "holds a list, not a mapping"),
+        ("just words", "holds plain text, not a mapping"),
         ("a: [1, 2", "neither JSON nor YAML"),
         ('{"message": "Forbidden"}', "has neither 'openapi' nor 'paths': its keys are message"),
-        ('{"swagger": "2.0", "paths": {}}', "is Swagger 2.0"),
+        ('{"swagger": "1.2", "paths": {}}', "is Swagger 1.2"),
         ("[" * 200_000, "nested too deeply"),
     ],
 )
@@ -80,6 +81,7 @@ def test_an_operation_and_all_its_parts() -> None:
                         },
                     ],
                     "requestBody": {"$ref": "#/components/requestBodies/Item"},
+                    "responses": {"200": {"description": "ok"}},
                     "x-openai-isConsequential": False,
                 },
             }

@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from kit.addresses import Root
+from kit.client import Road
+from kit.installed import InstalledPlugin
+from kit.manifest import Manifest
 from kit.spec import Spec
 from kit.tools import Tool, legal_name, make_tools
 
@@ -19,8 +23,7 @@ def tool(operation: dict[str, Any], path: str = "/x", version: str = "3.1.0", **
         "paths": {path: {"post": {"operationId": "op", **operation}}},
         "components": components,
     }
-    tools, skipped = make_tools(Spec(document))
-    assert skipped == []
+    tools = make_tools(Spec(document))
     Draft202012Validator.check_schema(tools["op"].parameters)
     return tools["op"]
 
@@ -50,7 +53,8 @@ OBJECT = {
         (
             "3.0.3",
             {"type": "string", "nullable": True, "enum": ["a"]},
-            {"type": ["string", "null"], "enum": ["a", None]},
+            # 3.0.4: null must be among the values to be allowed
+            {"type": ["string", "null"], "enum": ["a"]},
         ),
         (
             "3.0.3",
@@ -84,15 +88,28 @@ OBJECT = {
         ("3.0.3", {"type": "float", "required": True}, {"type": "number"}),
         ("3.1.0", True, {}),
         ("3.1.0", False, {"not": {}}),
-        ("3.1.0", {"type": "array"}, {"type": "array"}),
+        ("3.1.0", {"type": "array"}, {"type": "array", "items": {}}),
         ("3.1.0", {"type": "array", "items": []}, {"type": "array", "items": {}}),
+        (
+            "3.1.0",
+            {"type": "array", "items": [{"type": "string"}]},
+            {"type": "array", "prefixItems": [{"type": "string"}]},
+        ),
+        ("3.0.3", {"type": "string", "pattern": r"^\p{L}+$", "minLength": "2"}, {"type": "string"}),
+        ("3.0.3", {"type": "number", "maximum": float("inf"), "multipleOf": 0}, {"type": "number"}),
+        (
+            "3.0.3",
+            {"type": "object", "properties": {"a": {"type": "string", "required": True}}},
+            {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]},
+        ),
         ("3.1.0", {"enum": []}, {}),
         ("3.1.0", {"$ref": "#/nowhere"}, {}),
         ("3.1.0", {"type": "string", "title": "Q"}, {"type": "string"}),
     ],
 )
 def test_schemas_of_both_versions_become_json_schema(version: str, schema: Any, expected: Any) -> None:
-    assert tool(query(schema), version=version).parameters["properties"]["q"] == expected
+    made = tool(body({"type": "object", "properties": {"q": schema}}), version=version)
+    assert made.parameters["properties"]["q"] == expected
 
 
 def test_references_are_written_out() -> None:
@@ -193,7 +210,7 @@ def test_a_body_that_is_no_plain_object_is_one_argument(schema: Any) -> None:
         ({"parameters": [{"name": "a", "in": "query", "schema": {"type": "string"}}]}, False),
         ({}, True),
         (body({"type": "object", "properties": {"o": OBJECT}, "required": ["o"]}), False),
-        ({"parameters": [{"name": "a", "in": "query", "required": True, "schema": {}}]}, False),
+        (body({"type": "object", "properties": {"a": {}}, "required": ["a"]}), False),
         (
             {
                 "parameters": [
@@ -269,9 +286,11 @@ def test_one_bad_operation_does_not_take_the_others_with_it() -> None:
 
     paths = {f"/{n}": {"get": {"operationId": n}} for n in ("one", "two", "three")}
     paths["/two"]["get"]["parameters"] = [{"name": "q", "in": "query", "schema": Hostile(type="string")}]  # type: ignore[assignment]
-    tools, skipped = make_tools(Spec({"openapi": "3.1.0", "paths": paths}))
-    assert list(tools) == ["one", "three"]
-    assert skipped == [("two", "ValueError: hostile")]
+    spec = Spec({"openapi": "3.1.0", "paths": paths})
+    plugin = InstalledPlugin(Manifest.read({}), spec, "http://x.example", Road(Root.of("http://x.example")))
+    assert plugin.tool_names == ["one", "three"]
+    assert plugin.skipped == [("two", "ValueError: hostile")]
+    assert ("two", "no tool could be made of it, left out: ValueError: hostile") in plugin.problems
 
 
 # -- arguments ----------------------------------------------------------------------
@@ -284,7 +303,7 @@ def test_arguments_that_do_not_fit_are_told_so_that_a_model_can_mend_them() -> N
     )
     assert made.problems({"id": "", "b": "three", "c": 1}) == [
         "c: there is no such argument; there are: id, a, b",
-        "id: must not be empty, it is part of the address",
+        "id: '' should be non-empty",
         "a: is required and missing",
         "b: 'three' is not of type 'integer'",
     ]
@@ -335,10 +354,12 @@ def test_arguments_of_one_name_carry_their_place() -> None:
 
 
 def test_a_body_that_may_be_left_out() -> None:
-    made = tool(body(OBJECT, required=False))
+    made = tool(body({**OBJECT, "required": []}, required=False))
     assert made.parameters["required"] == []
     assert made.request({}).body is None
     assert made.request({"b": 1}).body == b'{"b": 1}'
+    # half a body would be refused: what it needs is asked for, though it might be left out as a whole
+    assert tool(body(OBJECT, required=False)).parameters["required"] == ["a"]
     assert tool(body({"type": "object", "properties": {"a": {"type": "string"}}})).request({}).body == b"{}"
 
 
