@@ -47,6 +47,12 @@ class Parameter:
     explode: bool = False
     allow_reserved: bool = False
     media_type: str = ""  # where the value is given as `content`, JSON in most cases
+    allow_empty: bool = False  # OpenAPI: an empty value in a query is to be allowed explicitly
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether an empty text can be told from none at all in this place."""
+        return self.location in ("header", "cookie") or (self.location == "query" and self.allow_empty)
 
 
 @dataclass
@@ -123,8 +129,11 @@ class Operation:
             parameter = self._parameter(given, pointer)
             if parameter is not None:
                 merged[parameter.location, parameter.name] = parameter
+        in_query = {name for location, name in merged if location == "query"}
         for name in dict.fromkeys(re.findall(r"{([^{}]+)}", self.path)):
-            if ("path", name) not in merged:
+            if name in in_query and name not in re.findall(r"{([^{}]+)}", self.path.partition("?")[0]):
+                self._problem(self.pointer, f"the path has its query in it: {name!r} is sent once")
+            elif ("path", name) not in merged:
                 self._problem(self.pointer, f"the path parameter {name!r} is not declared: read as text")
                 schema = {"type": "string"}
                 merged["path", name] = Parameter(name, "path", True, schema, style="simple")
@@ -135,6 +144,16 @@ class Operation:
                 )
                 del merged[location, name]
         return list(merged.values())
+
+    @cached_property
+    def address(self) -> str:
+        """The path as it is requested: without a fragment, by which some tell operations apart, and without
+        the placeholders in a query that parameters in the query fill themselves.
+        """
+        path, mark, query = self.path.partition("#")[0].partition("?")
+        named = {p.name for p in self.parameters if p.location == "query"}
+        kept = [it for it in query.split("&") if not ("{" in it and it.partition("=")[0] in named)]
+        return f"{path}?{'&'.join(kept)}" if mark and kept != [""] and kept else path
 
     @cached_property
     def body(self) -> Body | None:
@@ -246,6 +265,7 @@ class Operation:
             explode=explode if isinstance(explode, bool) else style in ("form", "cookie", "deepObject"),
             allow_reserved=given.get("allowReserved") is True,
             media_type=str(media_type),
+            allow_empty=given.get("allowEmptyValue") is True,
         )
 
     def _note_slips(self) -> None:

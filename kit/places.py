@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from kit.operation import Parameter
-from kit.schemas import Converter, allows_null
+from kit.schemas import STRICT_FORMATS, Converter, allows_null
 
 # What says of which type a value is, directly or not.
 _TYPED = {"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "not", "if"}
+NOT_EMPTY = "."  # as a pattern: one character or more
 _LINES = ("application/jsonl", "application/x-ndjson", "application/json-seq", "application/x-jsonlines")
 
 
@@ -26,6 +27,14 @@ def fit(schema: dict[str, Any], parameter: Parameter, converter: Converter) -> d
     return _narrowed(schema, parameter, converter)
 
 
+def in_form(schema: dict[str, Any], required: bool, converter: Converter) -> dict[str, Any]:
+    """The schema of a form's field: an empty list of them is no field at all."""
+    opened = converter.opened(schema)
+    if required and opened.get("type") == "array" and not opened.get("minItems"):
+        return {**opened, "minItems": 1}
+    return schema
+
+
 def _narrowed(schema: dict[str, Any], parameter: Parameter, converter: Converter) -> dict[str, Any]:
     schema = _without_null(converter.opened(schema))
     for key in ("anyOf", "oneOf", "allOf"):
@@ -34,8 +43,12 @@ def _narrowed(schema: dict[str, Any], parameter: Parameter, converter: Converter
     kind = schema.get("type")
     kinds = kind if isinstance(kind, list) else [kind]
     bounds = []
-    if parameter.location == "path" and "string" in kinds and not schema.keys() & {"enum", "const"}:
-        bounds.append("minLength")
+    if "string" in kinds and not parameter.may_be_empty and not schema.keys() & {"enum", "const"}:
+        if "pattern" in schema:
+            bounds.append("minLength")
+        elif not schema.get("minLength") and schema.get("format") not in STRICT_FORMATS:
+            # Said by a pattern, since OpenAI's strict mode has no minLength.
+            schema = {**schema, "pattern": NOT_EMPTY}
     if parameter.required:
         bounds += ["minItems"] if "array" in kinds else []
         bounds += ["minProperties"] if "object" in kinds else []

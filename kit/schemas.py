@@ -78,8 +78,9 @@ _NOT_STRICT = {
     "allOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas",
     "patternProperties", "propertyNames", "unevaluatedProperties", "unevaluatedItems", "contains",
     "minContains", "maxContains", "prefixItems", "uniqueItems", "minProperties", "maxProperties", "default",
+    "minLength", "maxLength",
 }  # fmt: skip
-_STRICT_FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
+STRICT_FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
 
 
 @dataclass
@@ -262,6 +263,9 @@ class Converter:
                 out[f"exclusive{bound}"] = out.pop(bound.lower())
         self._mend_required(schema, out)
         self._mend_type(schema.get("type"), out)
+        if "type" not in out and not out.keys() & {"allOf", "anyOf", "oneOf", "enum", "const", "not", "if"}:
+            # Without a type these say nothing of a text or a number: their author means an object, a list.
+            out |= {"type": "object"} if "properties" in out else {"type": "array"} if "items" in out else {}
         if out.get("type") == "array" and not out.keys() & {"items", "prefixItems"}:
             out["items"] = {}  # OpenAI refuses an array without
         if "discriminator" in schema:
@@ -392,7 +396,7 @@ def is_strict(schema: Any) -> bool:
             return False
         if not node.keys() & {"type", "anyOf", "enum", "const", "$ref"} or ("$ref" in node and len(node) > 1):
             return False
-        if node.get("format", "date") not in _STRICT_FORMATS:
+        if node.get("format", "date") not in STRICT_FORMATS:
             return False
         kind = node.get("type")
         kinds = kind if isinstance(kind, list) else [kind]

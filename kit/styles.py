@@ -11,7 +11,8 @@ from kit.operation import Parameter
 
 _RESERVED = ":/?#[]@!$&'()*+,;="
 
-Part = tuple[str, tuple[str | None, bytes, str]]  # name, (file name, content, media type)
+# name, (file name, content, media type); a field without a type is text, and is what browsers send
+Part = tuple[str, tuple[str | None, bytes, str] | tuple[None, bytes]]
 
 
 def plain(value: Any) -> Any:
@@ -139,4 +140,5 @@ def parts(key: str, value: Any, schema: Mapping[str, Any], encoding: Mapping[str
         return [(key, (key, content, said or "application/octet-stream"))]
     if isinstance(plain(value), dict):
         return [(key, (None, json.dumps(plain(value)).encode(), said or "application/json"))]
-    return [(key, (None, text(value).encode(), said or "text/plain; charset=utf-8"))]
+    content = text(value).encode()
+    return [(key, (None, content, said) if said else (None, content))]

@@ -43,7 +43,7 @@ class Request:
     url: str
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes | None = None
-    files: list[tuple[str, tuple[str | None, bytes, str]]] = field(default_factory=list)
+    files: list[styles.Part] = field(default_factory=list)
 
 
 @dataclass
@@ -110,6 +110,10 @@ class Tool:
         # half of it would be refused, and those who forget to say that a body is required are many.
         required = schema.get("required", [])
         properties = {**schema["properties"], **{n: {} for n in required if n not in schema["properties"]}}
+        if form:
+            properties = {
+                n: places.in_form(it, n in required, self._converter) for n, it in properties.items()
+            }
         return [Argument(name, item, name in required, key=name) for name, item in properties.items()]
 
     @property
@@ -189,8 +193,11 @@ class Tool:
                     found.append(f"{name}: is required and missing")
                 continue
             for error in self._validators[name].iter_errors(_as_json(arguments[name])):
+                if error.validator == "oneOf" and not error.context:
+                    continue  # more than one of the alternatives fits: which is meant, the plugin knows
                 path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
-                found.append(f"{name}{path}: {error.message}")
+                empty = error.instance == "" and error.validator_value == places.NOT_EMPTY
+                found.append(f"{name}{path}: {'must not be empty' if empty else error.message}")
             is_header = argument.parameter and argument.parameter.location == "header"
             if is_header and re.search(r"[\r\n\0]", str(arguments[name])):
                 found.append(f"{name}: a header cannot hold a line break")
@@ -199,7 +206,8 @@ class Tool:
     def coerced(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments, with numbers and booleans that came as text made what the schema wants.
 
-        A null for an optional argument that has no null means that it was not given.
+        A null for an optional argument that has no null means that it was not given, and so does an empty
+        text where it could not be told from that.
         """
         out = {}
         for name, value in arguments.items():
@@ -207,6 +215,9 @@ class Tool:
             if argument is not None:
                 kinds = _kinds(argument.schema)
                 if value is None and not argument.required and kinds and "null" not in kinds:
+                    continue
+                place = argument.parameter
+                if value == "" and not argument.required and place is not None and not place.may_be_empty:
                     continue
                 if isinstance(value, str) and kinds and "string" not in kinds:
                     value = _from_text(value, kinds)
@@ -217,7 +228,7 @@ class Tool:
 
     def request(self, arguments: Mapping[str, Any]) -> Request:
         """The HTTP request for arguments without problems. The URL begins with the path."""
-        path = self.operation.path.partition("#")[0]  # some tell operations apart by a fragment
+        path = self.operation.address
         query: list[str] = []
         headers: list[tuple[str, str]] = []
         cookies: list[str] = []

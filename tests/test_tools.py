@@ -303,7 +303,7 @@ def test_arguments_that_do_not_fit_are_told_so_that_a_model_can_mend_them() -> N
     )
     assert made.problems({"id": "", "b": "three", "c": 1}) == [
         "c: there is no such argument; there are: id, a, b",
-        "id: '' should be non-empty",
+        "id: must not be empty",
         "a: is required and missing",
         "b: 'three' is not of type 'integer'",
     ]
@@ -496,6 +496,6 @@ def test_multipart_parts() -> None:
         ("file", ("file", b"\x00", "application/octet-stream")),
         ("files", ("files", b"a", "application/octet-stream")),
         ("files", ("files", b"b", "application/octet-stream")),
-        ("note", (None, b"n", "text/plain; charset=utf-8")),
+        ("note", (None, b"n")),
         ("meta", (None, b'{"k": 1}', "application/json")),
     ]
