@@ -14,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 
 from kit.errors import InstallError
 
+NOWHERE = "https://nowhere.invalid"  # RFC 2606: no host has such a name
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".in-process")
 _DOCUMENT = re.compile(r"\.(json|ya?ml)$", re.IGNORECASE)
@@ -115,6 +116,15 @@ def complete(address: str) -> str:
 def is_document(url: str) -> bool:
     """Whether a URL names a document (a manifest or a spec) and not the base of a plugin."""
     return bool(_DOCUMENT.search(urlsplit(url).path))
+
+
+def is_url(address: str) -> bool:
+    """Whether an address is an http(s) URL."""
+    try:
+        Root.of(address)
+    except InstallError:
+        return False
+    return True
 
 
 def choose_server(servers: list[str], spec_url: str, root: Root, strict: bool) -> tuple[str, list[str]]:

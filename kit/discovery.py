@@ -6,15 +6,18 @@ import base64
 import importlib
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
+from urllib.request import url2pathname
 
 from kit import loop
-from kit.addresses import Root, choose_server, complete, is_document
+from kit.addresses import NOWHERE, Root, choose_server, complete, is_document, is_url
+from kit.bundle import Fetch, bundle
 from kit.client import Answer, Road
 from kit.documents import parse
-from kit.errors import InstallError, SpecError
+from kit.errors import InstallError, KitError, SpecError
 from kit.installed import InstalledPlugin
 from kit.manifest import Manifest
 from kit.spec import Problem, Spec
@@ -26,26 +29,44 @@ if TYPE_CHECKING:
 
 
 def install(
-    source: str | Path | Plugin | Server, *, token: str | None = None, base_url: str | None = None
+    source: str | Path | Plugin | Server,
+    *,
+    token: str | None = None,
+    base_url: str | None = None,
+    follow_refs: bool = False,
 ) -> InstalledPlugin:
     """Installs a plugin from its address, as ChatGPT did, and gives its tools and calls.
 
     `source` is a base URL (`localhost:3333`), the URL of a manifest or of a spec, a file with
     either, a running `Server`, or a `Plugin` of this process (then no socket is used). `token` goes
     into `Authorization` the way the manifest says. `base_url` is where calls go, for a spec that
-    names no server. Raises `InstallError` or `SpecError` with the reason and the remedy.
+    names no server. `follow_refs` fetches the other documents that the spec's `$ref`s lead to, from the
+    same domain or the same folder. Raises `InstallError` or `SpecError` with the reason and the remedy.
     """
-    return loop.run(_discover(source, token, base_url))
+    return loop.run(_discover(source, Wishes(token, base_url, follow_refs)))
 
 
 async def ainstall(
-    source: str | Path | Plugin | Server, *, token: str | None = None, base_url: str | None = None
+    source: str | Path | Plugin | Server,
+    *,
+    token: str | None = None,
+    base_url: str | None = None,
+    follow_refs: bool = False,
 ) -> InstalledPlugin:
     """The same, to be awaited."""
-    return await loop.arun(_discover(source, token, base_url))
+    return await loop.arun(_discover(source, Wishes(token, base_url, follow_refs)))
 
 
-async def _discover(source: Any, token: str | None, base_url: str | None) -> InstalledPlugin:
+@dataclass
+class Wishes:
+    """What the user said beside the address."""
+
+    token: str | None
+    base_url: str | None
+    follow_refs: bool
+
+
+async def _discover(source: Any, wishes: Wishes) -> InstalledPlugin:
     problems: list[Problem] = []
     app, local = None, ""
     if callable(getattr(source, "openapi", None)):  # a Plugin, or any FastAPI app: no need to import it
@@ -61,7 +82,7 @@ async def _discover(source: Any, token: str | None, base_url: str | None) -> Ins
         and "://" not in url
         and (file.is_file() or (is_document(url) and not url.startswith("localhost")))
     ):
-        return await _install_file(file, token, base_url)
+        return await _install_file(file, wishes)
     url = complete(url)
     root = Root.of(url)
     road = Road(root, app, public, local if public else "")
@@ -69,14 +90,13 @@ async def _discover(source: Any, token: str | None, base_url: str | None) -> Ins
         answer = await road.fetch(url)
         document = _parsed(answer, url)
         if not _is_manifest(document):
-            spec = Spec(document, url)
-            return _without_manifest(spec, url, road, token, base_url, problems)
+            return await _installed(None, document, url, road, wishes, problems)
         manifest_url = answer.url
     else:
         manifest_url = url.rstrip("/") + MANIFEST_PATH
         answer = await road.fetch(manifest_url)
         if answer.status != 200:
-            return await _without_answer(url, answer, road, token, base_url, problems)
+            return await _without_answer(url, answer, road, wishes, problems)
         document = _parsed(answer, manifest_url)
     manifest = Manifest.read(document)
     problems += [(f"manifest {place}", message) for place, message in manifest.problems]
@@ -94,17 +114,12 @@ async def _discover(source: Any, token: str | None, base_url: str | None) -> Ins
             source=manifest_url,
         )
     spec_answer = await road.fetch(spec_url)
-    spec = Spec(_parsed(spec_answer, spec_url), spec_url)
-    return _installed(manifest, spec, spec_answer.url, road, token, base_url, problems, strict=True)
+    document = _parsed(spec_answer, spec_url)
+    return await _installed(manifest, document, spec_answer.url, road, wishes, problems)
 
 
 async def _without_answer(
-    url: str,
-    answer: Answer,
-    road: Road,
-    token: str | None,
-    base_url: str | None,
-    problems: list[Problem],
+    url: str, answer: Answer, road: Road, wishes: Wishes, problems: list[Problem]
 ) -> InstalledPlugin:
     """No manifest at a base URL: the spec may be where plugins and FastAPI put it."""
     for path in (SPEC_PATH, "/.well-known/openapi.yaml", "/openapi.json", "/openapi.yaml"):
@@ -113,8 +128,8 @@ async def _without_answer(
             problems.append(
                 ("manifest", f"there is none ({answer.status} at {answer.url}): made from the spec")
             )
-            spec = Spec(_parsed(found, found.url), found.url)
-            return _without_manifest(spec, found.url, road, token, base_url, problems)
+            document = _parsed(found, found.url)
+            return await _installed(None, document, found.url, road, wishes, problems)
     raise InstallError(
         f"{answer.url} answers {answer.status}: there is no plugin at {url}.",
         "A plugin serves its manifest at /.well-known/ai-plugin.json. Is the address right?",
@@ -122,18 +137,7 @@ async def _without_answer(
     )
 
 
-def _without_manifest(
-    spec: Spec,
-    url: str,
-    road: Road,
-    token: str | None,
-    base_url: str | None,
-    problems: list[Problem],
-) -> InstalledPlugin:
-    return _installed(_manifest_for(spec), spec, url, road, token, base_url, problems, strict=False)
-
-
-async def _install_file(file: Path, token: str | None, base_url: str | None) -> InstalledPlugin:
+async def _install_file(file: Path, wishes: Wishes) -> InstalledPlugin:
     try:
         document = parse(file.read_bytes(), str(file))
     except OSError as error:
@@ -141,16 +145,15 @@ async def _install_file(file: Path, token: str | None, base_url: str | None) -> 
             f"{file} cannot be read: {error.strerror}.", "Check the path.", source=str(file)
         ) from None
     problems: list[Problem] = []
+    manifest = None
     if _is_manifest(document):
         manifest = Manifest.read(document)
         problems += [(f"manifest {place}", message) for place, message in manifest.problems]
         api = manifest.api_url
         if "://" in api:
-            root = Root.of(api)
-            road = Road(root)
+            road = Road(Root.of(api))
             answer = await road.fetch(api)
-            spec = Spec(_parsed(answer, api), api)
-            return _installed(manifest, spec, api, road, token, base_url, problems, strict=True)
+            return await _installed(manifest, _parsed(answer, api), api, road, wishes, problems)
         file = file.parent / api.lstrip("/")
         try:
             document = parse(file.read_bytes(), str(file))
@@ -160,33 +163,55 @@ async def _install_file(file: Path, token: str | None, base_url: str | None) -> 
                 "Put the spec there, or give api.url in full.",
                 source=str(file),
             ) from None
-    else:
-        manifest = None
+    if wishes.follow_refs:
+        document, missing = await bundle(document, file.resolve().as_uri(), _within(file.resolve().parent))
+        problems += missing
     spec = Spec(document, str(file))
-    base = base_url or next((server for server in spec.servers if "://" in server), None)
-    if base is None:
-        raise InstallError(
-            f"{file} names no server, so there is nowhere to send a call.",
-            "Give base_url=, or add 'servers' to the spec.",
-            source=str(file),
-        )
-    road = Road(Root.of(base))
-    return _installed(manifest or _manifest_for(spec), spec, base, road, token, base, problems, strict=False)
+    base = wishes.base_url or next((server for server in spec.servers if is_url(server)), "")
+    if not base:
+        problems.append(("/servers", "there is none to call: give base_url= to call something"))
+    road = Road(Root.of(base or NOWHERE))
+    return _made(manifest, spec, base or NOWHERE, road, wishes, problems)
 
 
-def _installed(
-    manifest: Manifest,
-    spec: Spec,
+def _within(folder: Path) -> Fetch:
+    """Reads files of this folder and below; nothing else, since a stranger wrote the references."""
+
+    async def fetch(address: str) -> bytes:
+        path = Path(url2pathname(urlsplit(address).path)).resolve()
+        if urlsplit(address).scheme != "file" or not path.is_relative_to(folder):
+            raise KitError(f"it is not below {folder}")
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise KitError(str(error.strerror)) from None
+
+    return fetch
+
+
+async def _installed(
+    manifest: Manifest | None,
+    document: dict[str, Any],
     spec_url: str,
     road: Road,
-    token: str | None,
-    base_url: str | None,
+    wishes: Wishes,
     problems: list[Problem],
-    *,
-    strict: bool,
 ) -> InstalledPlugin:
+    async def fetch(address: str) -> bytes:
+        if not is_url(address) or not road.root.covers(address):
+            raise KitError(f"it is not on {road.root.host}")
+        answer = await road.fetch(address)
+        if answer.status != 200:
+            raise KitError(f"it answers {answer.status}")
+        return answer.content
+
+    if wishes.follow_refs:
+        document, missing = await bundle(document, spec_url, fetch)
+        problems += missing
+    spec = Spec(document, spec_url)
+    base_url = wishes.base_url
     if base_url is None:
-        base_url, passed = choose_server(spec.servers, spec_url, road.root, strict)
+        base_url, passed = choose_server(spec.servers, spec_url, road.root, strict=manifest is not None)
         if not spec.servers:
             problems.append(("/servers", f"there are none: calls go to {base_url}"))
         problems += [
@@ -194,7 +219,14 @@ def _installed(
         ]
         if not road.root.covers(base_url):
             road = Road(Root.of(base_url))
-    headers = [("Authorization", _authorization(manifest, token))] if token else []
+    return _made(manifest, spec, base_url, road, wishes, problems)
+
+
+def _made(
+    manifest: Manifest | None, spec: Spec, base_url: str, road: Road, wishes: Wishes, problems: list[Problem]
+) -> InstalledPlugin:
+    manifest = manifest or _manifest_for(spec)
+    headers = [("Authorization", _authorization(manifest, wishes.token))] if wishes.token else []
     # Beside JupyterLab this import takes a second (it builds a grammar for IRIs). The first call needs it:
     # it is made while the user reads what was installed.
     threading.Thread(target=importlib.import_module, args=["jsonschema"], daemon=True).start()
@@ -228,10 +260,10 @@ def _manifest_for(spec: Spec) -> Manifest:
 
 
 def _is_manifest(document: Mapping[str, Any]) -> bool:
-    return (
-        "openapi" not in document
-        and "paths" not in document
-        and bool(document.keys() & {"schema_version", "name_for_model", "api", "name_for_human"})
+    inside = document.get("manifest")
+    fields = {"schema_version", "name_for_model", "api", "name_for_human"}
+    return not document.keys() & {"openapi", "swagger", "paths"} and bool(
+        fields & document.keys() or (isinstance(inside, Mapping) and fields & inside.keys())
     )
 
 

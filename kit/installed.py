@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kit import loop
-from kit.addresses import choose_server
+from kit.addresses import NOWHERE, Root, choose_server
 from kit.client import Answer, Road
 from kit.errors import KitError, OperationError
 from kit.manifest import Manifest
@@ -174,6 +174,9 @@ class InstalledPlugin:
         problems = tool.problems(arguments)
         if problems:
             result.data = {"error": f"The arguments do not fit {tool.name}.", "problems": problems}
+            return result
+        if self.road.root.host == Root.of(NOWHERE).host:
+            result.data = {"error": "The spec names no server: install it with base_url= to call something."}
             return result
         request = tool.request(arguments)
         result.url = self._base_of(tool) + request.url

@@ -141,10 +141,19 @@ class Manifest:
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Manifest:
-        """A stranger's manifest. Nothing is refused: what breaks a rule is listed in `problems`."""
+        """A stranger's manifest. Nothing is refused: what breaks a rule is listed in `problems`.
+
+        A record of ChatGPT's store, which has the manifest inside, is read too.
+        """
         manifest = object.__new__(cls)
         problems: list[Violation] = []
+        if "api" not in data and isinstance(data.get("manifest"), Mapping):
+            problems.append(
+                ("manifest", "the document is a record with the manifest inside: read all the same")
+            )
+            data = data["manifest"]
         api = data.get("api")
+        problems += _slips(data, api)
         given = {**data, "api_url": api.get("url") if isinstance(api, Mapping) else None}
         for name in _FIELDS:
             value = given.get(name)
@@ -153,10 +162,10 @@ class Manifest:
                 continue
             shown = "api.url" if name == "api_url" else name
             if not isinstance(value, str):
-                problems.append((shown, "is missing" if value is None else f"is no text: {value!r}"))
+                problems.append((shown, "is missing" if value is None else f"is no text: {value!r:.60}"))
             text = value if isinstance(value, str) else "" if value is None else str(value)
             object.__setattr__(manifest, name, text)
-            if isinstance(value, str):
+            if isinstance(value, str) and not (name == "api_url" and value and "//" not in value):
                 problems += [(shown, message) for message in _check(name, text)]
         manifest.problems = problems
         return manifest
@@ -196,6 +205,32 @@ class Manifest:
         return display.manifest_card(self)
 
 
+_KEYS = {
+    "schema_version", "name_for_model", "name_for_human", "description_for_model", "description_for_human",
+    "auth", "api", "logo_url", "contact_email", "legal_info_url",
+}  # fmt: skip
+
+
+def _slips(data: Mapping[str, Any], api: Any) -> list[Violation]:
+    """What a stranger wrote that version 1 does not know, and how it is read."""
+    found = [(str(key), "is no field of version 1: ignored") for key in data if key not in _KEYS]
+    if not isinstance(api, Mapping):
+        return found + ([("api", f"is {api!r:.60}, not a mapping")] if "api" in data else [])
+    url = api.get("url")
+    if api.get("type") != "openapi":
+        found.append(("api.type", f"is {api.get('type')!r:.60}: read as 'openapi', the only type there is"))
+    if isinstance(url, str) and url and not re.match(r"https?://", url):
+        found.append(("api.url", f"is relative, {url!r}: read from the address of the manifest"))
+    for key, value in api.items():
+        if key == "has_user_authentication":
+            found.append((f"api.{key}", "is a misspelling of is_user_authenticated: read as that"))
+        elif key not in ("type", "url", "is_user_authenticated"):
+            found.append((f"api.{key}", "is no field of version 1: ignored"))
+        if key in ("has_user_authentication", "is_user_authenticated") and not isinstance(value, bool):
+            found.append((f"api.{key}", f"is {value!r:.60}, neither true nor false: auth says it"))
+    return found
+
+
 _FIELDS = tuple(f.name for f in fields(Manifest))
 
 
@@ -226,7 +261,9 @@ def _check(name: str, value: Any) -> list[str]:
     return found
 
 
-def _check_url(value: str, path_allowed: bool = False) -> list[str]:
+def _check_url(value: Any, path_allowed: bool = False) -> list[str]:
+    if not isinstance(value, str):
+        return [f"must be text, not {value!r:.60}"]
     try:
         parts = urlsplit(value)
         host = parts.hostname
@@ -257,15 +294,20 @@ def _check_auth(auth: Any) -> list[Violation]:
 def _read_auth(value: Any, problems: list[Violation]) -> Auth:
     if not isinstance(value, Mapping):
         problems.append(
-            ("auth", "is missing: read as none" if value is None else f"is {value!r}: read as none")
+            ("auth", "is missing: read as none" if value is None else f"is {value!r:.60}: read as none")
         )
         return NoAuth()
     kind = _AUTH.get(str(value.get("type", "")).strip().lower())
     if kind is None:
-        problems.append(("auth.type", f"is {value.get('type')!r}, no type of version 1: read as none"))
+        problems.append(("auth.type", f"is {value.get('type')!r:.60}, no type of version 1: read as none"))
         return NoAuth()
     known = {f.name for f in fields(kind)}
     given = {name: item for name, item in value.items() if name in known and item is not None}
+    if not isinstance(given.get("verification_tokens", {}), Mapping):
+        problems.append(("auth.verification_tokens", "is no mapping of names to tokens: left out"))
+        del given["verification_tokens"]
+    wrong = [name for name in given if name != "verification_tokens" and not isinstance(given[name], str)]
+    problems += [(f"auth.{name}", f"is no text: {given.pop(name)!r:.60}") for name in wrong]
     for name in ("client_url", "authorization_url"):
         if name in known and name not in given:
             given[name] = ""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kit import strict
 from kit.operation import Parameter
-from kit.schemas import STRICT_FORMATS, Converter, allows_null
+from kit.schemas import Converter, allows_null
 
 # What says of which type a value is, directly or not.
 _TYPED = {"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "not", "if"}
@@ -46,7 +47,7 @@ def _narrowed(schema: dict[str, Any], parameter: Parameter, converter: Converter
     if "string" in kinds and not parameter.may_be_empty and not schema.keys() & {"enum", "const"}:
         if "pattern" in schema:
             bounds.append("minLength")
-        elif not schema.get("minLength") and schema.get("format") not in STRICT_FORMATS:
+        elif not schema.get("minLength") and schema.get("format") not in strict.FORMATS:
             # Said by a pattern, since OpenAI's strict mode has no minLength.
             schema = {**schema, "pattern": NOT_EMPTY}
     if parameter.required:

@@ -16,8 +16,9 @@ from typing import Any
 
 from kit import places, styles
 from kit.operation import Body, Operation, Parameter, is_json
-from kit.schemas import Converter, is_strict, merged
+from kit.schemas import Converter, merged
 from kit.spec import Spec
+from kit.strict import is_strict
 
 MAX_NAME = 64  # characters, of [a-zA-Z0-9_-]: FunctionObject in OpenAI's API description
 CHARACTERS_PER_TOKEN = 4  # of JSON in English, roughly
@@ -271,6 +272,10 @@ class Tool:
     def _fill_body(self, request: Request, declared: Body, value: Any) -> None:
         media_type = declared.media_type
         if media_type.startswith("multipart/"):
+            if not value:  # no part at all, which the HTTP client would take for no body
+                request.body = b"--none--\r\n"
+                request.headers.append(("Content-Type", "multipart/form-data; boundary=none"))
+                return
             request.files = [
                 part
                 for key, item in (value or {}).items()

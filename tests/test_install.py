@@ -82,8 +82,8 @@ def test_a_strangers_plugin_with_its_flaws() -> None:
         assert plugin.base_url == stranger.url
         assert plugin.call("list_things").data == ["a"]
         places = [place for place, _ in plugin.problems]
-        assert places == ["manifest contact_email", "/servers", "/paths/~1things/get"]
-        assert "calls go to" in plugin.problems[1][1]
+        assert places == ["manifest api.url", "manifest contact_email", "/servers", "/paths/~1things/get"]
+        assert "calls go to" in plugin.problems[2][1]
         assert "elsewhere.example" in repr(plugin)
 
 
@@ -189,8 +189,12 @@ def test_a_public_name_that_leads_inside_is_refused(
 def test_files(tmp_path: Path, server: kit.Server) -> None:
     spec = openapi({"/users/{username}/todos": {"get": {"operationId": "list_todos"}}})
     (tmp_path / "spec.json").write_text(json.dumps(spec))
-    with pytest.raises(kit.InstallError, match=r"names no server.*\n.*base_url="):
-        kit.install(tmp_path / "spec.json")
+    nowhere = kit.install(tmp_path / "spec.json")
+    assert [tool["name"] for tool in nowhere.tools()] == ["list_todos"]
+    assert ("/servers", "there is none to call: give base_url= to call something") in nowhere.problems
+    result = nowhere.call("list_todos", username="x")
+    assert result.outcome == "not sent"
+    assert "install it with base_url=" in result.data["error"]
     assert (
         kit.install(tmp_path / "spec.json", base_url=server.url).call("list_todos", username="x").data == []
     )
@@ -205,6 +209,50 @@ def test_files(tmp_path: Path, server: kit.Server) -> None:
         kit.install(tmp_path / "ai-plugin.json")
     with pytest.raises(kit.InstallError, match=r"nowhere\.json cannot be read"):
         kit.install(tmp_path / "nowhere.json")
+
+
+def test_references_to_other_documents_are_followed_when_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "schemas").mkdir()
+    spec = openapi({"/things": {"$ref": "paths.yaml#/things"}}, servers=[{"url": "https://x.example"}])
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    (tmp_path / "paths.yaml").write_text(
+        "things: {post: {operationId: add, requestBody: {content: {application/json: "
+        "{schema: {$ref: 'schemas/thing.yaml'}}}}}}"
+    )
+    (tmp_path / "schemas" / "thing.yaml").write_text(
+        "type: object\nproperties:\n  inside: {$ref: 'thing.yaml'}\n  name: {$ref: '#/x-name'}\n"
+        "  secret: {$ref: '../../secret.yaml'}\n  far: {$ref: 'http://127.0.0.1:1/x'}\nx-name: {type: string}"
+    )
+    (tmp_path.parent / "secret.yaml").write_text("type: integer")
+    assert kit.install(tmp_path / "spec.json").tool_names == []
+    plugin = kit.install(tmp_path / "spec.json", follow_refs=True)
+    properties = plugin.tools()[0]["parameters"]["properties"]
+    assert properties["name"] == {"type": "string"}
+    assert properties["inside"]["$ref"].startswith("#/$defs/")
+    assert properties["secret"] == properties["far"] == {}
+    said = [message for place, message in plugin.problems if "cannot be had" in message]
+    assert len(said) == 2
+    assert all("it is not below" in message for message in said)
+
+
+def test_references_are_followed_on_the_same_domain_only() -> None:
+    schema = {"schema": {"$ref": "/shared.yaml#/Thing"}}
+    far = {"schema": {"$ref": "https://elsewhere.example/x.yaml"}}
+    parameters = [{"name": "a", "in": "query", **schema}, {"name": "b", "in": "query", **far}]
+    pages: dict[str, Any] = {
+        "/spec.json": (
+            200,
+            {},
+            openapi({"/things": {"get": {"operationId": "a", "parameters": parameters}}}),
+        ),
+        "/shared.yaml": (200, {}, "Thing: {type: integer}"),
+    }
+    with Stranger(pages) as stranger:
+        kit.install(f"{stranger.url}/spec.json")
+        assert "/shared.yaml" not in str(stranger.requests)
+        plugin = kit.install(f"{stranger.url}/spec.json", follow_refs=True)
+        assert plugin.tools()[0]["parameters"]["properties"]["a"] == {"type": "integer"}
+        assert any("it is not on 127.0.0.1" in message for _, message in plugin.problems)
 
 
 @pytest.mark.parametrize(
