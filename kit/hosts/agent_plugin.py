@@ -1,0 +1,249 @@
+"""Agent Plugins 1.0.0: a plugin as a package of a manifest, an MCP server and a skill, for ChatGPT and Codex.
+
+The rules are those of agent-plugins.org and of agentskills.io; what OpenAI adds is in `extensions`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from kit.addresses import is_private
+from kit.findings import Finding
+from kit.hosts.copilot import cut, followed, spec_url, summaries
+from kit.manifest import NoAuth
+
+if TYPE_CHECKING:
+    from kit.installed import InstalledPlugin
+    from kit.tools import Tool
+
+TITLE = "Agent Plugins (ChatGPT and Codex)"
+HOST = "agent_plugin"
+SCHEMAS = "https://agent-plugins.org/schemas/1.0.0"
+
+_SPEC = "https://github.com/agentplugins/agent-plugins-spec/blob/main/spec/1.0.0.md"
+_NAMES = f"{_SPEC}#55-plugin-name-constraints"
+_SERVERS = f"{_SPEC}#721-discovery-and-configuration"
+_VERSIONS = f"{_SPEC}#102-plugin-versions"
+_SKILLS = "https://agentskills.io/specification"
+_OPENAI = "https://developers.openai.com/plugins/build/mcp-server"
+
+Severity = Literal["error", "warning"]
+
+MAX_NAME = 64  # characters: _NAMES, and _SKILLS for the skill of the same name
+MAX_DESCRIPTION = 1024  # characters: _SKILLS
+MAX_PROMPTS, MAX_PROMPT = 3, 128  # openai/plugins, plugin-json-spec.md: defaultPrompt, its characters
+MAX_OPERATIONS = 20  # told with their arguments, so that the skill stays below the 500 lines of _SKILLS
+MAX_ARGUMENTS = 12
+MAX_MENTIONS = 60  # names in one list
+
+
+def render(plugin: InstalledPlugin, *, serves_mcp: bool = False) -> dict[str, Any]:
+    """The files of the package by their paths: JSON documents as mappings, the skill as text.
+
+    `serves_mcp` says that the plugin answers MCP at `<base_url>/mcp`, as one that the kit serves does; the
+    package leads there if that is https or this machine. Otherwise it starts `kit mcp`, with the address
+    of the spec, or with the file of the spec, which then has to be put into the package.
+    """
+    name = legal_name(plugin.name)
+    local, url = not _is_remote(plugin, serves_mcp), spec_url(plugin)
+    server: dict[str, Any] = {"type": "streamable-http", "url": f"{plugin.base_url}/mcp"}
+    if local:
+        source = url if "://" in url else f"${{PLUGIN_ROOT}}/{url}"
+        server = {"type": "stdio", "command": "kit", "args": ["mcp", source]}
+    return {
+        "plugin.json": _manifest(plugin, name),
+        "mcp.json": {"$schema": f"{SCHEMAS}/mcp.schema.json", "mcpServers": {name: server}},
+        f"skills/{name}/SKILL.md": skill(plugin, name, local),
+    }
+
+
+def check(plugin: InstalledPlugin, *, serves_mcp: bool = False) -> Iterator[Finding]:
+    """A finding for every rule of the format that the plugin breaks, or that `render` had to work around."""
+
+    def finding(severity: Severity, place: str, message: str, remedy: str, source: str) -> Finding:
+        return Finding(HOST, severity, place, message, remedy, source)
+
+    name, manifest, base, url = legal_name(plugin.name), plugin.manifest, plugin.base_url, spec_url(plugin)
+    host, remote, version = urlsplit(url).hostname or "", _is_remote(plugin, serves_mcp), _version(plugin)
+    if name != plugin.name:
+        message = f"{plugin.name[:80]!r} is no legal name of a package: it is called {name!r} there."
+        yield finding("warning", "manifest/name_for_model", message, f"Let {name!r} stand.", _NAMES)
+    if not manifest.description_for_model.strip():
+        message, remedy = "A model reads a skill for its description: there is none.", "Say when to use it."
+        yield finding("error", "manifest/description_for_model", message, remedy, _SKILLS)
+    if version and not re.fullmatch(r"\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?", version):
+        message, remedy = (
+            f"The version {version!r} is not of the form 1.2.3.",
+            "Clients compare it: write it so.",
+        )
+        yield finding("warning", "/info/version", message, remedy, _VERSIONS)
+    if serves_mcp and not remote:
+        message = f"{base}/mcp is neither https nor this machine: the package starts `kit mcp` instead."
+        yield finding("error", "/servers", message, "Serve the plugin over https.", _SERVERS)
+    if remote and not base.startswith("https://"):
+        message = f"{base}/mcp is on this machine: Codex here finds it, ChatGPT does not."
+        yield finding("warning", "/servers", message, "Serve it at a public https address.", _OPENAI)
+    elif not remote and "://" not in url:
+        message = f"The spec has no address: the package starts `kit mcp` with the file {url}."
+        yield finding("warning", "manifest/api/url", message, "Put it into the package so named.", _SERVERS)
+    elif not remote and is_private(host):
+        message, remedy = f"{url}: the package works here at best.", "Serve the plugin at a public address."
+        inside: Severity = "error" if host.endswith(".in-process") else "warning"
+        yield finding(inside, "manifest/api/url", message, remedy, _SERVERS)
+    if not isinstance(manifest.auth, NoAuth):
+        message = f"The calls need auth ({manifest.auth.type}), and a package may hold no token."
+        yield finding("warning", "manifest/auth", message, "Let each user sign in at the client.", _SERVERS)
+
+
+def legal_name(name: str) -> str:
+    """`name` as both a package and its skill may be called: a-z, 0-9 and single hyphens, 64 at most."""
+    words = re.findall(r"[a-z0-9]+", name.lower())
+    return "-".join(words)[:MAX_NAME].strip("-") or "plugin"
+
+
+def _is_remote(plugin: InstalledPlugin, serves_mcp: bool) -> bool:
+    """Whether the package may lead to the plugin's own MCP server: over https, or on this machine."""
+    parts = urlsplit(plugin.base_url)
+    host = parts.hostname or ""
+    try:
+        loopback = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    return serves_mcp and parts.username is None and (parts.scheme == "https" or loopback)
+
+
+def _version(plugin: InstalledPlugin) -> str:
+    version = followed(plugin.spec, plugin.spec.document.get("info")).get("version")
+    return cut(version, 64) if isinstance(version, str) else ""
+
+
+def _manifest(plugin: InstalledPlugin, name: str) -> dict[str, Any]:
+    manifest = plugin.manifest
+    short = cut(manifest.description_for_human or manifest.description_for_model, MAX_DESCRIPTION)
+    legal, email = manifest.legal_info_url, cut(manifest.contact_email, 320)
+    changes = {plugin.tool(tool).operation.consequential for tool in plugin.tool_names}
+    interface = {
+        "displayName": cut(manifest.name_for_human, 100) or name,
+        "shortDescription": cut(short, 120),
+        "longDescription": cut(manifest.description_for_model),
+        "capabilities": ["Read"] * (False in changes) + ["Write"] * (True in changes),
+        "termsOfServiceURL": legal if legal.startswith(("https://", "http://")) else "",
+        "defaultPrompt": summaries(plugin, MAX_PROMPTS, MAX_PROMPT),
+    }
+    interface = {key: value for key, value in interface.items() if value}
+    document = {
+        "$schema": f"{SCHEMAS}/plugin.schema.json",
+        "name": name,
+        "version": _version(plugin),
+        "description": short,
+        "author": {"email": email} if email else {},
+        "extensions": {"com.openai": {"interface": interface}},
+    }
+    return {key: value for key, value in document.items() if value}
+
+
+_ERRORS = """\
+- The arguments do not fit: the answer names each one and why. Mend them, and call again.
+- Status 401 or 403: a token is missing or may not do this. Tell the user; do not try again.
+- Status 404: what was asked for is not there. Look for it with another operation, or ask.
+- Status 429 or 5xx, or no answer: try once more if the call only reads; else find out whether it went through.
+- Any other status: tell the user what the answer says."""
+
+
+# -- the skill ----------------------------------------------------------------
+
+
+def skill(plugin: InstalledPlugin, name: str, local: bool) -> str:
+    """The text of SKILL.md: YAML front matter, then Markdown. Every text of the plugin's is escaped."""
+    import yaml
+
+    tools = [plugin.tool(tool) for tool in plugin.tool_names]
+    about = plugin.manifest.description_for_model or plugin.manifest.description_for_human or plugin.name
+    uses = "; ".join(summaries(plugin, 5, 80))
+    when = f". Use it when the user wants to: {uses.rstrip('.')}." if uses else ""
+    # <> would be read as markup where the description is put into a prompt.
+    description = re.sub(r"[<>]", "", _line(f"{cut(_line(about), 500).rstrip('.')}{when}"))
+    head = {"name": name, "description": cut(description, MAX_DESCRIPTION) or name}
+    if local:
+        head["compatibility"] = "Needs the command kit of the Python package notebook-plugin-kit."
+    front = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=10**9)
+    changing = [tool.name for tool in tools if tool.operation.consequential]
+    parts = [
+        f"# {escape(plugin.manifest.name_for_human) or name}",
+        escape(cut(about)),
+        "## When to use it",
+        "Use it when the user asks for what one of its operations does. Do not use it to try it out, for what "
+        "you know already, or with values that the user has not given or agreed to: ask for what is missing.",
+        "## Operations",
+        *(_operation(tool) for tool in tools[:MAX_OPERATIONS]),
+        *_rest(tools[MAX_OPERATIONS:]),
+        "## What changes something",
+        _consent(changing),
+        "## When a call fails",
+        _ERRORS,
+    ]
+    return f"---\n{front}---\n\n" + "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _operation(tool: Tool) -> str:
+    lines = [f"### `{tool.name}`", "", escape(cut(tool.description, 600))]
+    if tool.arguments:
+        lines += ["", "| argument | type | required | what it is |", "|---|---|---|---|"]
+    for argument in [*tool.arguments.values()][:MAX_ARGUMENTS]:
+        about = str(argument.schema.get("description") or "")
+        kind, required = escape(_kind(argument.schema)), "yes" if argument.required else "no"
+        lines.append(f"| `{argument.name}` | {kind} | {required} | {escape(cut(about, 200))} |")
+    if len(tool.arguments) > MAX_ARGUMENTS:
+        lines += ["", f"And {len(tool.arguments) - MAX_ARGUMENTS} more arguments, in the tool's own schema."]
+    return "\n".join(lines)
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    values, kind = schema.get("enum"), schema.get("type")
+    if isinstance(values, list) and values:
+        return cut("one of " + ", ".join(map(str, values[:20])), 120)
+    kinds = kind if isinstance(kind, list) else [kind]
+    if kind is None and isinstance(schema.get("anyOf"), list):
+        kinds = [part.get("type") for part in schema["anyOf"] if isinstance(part, dict)]
+    named = [str(kind) for kind in kinds if kind not in (None, "null")]
+    return " or ".join(dict.fromkeys(named)) or "any"
+
+
+def _rest(tools: list[Tool]) -> list[str]:
+    """The operations beyond those told in full: how many, by tag or by the first word of the path."""
+    if not tools:
+        return []
+    groups: Counter[str] = Counter()
+    for tool in tools:
+        words = re.findall(r"[^/{}]+", tool.operation.path)
+        groups[cut(_line((tool.operation.tags or words or [""])[0]), 40) or "others"] += 1
+    lines = [f"- {escape(group)}: {count}" for group, count in groups.most_common(MAX_MENTIONS)]
+    if len(groups) > MAX_MENTIONS:
+        lines.append(f"- and {len(groups) - MAX_MENTIONS} more groups")
+    return [f"And {len(tools):,} more, by subject; the tools say what they take:", "\n".join(lines)]
+
+
+def _consent(changing: list[str]) -> str:
+    named = ", ".join(f"`{name}`" for name in changing[:MAX_MENTIONS])
+    rule = "Before each, tell the user what you will do and with which values, and wait for a yes."
+    rest = "The rest only reads."
+    if len(changing) > MAX_MENTIONS:
+        rest = f"So may {len(changing) - MAX_MENTIONS:,} more: ask before any call that does not plainly only read."
+    return f"These may: {named}. {rule} {rest}" if changing else "Nothing: all only read."
+
+
+def escape(text: str) -> str:
+    """A stranger's text as one line of Markdown that means those characters and nothing else."""
+    line = re.sub(r"([\\`*\[\]<>|~&#!$]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", _line(text))
+    return re.sub(r"^(\d*)([-+=.):])", r"\1\\\2", line)  # no list, no rule, no heading by underlining
+
+
+def _line(text: str) -> str:
+    """One line of characters that can be shown."""
+    text = text.encode("utf-8", "replace").decode()
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,381 @@
+"""Microsoft 365 Copilot: the plugin manifest of version 2.4, and what Copilot does not take of a spec.
+
+The schema of that version says draft-04 and means 2020-12: validated as draft-04, half of it is skipped.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from kit.errors import KitError
+from kit.manifest import NoAuth, OAuth
+from kit.spec import is_json
+
+if TYPE_CHECKING:
+    from kit.findings import Finding
+    from kit.installed import InstalledPlugin
+    from kit.spec import Operation, Spec
+    from kit.tools import Argument, Tool
+
+TITLE = "Microsoft 365 Copilot"
+SCHEMA = "https://developer.microsoft.com/json-schemas/copilot/plugin/v2.4/schema.json"
+
+MAX_TEXT = 4000  # characters of any text: "SHOULD be limited to 4K", m365copilot-docs plugin-manifest-2.4.md
+MAX_STARTERS = 6
+MAX_FACTS = 12  # fields that a card shows of one item
+MAX_FIELDS = 100  # looked at to find those
+
+TEXTS = ("name_for_human", "description_for_human", "description_for_model", "contact_email")
+_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_TEXT}}}")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_URL = re.compile(r"https?://[^\s/]\S*")
+_SCALARS = ("string", "boolean", "integer", "number")
+_PYTHON: dict[str, Any] = {
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+    "array": list,
+}
+# What a field of an answer is, by its name without case, _ and -; the first that is there counts.
+_MEANINGS = {
+    "title": ("title", "name", "displayname", "fullname", "label", "subject", "headline", "filename"),
+    "subtitle": ("subtitle", "description", "summary", "status", "state", "category", "type", "snippet"),
+    "url": ("url", "weburl", "htmlurl", "href", "link", "permalink", "website", "uri"),
+    "thumbnail_url": ("thumbnailurl", "thumbnail", "imageurl", "image", "avatarurl", "iconurl", "photourl"),
+}
+_LISTS = ("results", "items", "data", "value", "values", "records", "entries", "content")
+
+
+def render(plugin: InstalledPlugin, *, serves_mcp: bool = False) -> dict[str, Any]:
+    """The plugin manifest, valid against Microsoft's schema of version 2.4 for every plugin.
+
+    With `serves_mcp` Copilot calls the plugin's MCP server at `<base_url>/mcp` and asks it for its tools;
+    otherwise it reads the spec and makes the requests itself. The `reference_id` of a plugin with auth is
+    a variable of Microsoft's toolkit, which puts in what registering the key or client gave. Raises
+    `KitError` for an MCP server with a key, which Copilot does not take.
+    """
+    manifest = plugin.manifest
+    functions: list[dict[str, Any]] = []
+    texts = {name: cut(getattr(manifest, name)) for name in TEXTS}
+    texts["name_for_human"] = texts["name_for_human"] or namespace(plugin)
+    texts["description_for_human"] = (
+        texts["description_for_human"] or texts["description_for_model"] or texts["name_for_human"]
+    )
+    for name in ("logo_url", "legal_info_url"):
+        url = getattr(manifest, name)
+        texts[name] = url if _URL.fullmatch(url) and len(url) <= MAX_TEXT else ""
+    kind = "RemoteMCPServer" if serves_mcp else "OpenApi"
+    runtime: dict[str, Any] = {"type": kind, "auth": _auth(plugin)}
+    if serves_mcp:
+        if runtime["auth"]["type"] == "ApiKeyPluginVault":
+            raise KitError(
+                f"{TITLE} sends no API key to an MCP server, and {plugin.name} needs one.",
+                "Use OAuth, or let Copilot read the spec: leave out serves_mcp.",
+            )
+        runtime["spec"] = {"url": f"{plugin.base_url}/mcp"}
+    else:
+        names = function_names(plugin)
+        functions = [_function(plugin, plugin.tool(tool), name) for tool, name in names.items()]
+        runtime |= {
+            "spec": {"url": spec_url(plugin), "progress_style": "ShowUsage"},
+            "run_for_functions": [*names.values()],
+        }
+    starters = [{"text": text} for text in summaries(plugin, MAX_STARTERS)]
+    return {
+        "$schema": SCHEMA,
+        "schema_version": "v2.4",
+        "namespace": namespace(plugin),
+        **{name: text for name, text in texts.items() if text},
+        **({} if serves_mcp else {"functions": functions}),
+        "runtimes": [runtime],
+        **({"capabilities": {"conversation_starters": starters}} if starters else {}),
+    }
+
+
+def check(plugin: InstalledPlugin) -> Iterator[Finding]:
+    """A finding for every documented rule of Copilot that the plugin breaks."""
+    from kit.hosts import copilot_rules
+
+    return copilot_rules.check(plugin)
+
+
+def namespace(plugin: InstalledPlugin) -> str:
+    """The name for the model without `_`. The schema allows `-`, the page about it only letters and digits."""
+    return re.sub(r"[^A-Za-z0-9]+", "", plugin.name)[:64] or "plugin"
+
+
+def function_names(plugin: InstalledPlugin) -> dict[str, str]:
+    """For each tool the name of its function: the operationId, since Copilot looks for that in the spec.
+
+    Where it is missing or illegal this is the tool's own name, and `check` says so.
+    """
+    names = {name: plugin.tool(name).operation.id for name in plugin.tool_names}
+    names = {name: own if _NAME.fullmatch(own) else "" for name, own in names.items()}
+    taken = set(names.values())
+    for name, own in names.items():
+        legal, number = own or name, 2
+        while not own and legal in taken:
+            legal, number = f"{name}_{number}", number + 1
+        names[name] = legal
+        taken.add(legal)
+    return names
+
+
+def spec_url(plugin: InstalledPlugin) -> str:
+    """Where the spec is: its address, else the name of its file, relative to the manifest."""
+    for url in (plugin.spec.source, plugin.manifest.api_url):
+        if _URL.fullmatch(url):
+            return url
+    file = re.split(r"[/\\]", plugin.spec.source)[-1]
+    return quote(file) if file.endswith((".json", ".yaml", ".yml")) else "openapi.json"
+
+
+def summaries(plugin: InstalledPlugin, most: int, limit: int = 200) -> list[str]:
+    """What the first operations do, in their own words: at most `most` texts of one line."""
+    operations = (plugin.tool(name).operation for name in plugin.tool_names)
+    lines = (cut(" ".join(operation.summary.split()), limit) for operation in operations)
+    return [*dict.fromkeys(line for line in lines if line)][:most]
+
+
+def cut(text: str, limit: int = MAX_TEXT) -> str:
+    """`text` in at most `limit` characters: whole words, then an ellipsis."""
+    text = text.encode("utf-8", "replace").decode().strip()  # half a surrogate pair cannot be sent
+    if len(text) <= limit:
+        return text
+    head = text[: limit - 1]
+    words = head.rsplit(None, 1)
+    if not text[limit - 1].isspace() and len(words) == 2 and len(words[0]) > limit // 2:
+        head = words[0]  # half a word is left off, but not for a text that is one long word
+    return head.rstrip() + "…"
+
+
+def _auth(plugin: InstalledPlugin) -> dict[str, str]:
+    auth = plugin.manifest.auth
+    if isinstance(auth, NoAuth):
+        return {"type": "None"}
+    if isinstance(auth, OAuth):
+        return {"type": "OAuthPluginVault", "reference_id": "${{OAUTH2_REGISTRATION_ID}}"}
+    return {"type": "ApiKeyPluginVault", "reference_id": "${{APIKEY_REGISTRATION_ID}}"}
+
+
+# -- functions ----------------------------------------------------------------
+
+
+def _function(plugin: InstalledPlugin, tool: Tool, name: str) -> dict[str, Any]:
+    operation = tool.operation
+    changes = operation.raw.get("x-openai-isConsequential") is True
+    reads = operation.method in ("GET", "HEAD", "OPTIONS") and not changes
+    private = not isinstance(plugin.manifest.auth, NoAuth)
+    handling = ("GetPrivateData" if private else "GetPublicData") if reads else "ResourceStateUpdate"
+    function: dict[str, Any] = {
+        "name": name,
+        "description": cut(tool.description) or cut(f"{operation.method} {operation.path}"),
+    }
+    parameters = _parameters(tool)
+    if parameters is not None:
+        function["parameters"] = parameters
+    if operation.consequential:
+        rule = "This call may change something: make it once, and only for what the user asked for."
+        function["states"] = {"reasoning": {"instructions": [rule]}}  # a list adds to Copilot's own rules
+    capabilities = {"confirmation": _confirmation(tool, name)}
+    semantics = _response_semantics(operation)
+    if semantics:
+        capabilities["response_semantics"] = semantics
+    return {**function, "capabilities": {**capabilities, "security_info": {"data_handling": [handling]}}}
+
+
+def _confirmation(tool: Tool, name: str) -> dict[str, Any]:
+    if not tool.operation.consequential:
+        return {"type": "None", "isNonConsequential": True}
+    title = cut(" ".join(tool.operation.summary.split()), 200) or name
+    lines, length = [], 0
+    for argument in tool.arguments.values():
+        word = _name_in_spec(argument)
+        line = f"* **{word}**: {{{{function.parameters.{word}}}}}" if _WORD.fullmatch(word) else ""
+        length += len(line) + 1
+        if line and length <= MAX_TEXT:
+            lines.append(line)
+    return {"type": "AdaptiveCard", "title": title, "body": "\n".join(lines) or "Do you want to allow this?"}
+
+
+def _name_in_spec(argument: Argument) -> str:
+    return argument.parameter.name if argument.parameter else argument.key or ""
+
+
+def _parameters(tool: Tool) -> dict[str, Any] | None:
+    """The arguments, as far as Copilot's part of JSON Schema can say them all; else None.
+
+    They may be left out: then Copilot reads them from the spec.
+    """
+    properties = {}
+    defs = tool.parameters.get("$defs", {})
+    for argument in tool.arguments.values():
+        said = _parameter(argument.schema, defs)
+        name = _name_in_spec(argument)
+        if said is None or name in properties or not re.fullmatch(r"[A-Za-z0-9_]+", name):
+            return None
+        properties[name] = said
+    required = [_name_in_spec(a) for a in tool.arguments.values() if a.required]
+    return {"type": "object", "properties": properties, **({"required": required} if required else {})}
+
+
+def _parameter(schema: Any, defs: Mapping[str, Any], kinds: tuple[str, ...] = (*_SCALARS, "array")) -> Any:
+    schema = _flat(schema, defs)
+    kind, values = schema.get("type"), schema.get("enum")
+    values = [value for value in values if value is not None] if isinstance(values, list) else []
+    if isinstance(schema.get("const"), str):
+        values = [schema["const"]]
+    # A value is listed as it is or not at all: one that was cut would be refused by the plugin.
+    texts = bool(values) and all(isinstance(value, str) and cut(value) == value for value in values)
+    kind = "string" if kind is None and texts else kind
+    if kind not in kinds:
+        return None
+    said: dict[str, Any] = {"type": kind}
+    if kind == "array":
+        said["items"] = _parameter(schema.get("items"), defs, _SCALARS)
+        if said["items"] is None:
+            return None
+    description = schema["description"] if isinstance(schema.get("description"), str) else ""
+    if texts and kind == "string":
+        said["enum"] = values
+    elif values:  # only texts may be listed, others have to be told
+        description = f"{description} One of: {', '.join(map(str, values))}.".strip()
+    if description:
+        said["description"] = cut(description)
+    default = schema.get("default")
+    if isinstance(default, _PYTHON[kind]) and isinstance(default, bool) is (kind == "boolean"):
+        values = default if isinstance(default, list) else [default]
+        if all(_is_plain(value) for value in values):
+            said["default"] = default
+    return said
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a default can be said as it is."""
+    if isinstance(value, str):
+        return cut(value) == value
+    return isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _flat(schema: Any, defs: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema with its references followed, and with "or null" taken off."""
+    flat = dict(schema) if isinstance(schema, Mapping) else {}
+    for _ in range(8):
+        ref = flat.pop("$ref", None)
+        if isinstance(ref, str):
+            target = defs.get(ref.removeprefix("#/$defs/"))
+            flat = {**(target if isinstance(target, Mapping) else {}), **flat}
+            continue
+        for word in ("anyOf", "oneOf", "allOf"):
+            parts = flat.get(word)
+            others = (
+                [p for p in parts if _mapping(p).get("type") != "null"] if isinstance(parts, list) else []
+            )
+            if len(others) == 1 and isinstance(others[0], Mapping):
+                del flat[word]
+                flat = {**others[0], **flat}
+                break
+        else:
+            break
+    kind = flat.get("type")
+    if isinstance(kind, list):
+        kind = [k for k in kind if k != "null"]
+        flat["type"] = kind[0] if len(kind) == 1 else kind
+    odd = flat.keys() & {"anyOf", "oneOf", "allOf", "not", "$ref"} or isinstance(flat.get("type"), list)
+    return {"type": "object"} if odd else flat
+
+
+# -- answers ------------------------------------------------------------------
+
+
+def _response_semantics(operation: Operation) -> dict[str, Any] | None:
+    """Where the items of an answer are, what their fields mean, and a card for one; None if unknown."""
+    path, fields = _items(operation.spec, _answer(operation))
+    if not fields:
+        return None
+    plain = {re.sub(r"[_-]", "", name).lower(): name for name, kind in fields.items() if kind == "string"}
+    meanings: dict[str, str] = {}
+    for meaning, words in _MEANINGS.items():
+        found = next((plain[word] for word in words if word in plain), None)
+        if found:
+            meanings[meaning] = f"$.{found}"
+    shown = {name: f"${{if({name}, {name}, 'N/A')}}" for name, kind in fields.items() if kind != "boolean"}
+    shown |= {name: f"${{{name}}}" for name, kind in fields.items() if kind == "boolean"}  # false is a value
+    head = meanings.get("title", "")[2:]
+    body: list[dict[str, Any]] = []
+    if head:
+        body.append({"type": "TextBlock", "text": shown.pop(head), "weight": "Bolder", "wrap": True})
+    facts = [{"title": name, "value": text} for name, text in shown.items()][:MAX_FACTS]
+    if facts:
+        body.append({"type": "FactSet", "facts": facts})
+    card = {"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.5", "body": body}  # fmt: skip
+    return {"data_path": path, **({"properties": meanings} if meanings else {}), "static_template": card}
+
+
+def _items(spec: Spec, schema: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """(JSONPath, fields) of what an answer is about: the objects of a list, else the object itself."""
+    if schema.get("type") == "array":
+        return "$", _fields(spec, schema.get("items"))
+    own = _fields(spec, schema)
+    lists = {}
+    for name, item in _properties(spec, schema).items():
+        fields = _fields(spec, followed(spec, item).get("items")) if _WORD.fullmatch(name) else {}
+        if fields:
+            lists[name] = fields
+    named = next((name for name in _LISTS if name in lists), None)
+    if named is None and len(lists) == 1 and not own.keys() & {"id", "name", "title"}:
+        named = next(iter(lists))  # an object with an id or a name is an item, and its lists are part of it
+    return (f"$.{named}", lists[named]) if named else ("$", own)
+
+
+def _answer(operation: Operation) -> Mapping[str, Any]:
+    """The schema of the first answer of JSON that means success."""
+    for status, response in sorted(operation.responses.items(), key=lambda item: str(item[0])):
+        if re.fullmatch(r"2(\d\d|XX)", str(status), re.IGNORECASE):
+            content = _mapping(followed(operation.spec, response).get("content"))
+            for media_type, media in content.items():
+                if is_json(str(media_type)):
+                    return followed(operation.spec, _mapping(media).get("schema"))
+    return {}
+
+
+def _properties(spec: Spec, schema: Any, depth: int = 0) -> dict[str, Any]:
+    """The first properties of an object, with those of its `allOf`: what a card has room for, and no more."""
+    schema = followed(spec, schema)
+    parts = schema.get("allOf")
+    found: dict[str, Any] = {}
+    for part in parts[:8] if isinstance(parts, list) and depth < 2 else []:
+        found |= _properties(spec, part, depth + 1)
+    own = islice(_mapping(schema.get("properties")).items(), MAX_FIELDS)
+    return found | {name: item for name, item in own if isinstance(name, str)}
+
+
+def _fields(spec: Spec, schema: Any) -> dict[str, str]:
+    """The fields of an object that hold one value, with their types."""
+    found = {}
+    for name, item in _properties(spec, schema).items():
+        given = followed(spec, item)
+        kind = _flat(given if "$ref" not in given else {}, {}).get("type")
+        if kind in _SCALARS and _WORD.fullmatch(name):
+            found[name] = str(kind)
+    return found
+
+
+def followed(spec: Spec, node: Any) -> Mapping[str, Any]:
+    """What a reference leads to, at most twenty steps away. Unlike `Spec.resolve` it notes nothing."""
+    for _ in range(20):
+        ref = _mapping(node).get("$ref")
+        if not isinstance(ref, str):
+            break
+        node = spec.lookup(ref)
+    return _mapping(node)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

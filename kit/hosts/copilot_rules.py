@@ -1,0 +1,394 @@
+"""What Microsoft 365 Copilot's documents rule out, looked for in a manifest and in the spec as it is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from kit.addresses import is_private
+from kit.findings import Finding
+from kit.hosts.copilot import MAX_TEXT, TITLE, followed, function_names, spec_url
+from kit.manifest import NoAuth
+
+if TYPE_CHECKING:
+    from kit.installed import InstalledPlugin
+    from kit.spec import Operation, Spec
+
+HOST = "copilot"
+_DOCS = "https://github.com/MicrosoftDocs/m365copilot-docs/blob/main/docs"
+MANIFEST = f"{_DOCS}/plugin-manifest-2.4.md"
+ISSUES = f"{_DOCS}/known-issues.md#some-openapi-features-arent-supported"
+AUTH = f"{_DOCS}/plugin-authentication.md"
+OVERVIEW = f"{_DOCS}/overview-plugins.md"
+GUIDANCE = f"{_DOCS}/openapi-document-guidance.md"
+
+MAX_FUNCTIONS = 10  # "the quality of the responses might degrade if more", OVERVIEW, Limitations
+# Characters beyond these "MAY be ignored": MANIFEST.
+LIMITS = {"name_for_human": 20, "description_for_human": 100, "description_for_model": 2048}
+MAX_VISITS = 200_000  # schemas that one check looks at: a stranger's document may have no end
+
+# What a schema can have that Copilot does not take: how it is said, and what to do.
+_FLAWS: dict[str, tuple[Literal["error", "warning"], str, str, str]] = {
+    "nested": ("error", "has an object inside", "Flatten it: give each inner field a place of its own at the top.", ISSUES),
+    "polymorphic": ("error", "uses oneOf, allOf or anyOf", "Write one plain schema; an optional field is left out of 'required', not made anyOf with null.", ISSUES),
+    "circular": ("error", "has a schema that contains itself", "Flatten it: name the inner one by its id.", ISSUES),
+    "enum": ("warning", "has an enum of other values than text", "Make it an enum of texts, or say the values in the description.", MANIFEST),
+}  # fmt: skip
+
+
+def check(plugin: InstalledPlugin) -> Iterator[Finding]:
+    """A finding for every documented rule that the plugin breaks, in the order of the documents."""
+    yield from _manifest_rules(plugin)
+    yield from _address_rules(plugin)
+    if not plugin.spec.description.strip():
+        yield _finding("warning", "/info", "The spec does not say what the API is for.", "Write info.description: Copilot chooses by it.", GUIDANCE)  # fmt: skip
+    count = len(plugin.tool_names)
+    if count > MAX_FUNCTIONS:
+        yield _finding(
+            "warning",
+            "/paths",
+            f"There are {count} functions; with more than {MAX_FUNCTIONS} Copilot's answers get worse.",
+            "Leave out what a user would not ask for.",
+            OVERVIEW,
+        )
+    schemas = _Schemas(plugin.spec)
+    for tool, name in function_names(plugin).items():
+        operation = plugin.tool(tool).operation
+        yield from _operation_rules(operation, name, plugin.tool(tool).description)
+        yield from _schema_rules(operation, name, schemas)
+    if schemas.budget <= 0:
+        yield _finding(
+            "warning",
+            "/components/schemas",
+            "The schemas are too many to look at all: what Copilot does not take may be in the rest.",
+            "Check a smaller part of the spec.",
+            "no document of Microsoft's: the kit's own limit",
+        )
+    yield from _security_rules(plugin)
+
+
+def _finding(
+    severity: Literal["error", "warning"],
+    place: str,
+    message: str,
+    remedy: str,
+    source: str,
+    function: str = "",
+) -> Finding:
+    return Finding(HOST, severity, place, message, remedy, source, function)
+
+
+def _manifest_rules(plugin: InstalledPlugin) -> Iterator[Finding]:
+    manifest = plugin.manifest
+    for name, limit in LIMITS.items():
+        text, place = getattr(manifest, name), f"manifest/{name}"
+        if not text.strip() and name != "description_for_model":
+            yield _finding("error", place, f"{name} is empty, and required.", "Write it.", MANIFEST)
+        elif len(text) > limit:
+            yield _finding(
+                "warning",
+                place,
+                f"{name} has {len(text)} characters; Copilot may ignore those after {limit}.",
+                f"Say what counts in the first {limit}.",
+                MANIFEST,
+            )
+    if not re.search(r"[A-Za-z0-9]", manifest.name_for_model):
+        yield _finding(
+            "error",
+            "manifest/name_for_model",
+            f"{manifest.name_for_model!r} gives no namespace: it has no letter or digit.",
+            "Give it a name of letters and digits.",
+            MANIFEST,
+        )
+    legal = manifest.legal_info_url
+    if legal and not legal.startswith(("https://", "http://")):
+        yield _finding(
+            "warning",
+            "manifest/legal_info_url",
+            f"{legal!r} is no absolute URL: left out.",
+            "Write https://...",
+            MANIFEST,
+        )
+    if getattr(manifest.auth, "authorization_type", "bearer") == "basic":
+        yield _finding(
+            "error",
+            "manifest/auth/authorization_type",
+            "Copilot sends a key as a bearer token; 'basic' is none of its ways.",
+            "Take the token as 'bearer'.",
+            AUTH,
+        )
+
+
+def _address_rules(plugin: InstalledPlugin) -> Iterator[Finding]:
+    """Copilot fetches the spec and calls the API from Microsoft's servers, so both must be public."""
+    url = spec_url(plugin)
+    if "://" not in url:
+        yield _finding(
+            "warning",
+            "manifest/api/url",
+            f"The spec has no address: the Copilot manifest names it {url}, a file beside itself.",
+            f"Put the spec into the app package as {url}, or serve it.",
+            f"{MANIFEST}#relative-references-in-urls",
+        )
+    for place, address in (("manifest/api/url", url), ("/servers", plugin.base_url)):
+        parts = urlsplit(address)
+        if parts.hostname and is_private(parts.hostname):
+            yield _finding(
+                "error",
+                place,
+                f"{address} cannot be reached from Microsoft's servers.",
+                "Serve the plugin at a public https address, and give it as public_url.",
+                f"{OVERVIEW}#how-plugins-work",
+            )
+        elif parts.scheme == "http":
+            yield _finding(
+                "warning",
+                place,
+                f"{address} is not https: what is sent can be read on the way.",
+                "Serve it over https.",
+                "no document of Microsoft's that we know of asks for https",
+            )
+
+
+def _operation_rules(operation: Operation, name: str, description: str) -> Iterator[Finding]:
+    given, place = operation.raw.get("operationId"), f"{operation.pointer}/operationId"
+    where = f"{operation.method} {operation.path}"
+    if not isinstance(given, str) or not given.strip():
+        yield _finding(
+            "error",
+            operation.pointer,
+            f"{where} has no operationId: Copilot finds nothing that {name} stands for.",
+            f'Write "operationId": "{name}".',
+            MANIFEST,
+            name,
+        )
+    elif given != name:
+        why = "occurs twice" if given.strip() == name or re.fullmatch(r"[A-Za-z0-9_-]+", given) else "is no legal name"  # fmt: skip
+        yield _finding(
+            "error",
+            place,
+            f"The operationId {given[:100]!r} {why}: Copilot does not find the function {name}.",
+            f"Name it with letters, digits and _, such as {name.replace('-', '_')}.",
+            MANIFEST,
+            name,
+        )
+    elif "-" in given:
+        yield _finding(
+            "warning",
+            place,
+            f"The operationId {given[:100]!r} has a hyphen: Copilot's schema allows it, its page does not.",
+            f"Name it {given.replace('-', '_')}.",
+            MANIFEST,
+            name,
+        )
+    if not description.strip():
+        yield _finding(
+            "warning",
+            operation.pointer,
+            f"{where} has neither summary nor description: Copilot chooses by them.",
+            "Say in a sentence what it does.",
+            GUIDANCE,
+            name,
+        )
+    elif len(description) > MAX_TEXT:
+        yield _finding(
+            "warning",
+            f"{operation.pointer}/description",
+            f"The description has {len(description):,} characters, 4K is the limit: cut.",
+            "Say what counts first, and less.",
+            f"{MANIFEST}#string-length",
+            name,
+        )
+
+
+# -- schemas ------------------------------------------------------------------
+
+
+def _schema_rules(operation: Operation, name: str, schemas: _Schemas) -> Iterator[Finding]:
+    for place, what, schema, level in _schemas_of(operation):
+        for kind, inside in schemas.flaws(schema, level).items():
+            severity, message, remedy, source = _FLAWS[kind]
+            at = f" ({inside})" if inside else ""
+            yield _finding(severity, place, f"{what} of {name} {message}{at}.", remedy, source, name)
+
+
+def _schemas_of(operation: Operation) -> Iterator[tuple[str, str, Any, int]]:
+    """(place, what it is, schema, how many objects it is in) for the parameters and the body."""
+    spec, item_place = operation.spec, operation.pointer.rpartition("/")[0]
+    item = followed(spec, _mapping(spec.document.get("paths")).get(operation.path))
+    for place, holder in ((item_place, item), (operation.pointer, operation.raw)):
+        parameters = holder.get("parameters")
+        for number, raw in enumerate(parameters if isinstance(parameters, list) else []):
+            given = followed(spec, raw)
+            content = _mapping(given.get("content"))
+            schema = given.get("schema", _mapping(next(iter(content.values()), None)).get("schema"))
+            yield f"{place}/parameters/{number}", f"The parameter {given.get('name')!r}", schema, 1
+    body = followed(spec, operation.raw.get("requestBody"))
+    for media in list(_mapping(body.get("content")).values())[:1]:
+        yield f"{operation.pointer}/requestBody", "The body", _mapping(media).get("schema"), 0
+
+
+class _Schemas:
+    """The schemas of one spec. What a reference leads to is read once, however many operations use it."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.budget = MAX_VISITS
+        self._read: dict[str, tuple[dict[str, str], list[tuple[str, int]]]] = {}
+        self._known: dict[tuple[str, int], dict[str, str]] = {}
+
+    def flaws(self, schema: Any, level: int) -> dict[str, str]:
+        """Each kind of flaw in a schema and all that it refers to, with the place of the first one."""
+        ref = _mapping(schema).get("$ref")
+        key = (ref, level) if isinstance(ref, str) else None
+        if key in self._known:
+            return self._known[key]
+        found: dict[str, str] = {}
+        graph: dict[str, set[str]] = {}
+        seen: set[tuple[str, int]] = set()
+        own, refs = self._look(schema, "")
+        waiting = [("", level, own, refs)]
+        while waiting:
+            at, depth, flaws, refs = waiting.pop()
+            for kind, place in flaws.items():
+                if kind != "object":
+                    found.setdefault(kind, place)
+                elif depth:
+                    found.setdefault("nested", place)
+            graph.setdefault(at, set()).update(target for target, _ in refs)
+            for target, inner in refs:
+                state = (target, min(1, depth + inner))
+                if state not in seen and self.budget > 0:
+                    seen.add(state)
+                    self.budget -= 1
+                    waiting.append((target, state[1], *self._at(target)))
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            found["circular"] = error.args[1][0]
+        if key is not None:
+            self._known[key] = found
+        return found
+
+    def _at(self, ref: str) -> tuple[dict[str, str], list[tuple[str, int]]]:
+        if ref not in self._read:
+            self._read[ref] = self._look(self.spec.lookup(ref), ref)
+        return self._read[ref]
+
+    def _look(self, schema: Any, place: str) -> tuple[dict[str, str], list[tuple[str, int]]]:
+        """What is written at one place: its flaws, and the references, each with the objects around it.
+
+        `object` is no flaw yet: it becomes one where the reference itself is inside an object.
+        """
+        flaws: dict[str, str] = {}
+        refs: list[tuple[str, int]] = []
+        waiting = [(schema, 0, place)]
+        seen: set[tuple[int, bool]] = set()  # an anchor of YAML makes one schema out of many, or a loop
+        while waiting and self.budget > 0:
+            node, level, at = waiting.pop()
+            self.budget -= 1
+            if not isinstance(node, Mapping) or node.get("readOnly") is True:  # what is read is not sent
+                continue
+            if (id(node), level > 0) in seen:
+                continue
+            seen.add((id(node), level > 0))
+            if isinstance(node.get("$ref"), str):
+                refs.append((node["$ref"], min(1, level)))
+                continue
+            for word in ("oneOf", "allOf", "anyOf"):
+                parts = node.get(word)
+                if isinstance(parts, list) and parts:
+                    flaws.setdefault("polymorphic", f"{at}/{word}".lstrip("/"))
+                    waiting += [(part, level, f"{at}/{word}/{n}") for n, part in enumerate(parts)]
+            values = node.get("enum")
+            if isinstance(values, list) and not all(isinstance(v, str) or v is None for v in values):
+                flaws.setdefault("enum", at.lstrip("/"))
+            properties, more = _mapping(node.get("properties")), node.get("additionalProperties")
+            if properties or node.get("type") == "object":
+                flaws.setdefault("nested" if level else "object", at.lstrip("/"))
+                waiting += [(item, level + 1, f"{at}/properties/{name}") for name, item in properties.items()]
+                waiting.append((more, level + 1, f"{at}/additionalProperties"))
+            waiting.append((node.get("items"), level, f"{at}/items"))
+        return flaws, refs
+
+
+# -- security -----------------------------------------------------------------
+
+
+def _security_rules(plugin: InstalledPlugin) -> Iterator[Finding]:
+    """Rules for the schemes that the spec asks for; those that it only declares do no harm."""
+    document = plugin.spec.document
+    asked: dict[str, str] = {}  # each scheme, and the first place that asks for it
+    doubled: set[str] = set()
+    for name, function in function_names(plugin).items():
+        operation = plugin.tool(name).operation
+        own = "security" in operation.raw
+        place = f"{operation.pointer}/security" if own else "/security"
+        given = operation.raw["security"] if own else document.get("security")
+        needs = [[str(key) for key in need] for need in given if isinstance(need, Mapping)] if isinstance(given, list) else []  # fmt: skip
+        schemes = list(dict.fromkeys(scheme for need in needs for scheme in need))
+        asked = {**dict.fromkeys(schemes, place), **asked}
+        if len(schemes) > 1 and place not in doubled:
+            doubled.add(place)
+            together = any(len(need) > 1 for need in needs)
+            yield _finding(
+                "error" if together else "warning",
+                place,
+                f"{'Both' if together else 'Each'} of {', '.join(schemes)} may be asked for: {TITLE} sends one.",
+                "Ask for one scheme at each endpoint.",
+                ISSUES,
+                function if own else "",
+            )
+    if asked and isinstance(plugin.manifest.auth, NoAuth):
+        yield _finding(
+            "warning",
+            "manifest/auth",
+            f"The manifest says that no auth is needed, the spec asks for {', '.join(asked)}.",
+            "Say in the manifest which it is: Copilot is given what the manifest says.",
+            AUTH,
+        )
+    schemes_node = _mapping(_mapping(document.get("components")).get("securitySchemes"))
+    for scheme in asked:
+        yield from _scheme_rules(scheme, followed(plugin.spec, schemes_node.get(scheme)))
+
+
+def _scheme_rules(name: str, scheme: Mapping[str, Any]) -> Iterator[Finding]:
+    place = "/components/securitySchemes/" + name.replace("~", "~0").replace("/", "~1")
+    kind, where = scheme.get("type"), scheme.get("in")
+    if kind == "apiKey" and where == "cookie":
+        yield _finding(
+            "error", place, f"The key {name} goes into a cookie.", "Take it as a bearer token.", ISSUES
+        )
+    elif kind == "apiKey" and str(scheme.get("name")).lower() != "authorization":
+        yield _finding(
+            "warning",
+            place,
+            f"The key {name} goes into {'the query' if where == 'query' else 'a header of its own'}: one page "
+            "of Microsoft's calls that unsupported (known-issues, March 2026), another supported "
+            "(plugin-authentication, June 2026).",
+            "A bearer token works by both.",
+            ISSUES,
+        )
+    elif kind == "oauth2" and "authorizationCode" not in _mapping(scheme.get("flows")):
+        yield _finding(
+            "error",
+            place,
+            f"{name} has no authorization code flow, the only one of OAuth that Copilot knows.",
+            "Offer authorizationCode, with or without PKCE.",
+            ISSUES,
+        )
+    elif kind == "http" and str(scheme.get("scheme")).lower() != "bearer":
+        yield _finding(
+            "error",
+            place,
+            f"{name} is HTTP {scheme.get('scheme')!r}; of these Copilot knows bearer only.",
+            "Take a bearer token.",
+            AUTH,
+        )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
