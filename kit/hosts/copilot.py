@@ -14,12 +14,13 @@ from urllib.parse import quote
 
 from kit.errors import KitError
 from kit.manifest import NoAuth, OAuth
-from kit.spec import is_json
+from kit.operation import is_json
 
 if TYPE_CHECKING:
     from kit.findings import Finding
     from kit.installed import InstalledPlugin
-    from kit.spec import Operation, Spec
+    from kit.operation import Operation
+    from kit.spec import Spec
     from kit.tools import Argument, Tool
 
 TITLE = "Microsoft 365 Copilot"

@@ -15,7 +15,8 @@ from kit.manifest import NoAuth
 
 if TYPE_CHECKING:
     from kit.installed import InstalledPlugin
-    from kit.spec import Operation, Spec
+    from kit.operation import Operation
+    from kit.spec import Spec
 
 HOST = "copilot"
 _DOCS = "https://github.com/MicrosoftDocs/m365copilot-docs/blob/main/docs"
