@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         ServeError,
         SpecError,
     )
+    from kit.findings import Finding, Findings, check
     from kit.installed import CallResult, InstalledPlugin
     from kit.loop import nested
     from kit.manifest import Manifest, NoAuth, OAuth, ServiceHttp, UserHttp
@@ -63,6 +64,7 @@ _HOMES = {
         "ServeError",
         "SpecError",
     ),
+    "findings": ("Finding", "Findings", "check"),
     "installed": ("CallResult", "InstalledPlugin"),
     "loop": ("nested",),
     "manifest": ("Manifest", "NoAuth", "OAuth", "ServiceHttp", "UserHttp"),
@@ -80,6 +82,8 @@ __all__ = [
     "Chat",
     "ChatError",
     "Database",
+    "Finding",
+    "Findings",
     "InstallError",
     "InstalledPlugin",
     "KitError",
@@ -101,6 +105,7 @@ __all__ = [
     "SpecError",
     "UserHttp",
     "ainstall",
+    "check",
     "database",
     "install",
     "load",

@@ -6,7 +6,8 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,8 @@ class Chat:
     A plugin is anything that `install` takes. The client is `client`, else what OPENAI_API_KEY,
     OPENAI_BASE_URL and OPENAI_MODEL say, else the understudy. `confirm` is asked before each call
     that may change something: True asks the user, a function gets the call and says True or False.
-    `show` streams the transcript into the running cell; by default, where there is one.
+    `select` gives the model a part of the tools, `search` lets it look for them: both as in
+    `InstalledPlugin.tools`. `show` streams the transcript into the running cell; by default, where there is one.
 
     `chat(text)` gives the `Reply`; `await chat.asend(text)` too. `chat.stream(text)` gives the
     events. After an error, a refusal or an interrupt the chat goes on from the last whole round.
@@ -61,6 +63,8 @@ class Chat:
         instructions: str = "",
         confirm: bool | Confirm | None = None,
         max_rounds: int = MAX_ROUNDS,
+        select: str | Iterable[str] | None = None,
+        search: bool = False,
         show: bool | None = None,
     ) -> None:
         self.plugins = [p if isinstance(p, InstalledPlugin) else install(p) for p in plugins]
@@ -70,7 +74,9 @@ class Chat:
         self.history: list[Item] = []
         self._show = show
         self._model = Model(client, model, api)
-        self._tools = _tools_by_name(self.plugins)
+        wanted = select if select is None or isinstance(select, str) else list(select)
+        self._tools = _tools_by_name(self.plugins, wanted)
+        self._search = search
         self._is_busy = False
         self._noted = 0
         if self._model.is_understudy and show is not False:
@@ -128,7 +134,7 @@ class Chat:
         reply = Reply(text)
         history: list[Item] = [*self.history, {"role": "user", "content": text}]
         whole = len(self.history)  # how much of it may be kept if the turn does not end well
-        tools = [{**tool.render(), "name": name} for name, (_, tool) in self._tools.items()]
+        tools = self._offered()
         try:
             for _ in range(self.max_rounds):
                 made = Round()
@@ -161,6 +167,15 @@ class Chat:
             reply.notes += self._model.notes[self._noted :]
             self._noted = len(self._model.notes)
         yield Finished(reply)
+
+    def _offered(self) -> list[dict[str, Any]]:
+        """The tools as the request has them."""
+        if not self._search:
+            return [{**tool.render(), "name": name} for name, (_, tool) in self._tools.items()]
+        from kit.hosts.openai import searchable
+
+        about = ", ".join(plugin.manifest.name_for_human or plugin.name for plugin in self.plugins)
+        return searchable({name: tool for name, (_, tool) in self._tools.items()}, about)
 
     async def _calls(
         self, calls: list[ToolCall], reply: Reply, history: list[Item]
@@ -255,13 +270,16 @@ class Chat:
         return f"<Chat with {who}, using {names}: {len(self.history)} items so far>"
 
 
-def _tools_by_name(plugins: list[InstalledPlugin]) -> dict[str, tuple[InstalledPlugin, Tool]]:
+def _tools_by_name(
+    plugins: list[InstalledPlugin], wanted: str | list[str] | None
+) -> dict[str, tuple[InstalledPlugin, Tool]]:
     """Every tool under a name of its own: a name that two plugins use gets the plugin's before it."""
-    names = [name for plugin in plugins for name in plugin.by_name]
+    chosen = [plugin.selected(wanted) for plugin in plugins]
+    names = Counter(name for tools in chosen for name in tools)
     found: dict[str, tuple[InstalledPlugin, Tool]] = {}
-    for plugin in plugins:
-        for name, tool in plugin.by_name.items():
-            shown = name if names.count(name) == 1 else f"{plugin.name}__{name}"
+    for plugin, tools in zip(plugins, chosen, strict=True):
+        for name, tool in tools.items():
+            shown = name if names[name] == 1 else f"{plugin.name}__{name}"
             found[legal_name(shown, found)] = (plugin, tool)
     return found
 

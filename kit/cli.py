@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -28,7 +29,14 @@ app = typer.Typer(
 )
 
 Url = Annotated[
-    str, typer.Argument(help="A base URL (localhost:3333), a manifest's or a spec's URL, or a file.")
+    str,
+    typer.Argument(
+        help="A base URL (localhost:3333), a manifest's or a spec's URL, a file, or a NOTEBOOK.ipynb.",
+        metavar="URL",
+    ),
+]
+FollowRefs = Annotated[
+    bool, typer.Option("--follow-refs", help="Fetch the other documents that the spec refers to.")
 ]
 Token = Annotated[
     str | None, typer.Option(help="Goes into Authorization, as the manifest says.", envvar="KIT_TOKEN")
@@ -139,9 +147,9 @@ def serve(
 
 
 @app.command()
-def install(url: Url, token: Token = None) -> None:
+def install(url: Url, token: Token = None, follow_refs: FollowRefs = False) -> None:
     """Install a plugin as ChatGPT did, and show what it found."""
-    print(_install(url, token))
+    print(_install(url, token, follow_refs))
 
 
 @app.command()
@@ -152,10 +160,82 @@ def manifest(url: Url, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def spec(url: Url, as_json: AsJson = False) -> None:
-    """Show the operations of a plugin."""
-    plugin = _install(url, None)
-    print(json.dumps(plugin.spec.document, indent=2, default=str) if as_json else plugin.spec)
+def spec(
+    url: Url,
+    search: Annotated[
+        str | None, typer.Argument(help="Only these: a name, tag, method, glob (/users/*) or sentence.")
+    ] = None,
+    as_json: AsJson = False,
+    follow_refs: FollowRefs = False,
+) -> None:
+    """Show the operations of a plugin: as a list, or by subject where they are many."""
+    from kit.display import spec_text
+
+    plugin = _install(url, None, follow_refs)
+    if as_json:
+        print(json.dumps(plugin.spec.document, indent=2, default=str))
+    elif search is None:
+        print(plugin.spec)
+    else:
+        wanted = plugin.selected(search)
+        print(spec_text(plugin.spec, {name: tool.operation for name, tool in wanted.items()}))
+
+
+@app.command()
+def check(
+    url: Url,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this host (chatgpt, actions, copilot, ...); may be repeated."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="A warning gives status 1 too.")] = False,
+    as_json: AsJson = False,
+    token: Token = None,
+) -> None:
+    """Hold a plugin against the documented rules of every host. Status 1 if one has an error."""
+    from dataclasses import asdict
+
+    from kit.findings import check as find
+
+    findings = find(_install(url, token), *(host or []))
+    print(json.dumps([asdict(it) for it in findings], indent=2, ensure_ascii=False) if as_json else findings)
+    if not findings.ok or (strict and findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def render(
+    host: Annotated[str, typer.Argument(help="chatgpt, actions, copilot, openai, agent_plugin or mcp.")],
+    url: Url,
+    out: Annotated[str | None, typer.Option(help="The folder to write into, instead of printing.")] = None,
+) -> None:
+    """Write what a host needs of a plugin: its manifest, its OpenAPI document, its tools."""
+    from pathlib import Path
+
+    from kit import hosts
+
+    module = hosts.find(host)
+    made = module.render(_install(url, None))
+    if not isinstance(made, dict | list) or (made and not isinstance(next(iter(made)), str | dict)):
+        raise KitError(f"What {module.TITLE} takes are objects of Python, no files.", f"Use kit.install(url).render({host!r}).")  # fmt: skip
+    files = made if isinstance(made, dict) and "plugin.json" in made else {module.FILE: made}
+    if out is None:
+        print(json.dumps(made, indent=2, ensure_ascii=False))
+        return
+    for name in files:
+        file = Path(out, name)
+        if file.exists():
+            raise KitError(
+                f"{file} is there already.", "Give another folder with --out, or take it away first."
+            )
+    for name, content in files.items():
+        file = Path(out, name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        said = (
+            content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        )
+        file.write_text(said, encoding="utf-8")
+        print(f"Wrote {file}")
 
 
 @app.command()
@@ -192,6 +272,12 @@ def chat(
     urls: Annotated[list[str], typer.Argument(help="One or more plugins.", metavar="URL...")],
     model: Annotated[str | None, typer.Option(help="A model's name.", envvar="OPENAI_MODEL")] = None,
     api: Annotated[str, typer.Option(help="responses or chat.")] = "responses",
+    select: Annotated[
+        str | None, typer.Option(help="Only these tools: a name, tag, method, glob or sentence.")
+    ] = None,
+    search: Annotated[
+        bool, typer.Option("--search", help="Let the model look for the tools it needs (tool_search).")
+    ] = False,
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Ask before calls that may change something.")
     ] = False,
@@ -202,8 +288,9 @@ def chat(
     from kit.errors import ChatError
 
     plugins = [_install(url, token) for url in urls]
-    conversation = Chat(*plugins, model=model, api=api, confirm=confirm)
-    names = ", ".join(name for plugin in plugins for name in plugin.tool_names)
+    conversation = Chat(*plugins, model=model, api=api, confirm=confirm, select=select, search=search)
+    found = [name for plugin in plugins for name in plugin.selected(select)]
+    names = ", ".join(found[:20]) + (f" and {len(found) - 20:,} more" if len(found) > 20 else "")
     print(f"It can call: {names}. An empty line ends the conversation.")
     while True:
         try:
@@ -232,10 +319,15 @@ def understudy(port: Port = 0, host: Host = "127.0.0.1") -> None:
         _wait("It is no language model. Ctrl+C ends it.")
 
 
-def _install(url: str, token: str | None) -> InstalledPlugin:
+def _install(url: str, token: str | None, follow_refs: bool = False) -> InstalledPlugin:
     from kit.discovery import install
 
-    return install(url, token=token)
+    source: Any = url
+    if re.search(r"\.(ipynb|py)(:\w+)?$", url) and "://" not in url:
+        from kit.targets import Target
+
+        source = Target(url).plugin()
+    return install(source, token=token, follow_refs=follow_refs)
 
 
 def _wait(words: str) -> None:

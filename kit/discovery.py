@@ -64,11 +64,13 @@ class Wishes:
     token: str | None
     base_url: str | None
     follow_refs: bool
+    serves_mcp: bool = False  # seen, not wished: the source is a plugin of ours
 
 
 async def _discover(source: Any, wishes: Wishes) -> InstalledPlugin:
     problems: list[Problem] = []
     app, local = None, ""
+    wishes.serves_mcp = hasattr(getattr(source, "plugin", source), "manifest")
     if callable(getattr(source, "openapi", None)):  # a Plugin, or any FastAPI app: no need to import it
         name = getattr(getattr(source, "manifest", None), "name_for_model", "app")
         app, local = source, f"http://{name}.in-process".replace("_", "-")
@@ -230,7 +232,7 @@ def _made(
     # Beside JupyterLab this import takes a second (it builds a grammar for IRIs). The first call needs it:
     # it is made while the user reads what was installed.
     threading.Thread(target=importlib.import_module, args=["jsonschema"], daemon=True).start()
-    return InstalledPlugin(manifest, spec, base_url.rstrip("/"), road, problems, headers)
+    return InstalledPlugin(manifest, spec, base_url.rstrip("/"), road, problems, headers, wishes.serves_mcp)
 
 
 def _authorization(manifest: Manifest, token: str) -> str:

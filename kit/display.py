@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kit import tree
 from kit.markup import (
     CELL,
     arguments_line,
@@ -22,6 +23,7 @@ from kit.markup import (
     short,
     table,
 )
+from kit.operation import as_list
 
 if TYPE_CHECKING:
     from kit.installed import CallResult, InstalledPlugin
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from kit.requestlog import RequestLog
     from kit.server import Server
     from kit.spec import Spec
+
+
+MOST = 40  # rows of a list in a terminal
 
 
 def _logo(name: str) -> str:
@@ -46,7 +51,7 @@ def _logo(name: str) -> str:
 def _problems(problems: Sequence[tuple[str, str]]) -> str:
     if not problems:
         return ""
-    rows = [(code(place), escape(message)) for place, message in problems]
+    rows = [(code(place), escape(message)) for place, message in problems[:500]]
     return details(f"{len(problems)} to know about its documents", table(("where", "what"), rows))
 
 
@@ -95,18 +100,20 @@ def manifest_card(manifest: Manifest, base: str = "") -> str:
 # -- spec and tools ---------------------------------------------------------------
 
 
-def _kind(schema: Any, spec: Spec) -> str:
+def _kind(schema: Any, spec: Spec, depth: int = 0) -> str:
     schema = spec.resolve(schema)
-    if schema.get("enum"):
+    if depth > 3:  # a schema may lead back to itself
+        return str(schema.get("type") or "anything")
+    if as_list(schema.get("enum")):
         return " | ".join(json.dumps(item, ensure_ascii=False) for item in schema["enum"][:6])
     kind = schema.get("type")
     if kind == "array":
-        return f"list of {_kind(schema.get('items', {}), spec)}"
+        return f"list of {_kind(schema.get('items', {}), spec, depth + 1)}"
     if isinstance(kind, list):
         return " or ".join(map(str, kind))
     options = schema.get("anyOf") or schema.get("oneOf")
     if options:
-        return " or ".join(_kind(option, spec) for option in options[:4])
+        return " or ".join(_kind(option, spec, depth + 1) for option in as_list(options)[:4])
     name = str(kind or "anything")
     return f"{name} ({schema['format']})" if isinstance(schema.get("format"), str) else name
 
@@ -120,7 +127,7 @@ def _parameter_rows(spec: Spec, operation: Any) -> list[tuple[str, str, str, boo
         schema = spec.resolve(operation.body.schema)
         properties = schema.get("properties")
         if isinstance(properties, Mapping) and properties:
-            required = schema.get("required") or []
+            required = as_list(schema.get("required"))
             for name, item in properties.items():
                 description = spec.resolve(item).get("description", "")
                 rows.append((str(name), "body", _kind(item, spec), name in required, str(description)))
@@ -154,23 +161,28 @@ def operation_card(operation: Operation) -> str:
     return box("".join(parts))
 
 
-def spec_text(spec: Spec) -> str:
-    """The operations for a terminal."""
+def spec_text(spec: Spec, wanted: Mapping[str, Operation] | None = None) -> str:
+    """The operations for a terminal: all of them, or those that are `wanted`."""
+    operations = list((spec.operations if wanted is None else wanted).values())
+    if len(operations) > tree.MANY:
+        return tree.text(spec.title or spec.source, operations)
     blocks = []
-    for operation in spec.operations.values():
+    for operation in operations:
         block = f"{operation.id}  {operation.method} {operation.path}\n  {operation.summary or operation.description}"
         rows = [
             (name, place, f"{kind}{'' if needed else ', optional'}", text)
             for name, place, kind, needed, text in _parameter_rows(spec, operation)
         ]
         blocks.append(block + ("\n" + columns(rows, "    ") if rows else ""))
-    count = len(spec.operations)
+    count = len(operations)
     head = f"{spec.title or spec.source}: {count} operation{'' if count == 1 else 's'}"
     return "\n\n".join([head, *blocks])
 
 
 def spec_table(spec: Spec) -> str:
-    """The operations as a table."""
+    """The operations as a table, or as a tree where they are many."""
+    if len(spec.operations) > tree.MANY:
+        return tree.card(spec.title or spec.source, list(spec.operations.values())) + _problems(spec.problems)
     rows = []
     for operation in spec.operations.values():
         parameters = "<br>".join(
@@ -203,7 +215,14 @@ class Tools(list[dict[str, Any]]):
     def _rows(self) -> list[tuple[str, str, str]]:
         rows = []
         for tool in self:
+            if "tools" in tool:
+                names = [function["name"] for function in tool["tools"]]
+                rows.append((tool["name"], ", ".join(names), f"{tool['type']}: {tool['description']}"))
+                continue
             function = tool.get("function", tool)
+            if "name" not in function:
+                rows.append((tool["type"], "", "lets the model look for the functions that it needs"))
+                continue
             parameters = function.get("parameters") or {}
             required = parameters.get("required", [])
             names = [name if name in required else f"{name}?" for name in parameters.get("properties", {})]
@@ -229,20 +248,42 @@ class Tools(list[dict[str, Any]]):
 # -- installed plugins and calls ----------------------------------------------------
 
 
+def _size(plugin: InstalledPlugin) -> str:
+    """What to do where the tools are more than a model can take at once; else nothing."""
+    from kit.hosts.openai import CONTEXT, MANY_TOKENS
+
+    tokens = plugin.tokens
+    if tokens < MANY_TOKENS:
+        return ""
+    return (
+        f"{len(plugin.by_name):,} tools take about {tokens:,} tokens, and many models have {CONTEXT:,} in all: "
+        "give a part of them with select=..., or all with search=True."
+    )
+
+
 def installed_text(plugin: InstalledPlugin) -> str:
     """An installed plugin for a terminal."""
     head = f"{plugin.manifest.name_for_human} ({plugin.name}), installed from {plugin.base_url}"
-    rows = [(name, tool.operation.method, tool.description) for name, tool in plugin.by_name.items()]
-    problems = [(place, message) for place, message in plugin.problems]
-    text = f"{head}\n{columns(rows, '  ')}"
-    return f"{text}\n\nTo know about its documents:\n{columns(problems, '  ')}" if problems else text
+    tools = plugin.by_name
+    rows: list[tuple[str, ...]]
+    if len(tools) > tree.MANY:
+        subjects = tree.groups(tool.operation for tool in tools.values())
+        rows = [(name, f"{len(members)} operations") for name, members in list(subjects.items())[:MOST]]
+        rows += [("...", f"{len(subjects) - MOST} more subjects")] if len(subjects) > MOST else []
+    else:
+        rows = [(name, tool.operation.method, tool.description) for name, tool in tools.items()]
+    text = f"{head}\n{columns(rows, '  ')}\n{_size(plugin)}".rstrip()
+    problems = plugin.problems
+    shown = problems[:MOST] + ([("...", f"{len(problems) - MOST} more")] if len(problems) > MOST else [])
+    return f"{text}\n\nTo know about its documents:\n{columns(shown, '  ')}" if problems else text
 
 
 def installed_card(plugin: InstalledPlugin) -> str:
     """An installed plugin as a card."""
-    card = manifest_card(plugin.manifest, plugin.base_url)
+    size = _size(plugin)
     return (
-        card
+        manifest_card(plugin.manifest, plugin.base_url)
+        + (box(escape(size)) if size else "")
         + spec_table(plugin.spec)
         + _problems([p for p in plugin.problems if p not in plugin.spec.problems])
     )

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
@@ -85,6 +85,7 @@ class InstalledPlugin:
     road: Road
     notes: list[Problem] = field(default_factory=list, repr=False)
     headers: list[tuple[str, str]] = field(default_factory=list, repr=False)
+    serves_mcp: bool = False  # at <base_url>/mcp, as every plugin of the kit does
 
     def __post_init__(self) -> None:
         self._made = make_tools(self.spec)
@@ -124,13 +125,43 @@ class InstalledPlugin:
     def tool_names(self) -> list[str]:
         return list(self.by_name)
 
-    def tools(self, api: str = "responses") -> list[dict[str, Any]]:
-        """The OpenAI function tools, for the Responses API or, with `api="chat"`, Chat Completions."""
+    def tools(
+        self, api: str = "responses", select: str | Iterable[str] | None = None, *, search: bool = False
+    ) -> list[dict[str, Any]]:
+        """The OpenAI function tools, for the Responses API or, with `api="chat"`, Chat Completions.
+
+        `select` takes a part of them: names, tags, methods (`GET`), globs (`list_*`, `/users/*`) or a sentence,
+        which gives the ten nearest. With `search` all are given, but the model sees only those that it looks
+        for: the Responses API's `tool_search`, over namespaces. Raises `KitError` for what fits nothing.
+        """
         from kit.display import Tools
+        from kit.hosts import openai
 
         if api not in ("responses", "chat"):
             raise KitError(f"There is no api {api!r}.", "Use 'responses' or 'chat'.")
-        return Tools(tool.render(api) for tool in self.by_name.values())
+        if search and api == "chat":
+            raise KitError("Chat Completions has no tool_search.", "Use the Responses API, or select=...")
+        chosen = self.selected(select)
+        if search:
+            return Tools(openai.searchable(chosen, self.manifest.name_for_human or self.name))
+        return Tools(tool.render(api) for tool in chosen.values())
+
+    def selected(self, wanted: str | Iterable[str] | None) -> dict[str, Tool]:
+        """The tools by name that `wanted` means, as in `tools(select=...)`; all of them for None."""
+        from kit import selection
+
+        return self.by_name if wanted is None else selection.select(self.by_name, wanted, self.name)
+
+    @property
+    def tokens(self) -> int:
+        """About how much of a model's context all the tools take."""
+        return sum(tool.tokens for tool in self.by_name.values())
+
+    def render(self, host: str, **options: Any) -> Any:
+        """What a host needs of the plugin, in its own form. Raises `KitError` with the hosts there are."""
+        from kit import hosts
+
+        return hosts.find(host).render(self, **options)
 
     def langchain(self) -> list[StructuredTool]:
         """LangChain's tools, one for each operation, for `create_agent(model, plugin.langchain())`."""

@@ -154,6 +154,16 @@ class Plugin(FastAPI):
         plugin._wrapped = app
         return plugin
 
+    def render(self, host: str, **options: Any) -> Any:
+        """What a host needs of the plugin: "chatgpt", "actions", "copilot", "openai", "agent_plugin", ...
+
+        Its addresses are those of `public_url`, else of the server that serves the plugin.
+        """
+        from kit.discovery import install
+        from kit.server import serving
+
+        return install(serving(self) or self).render(host, **options)
+
     # -- serving --------------------------------------------------------------
 
     def build_middleware_stack(self) -> ASGIApp:

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kit import repairs
 from kit.operation import mapping, short
 from kit.spec import Spec
 
 INLINE = 100  # schemas within a schema, at the most, for it to be written out where it is referred to
 
-TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 _ONE = ("not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties")
 _MANY = ("allOf", "anyOf", "oneOf", "prefixItems")
 _NAMED = ("properties", "patternProperties", "dependentSchemas")
@@ -58,7 +58,7 @@ _PLAIN: dict[str, Callable[[Any], bool]] = {
     "multipleOf": lambda value: _is_number(value) and value > 0,
     **dict.fromkeys(("title", "description", "format", "contentMediaType", "contentEncoding"), lambda v: isinstance(v, str)),
     "pattern": _is_pattern,
-    **dict.fromkeys(("uniqueItems", "deprecated"), lambda value: isinstance(value, bool)),
+    **dict.fromkeys(("uniqueItems", "deprecated", "readOnly", "writeOnly"), lambda v: isinstance(v, bool)),
     "enum": lambda value: isinstance(value, list) and bool(value) and _is_json(value),
     **dict.fromkeys(("default", "const"), _is_json),
     "examples": lambda value: isinstance(value, list) and _is_json(value),
@@ -68,11 +68,6 @@ _PLAIN: dict[str, Callable[[Any], bool]] = {
 # What stands beside a $ref says something in 3.1 and 3.2. In 3.0 and 2.0 it is to be ignored, but what
 # only describes can do no harm.
 _DESCRIBING = ("description", "title", "default", "examples", "deprecated")
-_WORDS = {
-    "int": "integer", "int32": "integer", "int64": "integer", "long": "integer", "float": "number",
-    "double": "number", "decimal": "number", "bool": "boolean", "dict": "object", "map": "object",
-    "list": "array", "str": "string", "text": "string",
-}  # fmt: skip
 
 
 @dataclass
@@ -89,13 +84,17 @@ class Converter:
     """Converts the schemas of one document.
 
     With `defs`, references go there; a host whose documents keep shared schemas in another place says so.
-    With `inline=0`, nothing is written out that the document refers to.
+    With `inline=0`, nothing is written out that the document refers to. `hidden` are the properties that are
+    left out: "readOnly" ones of what is sent, "writeOnly" ones of what comes back, or none of them ("").
     """
 
-    def __init__(self, spec: Spec, defs: str = "#/$defs/", inline: int = INLINE) -> None:
+    def __init__(
+        self, spec: Spec, defs: str = "#/$defs/", inline: int = INLINE, hidden: str = "readOnly"
+    ) -> None:
         self.spec = spec
         self.defs = defs
         self.inline = inline
+        self.hidden = hidden
         self._modern = spec.version not in ("2.0", "3.0")
         self._known: dict[str, Converted] = {}  # by reference
         self._by_name: dict[str, Converted] = {}
@@ -140,6 +139,11 @@ class Converter:
             if name not in self._lengths:
                 self._lengths[name] = len(json.dumps(self._by_name[name].schema)) + len(name)
         return sum(self._lengths[name] for name in names)
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The names of everything that was put into `$defs`."""
+        return self._by_name
 
     # -- references -----------------------------------------------------------
 
@@ -221,6 +225,8 @@ class Converter:
             return self._reference(schema["$ref"], schema)
         out: dict[str, Any] = {}
         for key, value in schema.items():
+            if self.hidden and key in ("readOnly", "writeOnly"):
+                continue  # nothing that a model or a validator of arguments uses
             if key in _PLAIN:
                 if _PLAIN[key](value):
                     out[key] = value
@@ -236,7 +242,7 @@ class Converter:
                 out[key] = {
                     str(name): self._convert(item)
                     for name, item in mapping(value).items()
-                    if (key != "patternProperties" or _is_pattern(name)) and not self._is_read_only(item)
+                    if (key != "patternProperties" or _is_pattern(name)) and not self._is_hidden(item)
                 }
             elif key == "items":
                 if isinstance(value, list) and value:  # a tuple, as JSON Schema had it before 2020
@@ -254,12 +260,13 @@ class Converter:
             if schema.get(f"exclusive{bound}") is True and bound.lower() in out:
                 out[f"exclusive{bound}"] = out.pop(bound.lower())
         self._mend_required(schema, out)
-        self._mend_type(schema.get("type"), out)
+        repairs.mend_type(schema.get("type"), out, self.spec.version, self._problem)
         if "type" not in out and not out.keys() & {"allOf", "anyOf", "oneOf", "enum", "const", "not", "if"}:
             # Without a type these say nothing of a text or a number: their author means an object, a list.
             out |= {"type": "object"} if "properties" in out else {"type": "array"} if "items" in out else {}
         if out.get("type") == "array" and not out.keys() & {"items", "prefixItems"}:
             out["items"] = {}  # OpenAI refuses an array without
+        repairs.mend_values(out, self._problem)
         if "discriminator" in schema:
             self._discriminate(schema, out)
         if (schema.get("nullable") is True or schema.get("x-nullable") is True) and not allows_null(out):
@@ -274,7 +281,7 @@ class Converter:
     def _mend_required(self, schema: Mapping[str, Any], out: dict[str, Any]) -> None:
         given = schema.get("required")
         properties = mapping(schema.get("properties"))
-        hidden = {name for name, item in properties.items() if self._is_read_only(item)}
+        hidden = {name for name, item in properties.items() if self._is_hidden(item)}
         names = [name for name in given if isinstance(name, str)] if isinstance(given, list) else []
         for name, item in properties.items():
             if isinstance(item, Mapping) and isinstance(item.get("required"), bool):
@@ -285,28 +292,6 @@ class Converter:
         names = [name for name in dict.fromkeys(names) if name not in hidden]
         if names:
             out["required"] = names
-
-    def _mend_type(self, kind: Any, out: dict[str, Any]) -> None:
-        if kind is None:
-            return
-        kinds = kind if isinstance(kind, list) else [kind]
-        known = [k for k in kinds if isinstance(k, str) and k in TYPES]
-        for k in kinds if len(known) < len(kinds) else ():
-            if isinstance(k, str) and k in TYPES:
-                continue
-            if k in ("date", "date-time", "datetime", "uuid", "email", "uri", "file"):
-                out.setdefault("format", {"datetime": "date-time", "file": "binary"}.get(k, k))
-            if k == "file" and self.spec.version == "2.0":
-                known.append("string")
-                continue
-            if isinstance(k, str):
-                known += [w for w in (_WORDS.get(k.lower(), k.lower()),) if w in TYPES] or ["string"]
-            self._problem(
-                f"type {short(k)} is none of JSON Schema's: read as {known[-1] if known else 'anything'}"
-            )
-        known = list(dict.fromkeys(known))
-        if known:
-            out["type"] = known[0] if len(known) == 1 else known
 
     def _discriminate(self, schema: Mapping[str, Any], out: dict[str, Any]) -> None:
         """Says in each alternative which values of the discriminating property choose it."""
@@ -328,11 +313,14 @@ class Converter:
             choice = {"properties": {name: {"enum": values}}, "required": [name]}
             out[key][number] = {"allOf": [out[key][number], choice]}
 
-    def _is_read_only(self, schema: Any) -> bool:
-        """Whether a property only comes back, and is not to be sent."""
+    def _is_hidden(self, schema: Any) -> bool:
+        """Whether a property only comes back, or is only sent, and this is the other way."""
         return isinstance(schema, Mapping) and (
-            schema.get("readOnly") is True
-            or (isinstance(schema.get("$ref"), str) and self.spec.resolve(schema).get("readOnly") is True)
+            schema.get(self.hidden) is True
+            or (
+                isinstance(schema.get("$ref"), str)
+                and self.spec.resolve(schema, self._pointer).get(self.hidden) is True
+            )
         )
 
     def _problem(self, message: str) -> None:

@@ -259,6 +259,11 @@ def serve(
         return server
 
 
+def serving(plugin: Plugin) -> Server | None:
+    """The running server of a plugin; None if it is not served from this process."""
+    return next((server for server in reversed(_servers) if server.plugin is plugin), None)
+
+
 def _earlier(plugin: Plugin) -> Server | None:
     """The running server that this one replaces: of the same plugin, or, in a notebook, of one of
     the same name that another run of a cell has started."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kit.tools import Tool
 
 TITLE = "Agent Plugins (ChatGPT and Codex)"
+FILE = "plugin.json"  # what it is called where it is written down
 HOST = "agent_plugin"
 SCHEMAS = "https://agent-plugins.org/schemas/1.0.0"
 
@@ -42,10 +43,10 @@ MAX_ARGUMENTS = 12
 MAX_MENTIONS = 60  # names in one list
 
 
-def render(plugin: InstalledPlugin, *, serves_mcp: bool = False) -> dict[str, Any]:
+def render(plugin: InstalledPlugin, *, serves_mcp: bool | None = None) -> dict[str, Any]:
     """The files of the package by their paths: JSON documents as mappings, the skill as text.
 
-    `serves_mcp` says that the plugin answers MCP at `<base_url>/mcp`, as one that the kit serves does; the
+    `serves_mcp` says that the plugin answers MCP at `<base_url>/mcp`, which is known of a plugin of the kit's; the
     package leads there if that is https or this machine. Otherwise it starts `kit mcp`, with the address
     of the spec, or with the file of the spec, which then has to be put into the package.
     """
@@ -62,7 +63,7 @@ def render(plugin: InstalledPlugin, *, serves_mcp: bool = False) -> dict[str, An
     }
 
 
-def check(plugin: InstalledPlugin, *, serves_mcp: bool = False) -> Iterator[Finding]:
+def check(plugin: InstalledPlugin, *, serves_mcp: bool | None = None) -> Iterator[Finding]:
     """A finding for every rule of the format that the plugin breaks, or that `render` had to work around."""
 
     def finding(severity: Severity, place: str, message: str, remedy: str, source: str) -> Finding:
@@ -82,7 +83,7 @@ def check(plugin: InstalledPlugin, *, serves_mcp: bool = False) -> Iterator[Find
             "Clients compare it: write it so.",
         )
         yield finding("warning", "/info/version", message, remedy, _VERSIONS)
-    if serves_mcp and not remote:
+    if (plugin.serves_mcp if serves_mcp is None else serves_mcp) and not remote:
         message = f"{base}/mcp is neither https nor this machine: the package starts `kit mcp` instead."
         yield finding("error", "/servers", message, "Serve the plugin over https.", _SERVERS)
     if remote and not base.startswith("https://"):
@@ -106,7 +107,7 @@ def legal_name(name: str) -> str:
     return "-".join(words)[:MAX_NAME].strip("-") or "plugin"
 
 
-def _is_remote(plugin: InstalledPlugin, serves_mcp: bool) -> bool:
+def _is_remote(plugin: InstalledPlugin, serves_mcp: bool | None) -> bool:
     """Whether the package may lead to the plugin's own MCP server: over https, or on this machine."""
     parts = urlsplit(plugin.base_url)
     host = parts.hostname or ""
@@ -114,7 +115,8 @@ def _is_remote(plugin: InstalledPlugin, serves_mcp: bool) -> bool:
         loopback = host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         loopback = False
-    return serves_mcp and parts.username is None and (parts.scheme == "https" or loopback)
+    serves = plugin.serves_mcp if serves_mcp is None else serves_mcp
+    return serves and parts.username is None and (parts.scheme == "https" or loopback)
 
 
 def _version(plugin: InstalledPlugin) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kit.tools import Argument, Tool
 
 TITLE = "Microsoft 365 Copilot"
+FILE = "ai-plugin.json"  # what it is called where it is written down
 SCHEMA = "https://developer.microsoft.com/json-schemas/copilot/plugin/v2.4/schema.json"
 
 MAX_TEXT = 4000  # characters of any text: "SHOULD be limited to 4K", m365copilot-docs plugin-manifest-2.4.md

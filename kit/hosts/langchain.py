@@ -6,14 +6,35 @@ Here the model fills in arguments, and the kit makes the request.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import KitError
+from kit.findings import Finding
 
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
 
     from kit.installed import InstalledPlugin
+
+
+TITLE = "LangChain"
+HOST = "langchain"
+_AI_PLUGIN_TOOL = "https://pypi.org/project/langchain-community (0.4: tools/plugin.py)"
+
+
+def render(plugin: InstalledPlugin) -> list[StructuredTool]:
+    """The tools of an installed plugin, as `make_tools` makes them."""
+    return make_tools(plugin)
+
+
+def check(plugin: InstalledPlugin) -> Iterator[Finding]:
+    """What LangChain's own reader of manifests, `AIPluginTool`, fails at."""
+    for name in ("logo_url", "contact_email", "legal_info_url"):
+        if not getattr(plugin.manifest, name):
+            yield Finding(HOST, "warning", f"manifest/{name}", f"AIPluginTool refuses a manifest without {name}.", "Write it, or use plugin.langchain(), which needs none.", _AI_PLUGIN_TOOL)  # fmt: skip
+    if "://" not in plugin.manifest.api_url and "://" not in plugin.spec.source:
+        yield Finding(HOST, "warning", "manifest/api/url", "AIPluginTool cannot fetch a spec at a relative address.", "Write it in full, or use plugin.langchain().", _AI_PLUGIN_TOOL)  # fmt: skip
 
 
 def make_tools(plugin: InstalledPlugin) -> list[StructuredTool]:

@@ -1,0 +1,213 @@
+"""GPT Actions: the OpenAPI document as the GPT builder wants it.
+
+OpenAI calls Actions legacy, and retires custom GPTs in favour of plugins with an MCP server: for affected
+Enterprise workspaces on 11 December 2026 (help.openai.com/en/articles/9442513).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from kit.addresses import NOWHERE, is_private
+from kit.findings import Finding
+from kit.hosts.chatgpt import texts_too_long
+from kit.hosts.copilot import cut
+from kit.manifest import NoAuth, OAuth
+from kit.operation import Parameter, mapping, text
+from kit.schemas import Converter
+
+if TYPE_CHECKING:
+    from kit.installed import InstalledPlugin
+    from kit.tools import Tool
+
+TITLE = "GPT Actions (being retired)"
+FILE = "openapi.json"  # what it is called where it is written down
+HOST = "actions"
+MAX_ABOUT = 300  # characters of an operation's summary or description
+MAX_PARAMETER = 700  # of a parameter's description
+MANY = 30  # operations
+
+_PRODUCTION = "https://developers.openai.com/api/docs/actions/production"
+_AUTH = "https://developers.openai.com/api/docs/actions/authentication"
+_NO_TEXT = "no official text: users report that the builder takes 30"
+_METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")  # of OpenAPI 3.1
+
+
+def render(plugin: InstalledPlugin) -> dict[str, Any]:
+    """An OpenAPI 3.1 document, valid for every plugin: mended, its texts cut to the builder's limits.
+
+    It has one server, legal operationIds, `x-openai-isConsequential` on every operation and the manifest's auth
+    as its security scheme. Headers and cookies are left out: the builder sends none.
+    """
+    converter = Converter(plugin.spec, "#/components/schemas/", inline=0, hidden="")
+    paths: dict[str, dict[str, Any]] = {}
+    for tool in plugin.by_name.values():
+        operation = tool.operation
+        if operation.method in _METHODS:
+            # without the placeholders of a query, unless two operations are told apart by them
+            free = operation.method.lower() not in paths.get(operation.address, {})
+            path = operation.address if free else operation.path
+            paths.setdefault(path, {})[operation.method.lower()] = _operation(tool, converter)
+    info = mapping(plugin.spec.document.get("info"))
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": plugin.spec.title or plugin.manifest.name_for_human or plugin.name,
+            "description": plugin.manifest.description_for_model or plugin.spec.description,
+            "version": text(info.get("version")) or "1.0.0",
+        },
+        "servers": [{"url": plugin.base_url}],
+        "paths": paths,
+    }
+    components: dict[str, Any] = {}
+    schemas = converter.definitions(list(converter.names))
+    if schemas:
+        components["schemas"] = schemas
+    scheme = _security_scheme(plugin)
+    if scheme:
+        components["securitySchemes"] = {"auth": scheme}
+        document["security"] = [{"auth": []}]
+    if components:
+        document["components"] = components
+    return document
+
+
+def _operation(tool: Tool, converter: Converter) -> dict[str, Any]:
+    operation = tool.operation
+    made: dict[str, Any] = {"operationId": tool.name}
+    for key in ("summary", "description"):
+        if getattr(operation, key):
+            made[key] = cut(getattr(operation, key), MAX_ABOUT)
+    if operation.tags:
+        made["tags"] = operation.tags
+    if operation.deprecated:
+        made["deprecated"] = True
+    made["x-openai-isConsequential"] = operation.consequential
+    parameters = [
+        _parameter(it, converter, operation.pointer)
+        for it in operation.parameters
+        if it.location in ("path", "query")
+    ]
+    if parameters:
+        made["parameters"] = parameters
+    body = operation.body
+    if body is not None:
+        schema = converter.convert(body.schema, f"{operation.pointer}/requestBody").schema
+        media = {"schema": schema, **({"encoding": _encoding(body.encoding)} if body.encoding else {})}
+        made["requestBody"] = {"required": body.required, "content": {body.media_type: media}}
+        if body.description:
+            made["requestBody"]["description"] = body.description
+    responses = {}
+    for status, response in operation.responses.items():
+        if status == "default" or (status[:1] in "12345" and len(status) == 3):
+            responses[status if status == "default" else status.upper()] = _response(
+                response, converter, operation.pointer
+            )
+    made["responses"] = responses or {"200": {"description": "It went well."}}
+    return made
+
+
+def _parameter(parameter: Parameter, converter: Converter, pointer: str) -> dict[str, Any]:
+    schema = converter.convert(parameter.schema, pointer).schema
+    made: dict[str, Any] = {"name": parameter.name, "in": parameter.location}
+    if parameter.description:
+        made["description"] = cut(parameter.description, MAX_PARAMETER)
+    if parameter.required:
+        made["required"] = True
+    if parameter.media_type:
+        return {**made, "content": {parameter.media_type: {"schema": schema}}}
+    usual = "simple" if parameter.location == "path" else "form"
+    if parameter.style != usual:
+        made["style"] = parameter.style
+    if parameter.explode != (parameter.style == "form"):
+        made["explode"] = parameter.explode
+    if parameter.allow_reserved:
+        made["allowReserved"] = True
+    return {**made, "schema": schema}
+
+
+def _encoding(encoding: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = {"contentType": str, "style": str, "explode": bool, "allowReserved": bool}
+    return {
+        str(name): {key: it[key] for key, kind in kinds.items() if isinstance(it.get(key), kind)}
+        for name, it in encoding.items()
+        if isinstance(it, Mapping)
+    }
+
+
+def _response(response: Mapping[str, Any], converter: Converter, pointer: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"description": text(response.get("description"))}
+    content = {
+        str(media_type): {
+            "schema": converter.convert(mapping(media)["schema"], f"{pointer}/responses").schema
+        }
+        for media_type, media in mapping(response.get("content")).items()
+        if "schema" in mapping(media)
+    }
+    return {**made, "content": content} if content else made
+
+
+def _security_scheme(plugin: InstalledPlugin) -> dict[str, Any]:
+    auth = plugin.manifest.auth
+    if isinstance(auth, NoAuth):
+        return {}
+    if isinstance(auth, OAuth):
+        scopes = {scope: scope for scope in auth.scope.split()}
+        flow = {"authorizationUrl": auth.client_url, "tokenUrl": auth.authorization_url, "scopes": scopes}
+        return {"type": "oauth2", "flows": {"authorizationCode": flow}}
+    return {"type": "http", "scheme": auth.authorization_type}
+
+
+def check(plugin: InstalledPlugin) -> Iterator[Finding]:
+    """A finding for every documented rule of the GPT builder that the spec breaks."""
+    yield from _address(plugin)
+    if len(plugin.by_name) > MANY:
+        yield _finding("warning", "/paths", f"There are {len(plugin.by_name)} operations; more than {MANY} may be refused.", "Leave out what a user would not ask for.", _NO_TEXT)  # fmt: skip
+    yield from texts_too_long(plugin, HOST, MAX_ABOUT, MAX_PARAMETER, _PRODUCTION)
+    for name, tool in plugin.by_name.items():
+        operation = tool.operation
+        for parameter in operation.parameters:
+            if parameter.location in ("header", "cookie", "querystring"):
+                yield _finding(
+                    "error" if parameter.required else "warning", f"{operation.pointer}/parameters",
+                    f"{parameter.name!r} is a {parameter.location}, and custom headers are not supported.",
+                    "Take it in the query or the body, or as the API key.", _PRODUCTION, name,
+                )  # fmt: skip
+        if operation.method not in _METHODS:
+            yield _finding("error", operation.pointer, f"OpenAPI 3.1 has no method {operation.method}: left out.", "Use POST.", _PRODUCTION, name)  # fmt: skip
+        body = operation.body
+        if body is not None and not body.media_type.startswith(("application/", "text/")):
+            yield _finding(
+                "warning", f"{operation.pointer}/requestBody", f"The body is {body.media_type}, and only text is sent.",
+                "Take a file by its address: openaiFileIdRefs.", "https://developers.openai.com/api/docs/actions/sending-files", name,
+            )  # fmt: skip
+        if tool.name != operation.id:
+            yield _finding(
+                "warning", f"{operation.pointer}/operationId", f"{operation.id!r} is no name of a function: {tool.name!r} is.",
+                "Use letters, digits, _ and -, at most 64.", _PRODUCTION, name,
+            )  # fmt: skip
+
+
+def _address(plugin: InstalledPlugin) -> Iterator[Finding]:
+    base, auth = plugin.base_url, plugin.manifest.auth
+    host = urlsplit(base).hostname or ""
+    if base == NOWHERE:
+        yield _finding("error", "/servers", "The spec names no server.", "Add 'servers' to it, or give base_url=.", _PRODUCTION)  # fmt: skip
+    elif is_private(host):
+        yield _finding("error", "/servers", f"{base} cannot be reached from outside.", "Serve it with a public_url.", _PRODUCTION)  # fmt: skip
+    elif not base.startswith("https://") or urlsplit(base).port not in (None, 443):
+        yield _finding("error", "/servers", f"{base} is not https on port 443.", "Serve it so, with a valid certificate.", _PRODUCTION)  # fmt: skip
+    if isinstance(auth, OAuth):
+        for url in (auth.client_url, auth.authorization_url):
+            own = (urlsplit(url).hostname or "").split(".")[-2:]
+            allowed = [host.split(".")[-2:], *(name.split(".") for name in ("google.com", "googleapis.com", "microsoft.com", "microsoftonline.com", "adobe.com", "adobelogin.com"))]  # fmt: skip
+            if own not in allowed:
+                yield _finding("error", "manifest/auth", f"{url!r} is on another domain than {base}.", "Sign in on the domain of the API; Google, Microsoft and Adobe may differ.", _AUTH)  # fmt: skip
+
+
+def _finding(
+    severity: Any, place: str, message: str, remedy: str, source: str, function: str = ""
+) -> Finding:
+    return Finding(HOST, severity, place, message, remedy, source, function)

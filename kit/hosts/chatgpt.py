@@ -1,0 +1,127 @@
+"""ChatGPT's plugins of 2023: the manifest, version 1, and the rules of its store.
+
+ChatGPT reads none since April 2024. Other hosts and catalogues still do, and Copilot's manifest grew from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from kit.addresses import LOCAL_NAMES, NOWHERE, is_private, same_site
+from kit.findings import Finding
+from kit.manifest import SHORTER_LIMITS, NoAuth, ServiceHttp, UserHttp
+
+if TYPE_CHECKING:
+    from kit.installed import InstalledPlugin
+
+TITLE = "ChatGPT plugins (version 1, retired)"
+FILE = "ai-plugin.json"  # what it is called where it is written down
+HOST = "chatgpt"
+MAX_ABOUT = 200  # characters of a summary or description, of an operation or a parameter
+
+_START = "https://platform.openai.com/docs/plugins/getting-started (April 2023)"
+_PRODUCTION = "https://platform.openai.com/docs/plugins/production (mid-2023)"
+_AUTH = "https://platform.openai.com/docs/plugins/authentication (2023)"
+_NO_TEXT = "no official text: copies of the page from later in 2023 have it"
+
+
+def render(plugin: InstalledPlugin) -> dict[str, Any]:
+    """The manifest as a host fetches it, with whole URLs."""
+    document = plugin.manifest.render(plugin.base_url)
+    if "://" in plugin.spec.source:
+        document["api"]["url"] = plugin.spec.source
+    return document
+
+
+def check(plugin: InstalledPlugin) -> Iterator[Finding]:
+    """A finding for every documented rule that the manifest and the spec break."""
+    manifest = plugin.manifest
+    seen = set()
+    for field, message in [*manifest.problems, *manifest.violations()]:
+        name = "api.url" if field == "api_url" else field
+        if name not in seen and "misspelling" not in message and "relative" not in message:
+            seen.add(name)
+            severity = "warning" if "ignored" in message or "read a" in message else "error"
+            yield _finding(severity, _place(name), f"{name} {message}.", "Mend it in the manifest.", _START)
+    for name, limit in SHORTER_LIMITS.items():
+        length = len(getattr(manifest, name))
+        if length > limit:
+            yield _finding(
+                "warning", _place(name), f"{name} has {length} characters; later hosts cut after {limit}.",
+                f"Say it in {limit}.", _NO_TEXT,
+            )  # fmt: skip
+    yield from _domains(plugin)
+    if isinstance(manifest.auth, UserHttp):
+        yield _finding(
+            "warning", "manifest/auth/type", "user_http was not admitted to the store.", "Use service_http or oauth.", _AUTH
+        )  # fmt: skip
+    if isinstance(manifest.auth, ServiceHttp) and not manifest.auth.verification_tokens:
+        yield _finding(
+            "warning", "manifest/auth/verification_tokens", "There is no verification token for the host.",
+            "Put in the one that the host gives: {'openai': '...'}.", _AUTH,
+        )  # fmt: skip
+    yield from texts_too_long(plugin, HOST, MAX_ABOUT, MAX_ABOUT, _START)
+
+
+def texts_too_long(
+    plugin: InstalledPlugin, host: str, operation_limit: int, parameter_limit: int, source: str
+) -> Iterator[Finding]:
+    """Findings for summaries and descriptions over a host's limit, in characters."""
+    for name, tool in plugin.by_name.items():
+        operation = tool.operation
+        for key in ("summary", "description"):
+            length = len(getattr(operation, key))
+            if length > operation_limit:
+                yield Finding(
+                    host, "warning", f"{operation.pointer}/{key}",
+                    f"The {key} has {length:,} characters, the limit is {operation_limit}.",
+                    f"Cut {length - operation_limit:,}: say what it does, and when to use it.", source, name,
+                )  # fmt: skip
+        for parameter in operation.parameters:
+            length = len(parameter.description)
+            if length > parameter_limit:
+                yield Finding(
+                    host, "warning", f"{operation.pointer}/parameters",
+                    f"The description of {parameter.name!r} has {length:,} characters, the limit is {parameter_limit}.",
+                    f"Cut {length - parameter_limit:,}.", source, name,
+                )  # fmt: skip
+
+
+def _domains(plugin: InstalledPlugin) -> Iterator[Finding]:
+    manifest, base = plugin.manifest, plugin.base_url
+    host = urlsplit(base).hostname or ""
+    if base == NOWHERE:
+        yield _finding("error", "/servers", "The spec names no server.", "Add 'servers' to it, or give base_url=.", _PRODUCTION)  # fmt: skip
+        return
+    if host in LOCAL_NAMES:
+        if not isinstance(manifest.auth, NoAuth):
+            yield _finding(
+                "error", "manifest/auth/type", f"On localhost ChatGPT took no auth, and this is {manifest.auth.type}.",
+                "Use kit.NoAuth() there.", _START,
+            )  # fmt: skip
+    elif is_private(host):
+        yield _finding("error", "/servers", f"{base} is in a private network.", "Serve it with a public_url.", _PRODUCTION)  # fmt: skip
+    elif not base.startswith("https://") or urlsplit(base).port not in (None, 443):
+        yield _finding("error", "/servers", f"{base} is not https on port 443.", "Serve it so.", _PRODUCTION)
+    local = host in LOCAL_NAMES or is_private(host)
+    if "://" in manifest.legal_info_url and not local and not same_site(base, manifest.legal_info_url):
+        yield _finding(
+            "error", _place("legal_info_url"), f"{manifest.legal_info_url} is not on the domain of {base}.",
+            "Put the page there; /legal is one.", _PRODUCTION,
+        )  # fmt: skip
+    domain = manifest.contact_email.rpartition("@")[2]
+    if domain and not local and not same_site(base, f"https://{domain}"):
+        yield _finding(
+            "warning", _place("contact_email"), f"{manifest.contact_email} is not on the domain of {base}.",
+            "Use an address of that domain: the text says 'should'.", _PRODUCTION,
+        )  # fmt: skip
+
+
+def _place(field: str) -> str:
+    return f"manifest/{field.replace('.', '/')}"
+
+
+def _finding(severity: Any, place: str, message: str, remedy: str, source: str) -> Finding:
+    return Finding(HOST, severity, place, message, remedy, source)

@@ -1,0 +1,111 @@
+"""OpenAI's function calling: the tools in both shapes, and in namespaces that a model searches.
+
+The Responses API takes `tool_search`: functions in a namespace marked `defer_loading` stay out of the
+context until the model looks for them (developers.openai.com/api/docs/guides/tools-tool-search).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from kit.findings import Finding
+from kit.tools import Tool, legal_name
+
+if TYPE_CHECKING:
+    from kit.installed import InstalledPlugin
+
+TITLE = "OpenAI function calling"
+FILE = "tools.json"  # what it is called where it is written down
+HOST = "openai"
+MAX_TOOLS = 128  # in one request: "array too long. Expected an array with maximum length 128"
+IN_NAMESPACE = 9  # "fewer than 10 functions per namespace": the guide to tool search
+CONTEXT = 128_000  # tokens: the smallest context among the models that take tools in 2026
+MANY_TOKENS = CONTEXT // 4  # for tools alone
+
+_GUIDE = "https://developers.openai.com/api/docs/guides/function-calling"
+_SEARCH = "https://developers.openai.com/api/docs/guides/tools-tool-search"
+_NO_TEXT = "no official text: the API refused more in reports of 2024 and 2025"
+
+
+def render(plugin: InstalledPlugin, api: str = "responses") -> list[dict[str, Any]]:
+    """The function tools, for the Responses API or, with `api="chat"`, for Chat Completions."""
+    return plugin.tools(api)
+
+
+def searchable(tools: Mapping[str, Tool], about: str) -> list[dict[str, Any]]:
+    """The tools in namespaces of at most nine, deferred, and the `tool_search` that finds them.
+
+    `tools` is by the names they shall have, `about` the plugin in a few words. They are grouped by their
+    first tag, else by the first word of the path.
+    """
+    groups: dict[str, list[tuple[str, Tool]]] = {}
+    for name, tool in tools.items():
+        groups.setdefault(_subject(tool), []).append((name, tool))
+    namespaces: dict[str, dict[str, Any]] = {}
+    for subject, members in groups.items():
+        parts = [members[i : i + IN_NAMESPACE] for i in range(0, len(members), IN_NAMESPACE)]
+        for part in parts:
+            name = legal_name(subject, namespaces)
+            said = ", ".join(tool_name for tool_name, _ in part)
+            functions = [{**tool.render(), "name": own, "defer_loading": True} for own, tool in part]
+            namespaces[name] = {
+                "type": "namespace",
+                "name": name,
+                "description": f"{about}: {subject}. Has {said}.",
+                "tools": functions,
+            }
+    return [*namespaces.values(), {"type": "tool_search"}]
+
+
+def _subject(tool: Tool) -> str:
+    if tool.operation.tags:
+        return tool.operation.tags[0]
+    words = re.findall(r"[^/{}]+", re.sub(r"{[^}]*}", "", tool.operation.path))
+    named = [word for word in words if not re.fullmatch(r"api|rest|v?\d+(\.\d+)*", word.lower())]
+    return str((named or words or ["operations"])[0])
+
+
+def check(plugin: InstalledPlugin) -> Iterator[Finding]:
+    """A finding for every documented limit of function calling that the tools break."""
+    tools = plugin.by_name
+    if len(tools) > MAX_TOOLS:
+        yield _finding(
+            "warning", "/paths", f"There are {len(tools):,} tools; one request takes {MAX_TOOLS}.",
+            "Give a part of them with tools(select=...), or all with tools(search=True).", _NO_TEXT,
+        )  # fmt: skip
+    elif len(tools) > 20:
+        yield _finding(
+            "warning", "/paths", f"There are {len(tools)} tools; with fewer than 20 a model chooses better.",
+            "Give a part of them with tools(select=...), or all with tools(search=True).", _GUIDE,
+        )  # fmt: skip
+    tokens = plugin.tokens
+    if tokens > MANY_TOKENS:
+        over = "more than" if tokens > CONTEXT else "a good part of"
+        yield _finding(
+            "error" if tokens > CONTEXT else "warning", "/paths",
+            f"The tools take about {tokens:,} tokens, {over} the {CONTEXT:,} that many models have in all.",
+            "Give a part of them with tools(select=...), or all with tools(search=True).", _SEARCH,
+        )  # fmt: skip
+    for name, tool in tools.items():
+        operation = tool.operation
+        if not tool.description:
+            yield _finding(
+                "warning", operation.pointer, "It has neither summary nor description: a model cannot tell what it does.",
+                "Write one sentence: what it does, and when to use it.", _GUIDE, name,
+            )  # fmt: skip
+        if len(tool.description) > 1024:
+            yield _finding(
+                "warning", f"{operation.pointer}/description",
+                f"The description has {len(tool.description):,} characters; more than 1,024 were refused at times.",
+                "Say what counts in the first 1,024.", _NO_TEXT, name,
+            )  # fmt: skip
+    for operation_id, reason in plugin.skipped:
+        yield _finding("error", "/paths", f"No tool can be made of {operation_id!r}: {reason}.", "Mend its schema.", _GUIDE, operation_id)  # fmt: skip
+
+
+def _finding(
+    severity: Any, place: str, message: str, remedy: str, source: str, function: str = ""
+) -> Finding:
+    return Finding(HOST, severity, place, message, remedy, source, function)
