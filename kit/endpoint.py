@@ -10,6 +10,7 @@ import copy
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Collection
 from io import TextIOWrapper
@@ -167,6 +168,8 @@ def serve_stdio(load: Callable[[], InstalledPlugin]) -> None:
 
     wire = TextIOWrapper(os.fdopen(os.dup(1), "wb"), encoding="utf-8", newline="\n")
     os.dup2(2, 1)
+    # Python's own Ctrl+C would wait for the thread that reads stdin, until there is one more line.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a log is read while it grows
     server = make_server(load())

@@ -6,6 +6,7 @@ stateless 2026-07-28. It is imported when a server is made, and not before: that
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from kit.findings import Finding
 from kit.installed import CallResult, InstalledPlugin
 from kit.manifest import NoAuth
 from kit.schemas import Converter, merged
-from kit.spec import is_json
+from kit.spec import Spec, is_json
 from kit.tools import Tool
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _SAID = frozenset({
     "type", "properties", "required", "items", "prefixItems", "additionalProperties", "anyOf", "oneOf",
     "allOf", "enum", "const", "title", "description", "default", "$ref", "$defs",
 })  # fmt: skip
+# characters; a host reads them all before the first word, and checking 200,000 of them takes a second
+MAX_OUTPUT_SCHEMA = 20_000
 _DATA = frozenset({"enum", "const", "default", "required"})  # keywords that hold no schema
 _NAMED = frozenset({"properties", "$defs"})
 _PLAIN = frozenset({"type", "properties", "required", "additionalProperties", "title", "description"})
@@ -49,10 +52,11 @@ MAX_TOOLS = 40  # in Cursor
 
 def render(plugin: InstalledPlugin) -> dict[str, Any]:
     """The plugin's tools as `tools/list` lists them, in the order of the spec: `{"tools": [...]}`."""
-    return {"tools": [_tool(plugin.tool(name)) for name in plugin.tool_names]}
+    tools = [plugin.tool(name) for name in plugin.tool_names]
+    return {"tools": [_tool(tool, output_schema(tool)) for tool in tools]}
 
 
-def _tool(tool: Tool) -> dict[str, Any]:
+def _tool(tool: Tool, declared: Mapping[str, Any] | None) -> dict[str, Any]:
     operation = tool.operation
     rendered: dict[str, Any] = {
         "name": tool.name,
@@ -62,7 +66,6 @@ def _tool(tool: Tool) -> dict[str, Any]:
     }
     if operation.summary:
         rendered["title"] = operation.summary
-    declared = output_schema(tool)
     if declared is not None:
         rendered["outputSchema"] = _with_unexpected(declared)
     return rendered
@@ -87,8 +90,8 @@ def hints(tool: Tool) -> dict[str, bool]:
 def output_schema(tool: Tool) -> dict[str, Any] | None:
     """What the operation declares to answer, where that is a JSON object; else None.
 
-    Only the form of it, without patterns, formats and bounds (see `_SAID`). An array gets none:
-    until 2025-11-25 the protocol has objects alone.
+    Only the form of it, without patterns, formats and bounds (see `_SAID`), and none of more than
+    20,000 characters. An array gets none: until 2025-11-25 the protocol has objects alone.
     """
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
@@ -100,7 +103,7 @@ def output_schema(tool: Tool) -> dict[str, Any] | None:
     content = operation.spec.resolve(response, operation.pointer).get("content")
     media = [value for key, value in content.items() if is_json(key)] if isinstance(content, Mapping) else []
     given = media[0].get("schema") if media and isinstance(media[0], Mapping) else None
-    if not isinstance(given, Mapping):
+    if not isinstance(given, Mapping) or _is_large(operation.spec, given):
         return None
     converter = Converter(operation.spec, operation.pointer)
     schema: dict[str, Any] = _form(merged(converter.convert(given)))
@@ -112,10 +115,32 @@ def output_schema(tool: Tool) -> dict[str, Any] | None:
     if converter.defs:
         schema["$defs"] = _form(converter.defs, named=True)
     try:
+        if len(json.dumps(schema)) > MAX_OUTPUT_SCHEMA:
+            return None
         Draft202012Validator.check_schema(schema)
-    except SchemaError:
+    except (SchemaError, TypeError, ValueError):
         return None
     return schema
+
+
+def _is_large(spec: Spec, schema: Any) -> bool:
+    """Whether a schema, with what it refers to, is past `MAX_OUTPUT_SCHEMA` before it is converted.
+
+    In some specs (Stripe's) everything leads to everything: converting that takes seconds.
+    """
+    waiting, seen, count = [schema], set(), 0
+    while waiting and count <= MAX_OUTPUT_SCHEMA // 20:  # characters: no schema of a property is shorter
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting += node
+        elif isinstance(node, Mapping):
+            count += 1
+            waiting += [item for key, item in node.items() if key not in ("example", "examples")]
+            ref = node.get("$ref")
+            if isinstance(ref, str) and ref not in seen:
+                seen.add(ref)
+                waiting.append(spec.lookup(ref))
+    return bool(waiting)
 
 
 def _form(node: Any, named: bool = False) -> Any:
@@ -195,8 +220,9 @@ def make_server(plugin: InstalledPlugin, call: Calls | None = None) -> Server[An
         PaginatedRequestParams,
     )
 
-    listed = ListToolsResult.model_validate(render(plugin))
     declared = {name: output_schema(plugin.tool(name)) for name in plugin.tool_names}
+    tools = [_tool(plugin.tool(name), schema) for name, schema in declared.items()]
+    listed = ListToolsResult.model_validate({"tools": tools})
 
     async def list_tools(
         context: ServerRequestContext[Any], params: PaginatedRequestParams | None
@@ -306,7 +332,7 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
         if output_schema(tool) is None:
             yield warning(
                 f"{place}/responses",
-                f"{function} declares no JSON object as its answer, so the tool has no outputSchema; "
+                f"{function} declares no plain JSON object as its answer, so the tool has no outputSchema; "
                 "ChatGPT warns of that when a plugin is submitted.",
                 "Let it return a model, or a list as the one field of a model.",
                 _CHATGPT,
