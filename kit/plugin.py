@@ -185,7 +185,7 @@ class Plugin(FastAPI):
         return outermost
 
     async def _nothing_matched(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and get_route_path(scope).rstrip("/") == "/mcp" and not self._wraps(scope):
+        if scope["path"].endswith(("/mcp", "/mcp/")) and self._is_for_mcp(scope):
             await self._mcp(scope, receive, send)
         elif self._wrapped is not None:
             clean = {key: value for key, value in scope.items() if key not in ("router", "app", "fastapi")}
@@ -195,10 +195,12 @@ class Plugin(FastAPI):
         else:
             await self.router.not_found(scope, receive, send)
 
-    def _wraps(self, scope: Scope) -> bool:
-        """Whether the wrapped app has a route of its own for this request."""
+    def _is_for_mcp(self, scope: Scope) -> bool:
+        """Whether the request is for the MCP endpoint, and not for something that a wrapped app has there."""
+        if scope["type"] != "http" or get_route_path(scope).rstrip("/") != "/mcp":
+            return False
         routes = self._wrapped.routes if self._wrapped else ()
-        return any(route.matches(scope)[0] is not Match.NONE for route in routes)
+        return not any(route.matches(scope)[0] is not Match.NONE for route in routes)
 
     async def _mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The plugin as an MCP server, made by the first request."""
