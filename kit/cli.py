@@ -268,6 +268,72 @@ def call(
 
 
 @app.command()
+def mcp(
+    source: Annotated[
+        str,
+        typer.Argument(help="What `kit install` takes, or what `kit serve` takes.", metavar="URL_OR_FILE"),
+    ],
+    http: Annotated[bool, typer.Option("--http", help="Serve over HTTP, not on stdin and stdout.")] = False,
+    port: Port = 0,
+    host: Host = "127.0.0.1",
+    config: Annotated[bool, typer.Option("--config", help="Print the entry for mcp.json, and end.")] = False,
+    token: Token = None,
+) -> None:
+    """Serve any plugin as an MCP server, to Claude, Cursor, VS Code and others."""
+    from kit import endpoint
+    from kit.discovery import install as discover
+    from kit.hosts.mcp import import_package
+    from kit.server import ServerThread, listen
+    from kit.server import serve as start
+    from kit.targets import Target, is_target
+
+    def load() -> InstalledPlugin:
+        plugin = discover(Target(source).plugin()) if is_target(source) else _install(source, token)
+        _tell(plugin)
+        return plugin
+
+    if config:
+        if http and not port:
+            raise KitError("Without --port the server has another address each time.", "Give --port N.")
+        with contextlib.redirect_stdout(sys.stderr):
+            plugin = load()
+        url = f"http://{host}:{port}{endpoint.PATH}" if http else None
+        print(json.dumps(endpoint.entry(plugin.name, source, url, bool(token)), indent=2))
+        return
+    import_package()
+    if not http:
+        endpoint.serve_stdio(load)
+    elif is_target(source):
+        with start(Target(source).plugin(), port, host=host) as server:
+            _tell(discover(server))
+            _tell_address(server.plugin.manifest.name_for_model, server.url)
+    else:
+        plugin, sock = load(), listen(host, port)
+        thread = ServerThread(endpoint.make_app(plugin), sock)
+        thread.start()
+        _tell_address(plugin.name, f"http://{host}:{sock.getsockname()[1]}")
+        thread.stop()
+
+
+def _tell(plugin: InstalledPlugin) -> None:
+    """What is served, for a person: on stderr, since stdout may be the protocol's."""
+    names = ", ".join(plugin.tool_names) or "none"
+    problems = f"; {len(plugin.problems)} problems (`kit install` lists them)" if plugin.problems else ""
+    words = f"kit: {plugin.manifest.name_for_human}, {len(plugin.tool_names)} tools: {names:.300}{problems}"
+    print(words, file=sys.stderr, flush=True)
+
+
+def _tell_address(name: str, base: str) -> None:
+    from kit.endpoint import PATH, entry
+
+    text = json.dumps(entry(name, "", base + PATH))
+    print(f"kit: MCP at {base}{PATH}\nmcp.json of Claude and Cursor: {text}", file=sys.stderr)
+    print("In that of VS Code, mcpServers is named servers. Ctrl+C ends it.", file=sys.stderr, flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
+@app.command()
 def chat(
     urls: Annotated[list[str], typer.Argument(help="One or more plugins.", metavar="URL...")],
     model: Annotated[str | None, typer.Option(help="A model's name.", envvar="OPENAI_MODEL")] = None,

@@ -47,11 +47,20 @@ class Road:
     """How one plugin is reached: `root` is the place the user named, `app` an app in this process.
 
     `public` and `local` are two addresses of one plugin of ours: its documents name the first, and it is
-    reached at the second, whether or not the first is there yet.
+    reached at the second, whether or not the first is there yet. `is_running`: a server runs the lifespan
+    of `app` already.
     """
 
-    def __init__(self, root: Root, app: ASGIApp | None = None, public: str = "", local: str = "") -> None:
+    def __init__(
+        self,
+        root: Root,
+        app: ASGIApp | None = None,
+        public: str = "",
+        local: str = "",
+        is_running: bool = False,
+    ) -> None:
         self.root = root
+        self._is_running = is_running
         self._public, self._local = public.rstrip("/"), local.rstrip("/")
         self._app = app
         self._inside: httpx2.AsyncClient | None = None  # the client that goes straight into `app`
@@ -147,6 +156,8 @@ class Road:
         if self._inside is None:
             transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
             self._inside = httpx2.AsyncClient(timeout=None, transport=transport, headers=_AGENT)
+            if self._is_running:
+                return self._inside
             running = asyncio.get_running_loop()
             started: asyncio.Future[None] = running.create_future()
             messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()

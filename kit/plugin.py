@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from fastapi import FastAPI
 from starlette._utils import get_route_path
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit import cells
@@ -69,6 +69,7 @@ class Plugin(FastAPI):
         self._cors_origins = tuple(cors_origins)
         self._wrapped: FastAPI | None = None
         self._finished: tuple[Any, Any, dict[str, Any]] | None = None
+        self._endpoint: ASGIApp | None = None
         # Called with the plugin that takes this one's place when its cell runs again.
         self._successors: list[Callable[[Plugin], None]] = []
         super().__init__(
@@ -194,13 +195,30 @@ class Plugin(FastAPI):
         return outermost
 
     async def _nothing_matched(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._wrapped is not None:
+        if scope["path"].endswith(("/mcp", "/mcp/")) and self._is_for_mcp(scope):
+            await self._mcp(scope, receive, send)
+        elif self._wrapped is not None:
             clean = {key: value for key, value in scope.items() if key not in ("router", "app", "fastapi")}
             await self._wrapped(clean, receive, send)
         elif scope["type"] == "http" and scope["path"] == "/" and scope["method"] in ("GET", "HEAD"):
             await self._well_known.respond(scope, receive, send)
         else:
             await self.router.not_found(scope, receive, send)
+
+    def _is_for_mcp(self, scope: Scope) -> bool:
+        """Whether the request is for the MCP endpoint, and not for something that a wrapped app has there."""
+        if scope["type"] != "http" or get_route_path(scope).rstrip("/") != "/mcp":
+            return False
+        routes = self._wrapped.routes if self._wrapped else ()
+        return not any(route.matches(scope)[0] is not Match.NONE for route in routes)
+
+    async def _mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The plugin as an MCP server, made by the first request."""
+        if self._endpoint is None:
+            from kit.endpoint import Endpoint
+
+            self._endpoint = Endpoint(self)
+        await self._endpoint(scope, receive, send)
 
     # -- the cell that makes the plugin, run again ----------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 import threading
 import traceback
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
+from kit.addresses import LOCAL_NAMES, is_document
 from kit.errors import KitError
 from kit.notebook import load
 from kit.plugin import Plugin
@@ -21,6 +23,22 @@ if TYPE_CHECKING:
     from kit.server import Server
 
 LOOK = 0.3  # seconds between two looks at a file that is followed
+
+
+def is_target(text: str) -> bool:
+    """Whether `text` is a `Target` and not the address or the spec of a plugin that runs elsewhere."""
+    where, _, name = text.rpartition(":") if ":" in text[2:] else (text, "", "")
+    if Path(where).suffix in (".py", ".ipynb"):
+        return True
+    parts = where.split(".")
+    words = all(part.isidentifier() for part in parts) and (not name or name.isidentifier())
+    if not words or is_document(where) or where in LOCAL_NAMES or Path(text).is_file():
+        return False
+    sys.path.insert(0, "")  # the installed command does not look into the folder it is called from
+    try:
+        return importlib.util.find_spec(parts[0]) is not None
+    finally:
+        sys.path.remove("")
 
 
 class Target:
