@@ -64,10 +64,11 @@ class Tool:
     `name` is legal and unique among the plugin's tools.
     """
 
-    def __init__(self, operation: Operation, name: str, converter: Converter) -> None:
+    def __init__(self, operation: Operation, name: str, converter: Converter, answers: Converter) -> None:
         self.operation = operation
         self.name = name
         self._converter = converter
+        self._answers = answers
         self._body_schema: dict[str, Any] = {}
 
     @cached_property
@@ -150,6 +151,20 @@ class Tool:
         own = {key: value for key, value in self.parameters.items() if key != "$defs"}
         characters = len(json.dumps(own)) + len(self.description) + len(self.name)
         return (characters + self._converter.characters(self._definitions)) // CHARACTERS_PER_TOKEN
+
+    def answer(self, most: int) -> dict[str, Any] | None:
+        """The JSON Schema (2020-12) of what a call answers when all went well.
+
+        None if nothing says it, or if it has more than `most` characters with all that it refers to.
+        """
+        given, answers = self.operation.answer_schema, self._answers
+        if given is None:
+            return None
+        schema = merged(answers.convert(given, f"{self.operation.pointer}/responses").schema, answers)
+        definitions = answers.definitions(answers.names_in(schema))
+        if answers.characters(definitions) > most or len(json.dumps(schema)) > most:
+            return None
+        return {**schema, "$defs": definitions} if definitions else schema
 
     @cached_property
     def strict(self) -> bool:
@@ -316,7 +331,7 @@ class Tool:
 
 def make_tools(spec: Spec) -> dict[str, Tool]:
     """A tool for each operation of a document, by name, in its order. Nothing is converted yet."""
-    converter = Converter(spec)
+    converter, answers = Converter(spec), Converter(spec, hidden="writeOnly")
     tools: dict[str, Tool] = {}
     for operation in spec.operations.values():
         name = legal_name(operation.id, tools)
@@ -325,7 +340,7 @@ def make_tools(spec: Spec) -> dict[str, Tool]:
             spec.problem(
                 place, f"{operation.id!r} is no legal name of a function: the tool is named {name!r}"
             )
-        tools[name] = Tool(operation, name, converter)
+        tools[name] = Tool(operation, name, converter, answers)
     return tools
 
 

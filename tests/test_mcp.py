@@ -282,13 +282,18 @@ def test_an_output_schema_has_the_form_alone() -> None:
     with Stranger({}) as stranger:
         stranger.pages["/openapi.json"] = (200, {}, openapi(paths, components=components))
         plugin = kit.install(f"{stranger.url}/openapi.json")
-    one, everything, bad = (host.output_schema(plugin.tool(name)) for name in ("one", "all", "bad"))
+    one, everything, bad = (host.declared_answer(plugin.tool(name)) for name in ("one", "all", "bad"))
     assert one is not None
-    assert one["properties"]["pattern"] == {"type": "string"}
-    assert one["properties"]["at"] == {"type": ["string", "null"]}
-    assert one["required"] == ["pattern"]
-    assert "additionalProperties" not in one
-    assert (everything, bad) == (None, None)
+    assert not one.is_wrapped
+    assert one.schema["properties"]["pattern"] == {"type": "string"}
+    assert one.schema["properties"]["at"] == {"type": ["string", "null"]}
+    assert one.schema["required"] == ["pattern"]
+    assert "additionalProperties" not in one.schema
+    # what is no object is wrapped into one, as the official servers do
+    assert everything is not None
+    assert everything.is_wrapped
+    assert everything.schema["properties"] == {"result": {"type": "array", "items": {"type": "string"}}}
+    assert bad is None
 
 
 # -- HTTP -----------------------------------------------------------------------
@@ -691,7 +696,7 @@ def test_every_rule_is_found_with_its_source_and_a_remedy() -> None:
         )
         stranger.pages["/openapi.json"] = (200, {}, openapi(paths))
         findings = list(host.check(kit.install(stranger.url)))
-    assert {finding.host for finding in findings} == {"MCP"}
+    assert {finding.host for finding in findings} == {"mcp"}
     assert all(finding.remedy and finding.message for finding in findings)
     assert all(f.source.startswith("https://") or "no official text" in f.source for f in findings)
     general = [finding.place for finding in findings if not finding.function]

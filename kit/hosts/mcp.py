@@ -6,16 +6,13 @@ stateless 2026-07-28. It is imported when a server is made, and not before: that
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kit.errors import KitError
 from kit.findings import Finding
 from kit.installed import CallResult, InstalledPlugin
 from kit.manifest import NoAuth
-from kit.schemas import Converter, merged
-from kit.spec import Spec, is_json
 from kit.tools import Tool
 
 if TYPE_CHECKING:
@@ -23,6 +20,8 @@ if TYPE_CHECKING:
     from mcp.types import CallToolResult
 
 TITLE = "MCP"
+HOST = "mcp"
+FILE = "tools.json"  # what it is called where it is written down
 
 # The property by which an answer that is not what its operation declares is handed on all the same.
 UNEXPECTED = "unexpected"
@@ -36,7 +35,10 @@ _SAID = frozenset({
 MAX_OUTPUT_SCHEMA = 20_000
 _DATA = frozenset({"enum", "const", "default", "required"})  # keywords that hold no schema
 _NAMED = frozenset({"properties", "$defs"})
-_PLAIN = frozenset({"type", "properties", "required", "additionalProperties", "title", "description"})
+_PLAIN = frozenset(
+    {"type", "properties", "required", "additionalProperties", "title", "description", "$defs"}
+)
+RESULT = "result"
 
 # modelcontextprotocol/modelcontextprotocol, docs/specification/2026-07-28 (standards.md, E1)
 _TOOLS = "https://modelcontextprotocol.io/specification/2026-07-28/server/tools"
@@ -53,10 +55,10 @@ MAX_TOOLS = 40  # in Cursor
 def render(plugin: InstalledPlugin) -> dict[str, Any]:
     """The plugin's tools as `tools/list` lists them, in the order of the spec: `{"tools": [...]}`."""
     tools = [plugin.tool(name) for name in plugin.tool_names]
-    return {"tools": [_tool(tool, output_schema(tool)) for tool in tools]}
+    return {"tools": [_tool(tool, declared_answer(tool)) for tool in tools]}
 
 
-def _tool(tool: Tool, declared: Mapping[str, Any] | None) -> dict[str, Any]:
+def _tool(tool: Tool, declared: Declared | None) -> dict[str, Any]:
     operation = tool.operation
     rendered: dict[str, Any] = {
         "name": tool.name,
@@ -67,7 +69,7 @@ def _tool(tool: Tool, declared: Mapping[str, Any] | None) -> dict[str, Any]:
     if operation.summary:
         rendered["title"] = operation.summary
     if declared is not None:
-        rendered["outputSchema"] = _with_unexpected(declared)
+        rendered["outputSchema"] = _with_unexpected(declared.schema)
     return rendered
 
 
@@ -87,60 +89,28 @@ def hints(tool: Tool) -> dict[str, bool]:
     return {**given, "idempotentHint": True} if method in ("PUT", "DELETE") else given
 
 
-def output_schema(tool: Tool) -> dict[str, Any] | None:
-    """What the operation declares to answer, where that is a JSON object; else None.
+class Declared(NamedTuple):
+    """What an operation says that it answers. MCP knows objects alone: anything else is `result` in one."""
+
+    schema: dict[str, Any]
+    is_wrapped: bool
+
+
+def declared_answer(tool: Tool) -> Declared | None:
+    """What the operation says that it answers, as JSON Schema; None if it says nothing that can be listed.
 
     Only the form of it, without patterns, formats and bounds (see `_SAID`), and none of more than
-    20,000 characters. An array gets none: until 2025-11-25 the protocol has objects alone.
+    20,000 characters. What is no object is wrapped, as the official servers do it.
     """
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-
-    operation = tool.operation
-    by_code = {str(code): response for code, response in operation.responses.items()}
-    successes = ["200", "201", *sorted(code for code in by_code if code[:1] == "2")]
-    response = next((by_code[code] for code in successes if code in by_code), None)
-    content = operation.spec.resolve(response, operation.pointer).get("content")
-    media = [value for key, value in content.items() if is_json(key)] if isinstance(content, Mapping) else []
-    given = media[0].get("schema") if media and isinstance(media[0], Mapping) else None
-    if not isinstance(given, Mapping) or _is_large(operation.spec, given):
+    given = tool.answer(MAX_OUTPUT_SCHEMA)
+    if not given:
         return None
-    converter = Converter(operation.spec, operation.pointer)
-    schema: dict[str, Any] = _form(merged(converter.convert(given)))
-    if schema.keys() - _PLAIN or schema.get("type", "object") != "object" or not schema.get("properties"):
-        return None
-    if UNEXPECTED in schema["properties"]:
-        return None
-    schema["type"] = "object"
-    if converter.defs:
-        schema["$defs"] = _form(converter.defs, named=True)
-    try:
-        if len(json.dumps(schema)) > MAX_OUTPUT_SCHEMA:
-            return None
-        Draft202012Validator.check_schema(schema)
-    except (SchemaError, TypeError, ValueError):
-        return None
-    return schema
-
-
-def _is_large(spec: Spec, schema: Any) -> bool:
-    """Whether a schema, with what it refers to, is past `MAX_OUTPUT_SCHEMA` before it is converted.
-
-    In some specs (Stripe's) everything leads to everything: converting that takes seconds.
-    """
-    waiting, seen, count = [schema], set(), 0
-    while waiting and count <= MAX_OUTPUT_SCHEMA // 20:  # characters: no schema of a property is shorter
-        node = waiting.pop()
-        if isinstance(node, list):
-            waiting += node
-        elif isinstance(node, Mapping):
-            count += 1
-            waiting += [item for key, item in node.items() if key not in ("example", "examples")]
-            ref = node.get("$ref")
-            if isinstance(ref, str) and ref not in seen:
-                seen.add(ref)
-                waiting.append(spec.lookup(ref))
-    return bool(waiting)
+    schema = _form(given)
+    if schema.get("type") == "object" and schema.keys() <= _PLAIN:
+        return None if UNEXPECTED in schema.get("properties", {}) else Declared(schema, False)
+    definitions = schema.pop("$defs", None)
+    wrapped = {"type": "object", "properties": {RESULT: schema}, "required": [RESULT]}
+    return Declared({**wrapped, "$defs": definitions} if definitions else wrapped, True)
 
 
 def _form(node: Any, named: bool = False) -> Any:
@@ -164,7 +134,7 @@ def _with_unexpected(declared: Mapping[str, Any]) -> dict[str, Any]:
     """
     schema = dict(declared)
     schema["properties"] = {
-        **declared["properties"],
+        **declared.get("properties", {}),
         UNEXPECTED: {"description": "Alone, where the answer is not as described here: what came."},
     }
     required = schema.pop("required", None)
@@ -173,16 +143,17 @@ def _with_unexpected(declared: Mapping[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _structured(declared: Mapping[str, Any] | None, data: Any) -> tuple[Any, str]:
+def _structured(declared: Declared | None, data: Any) -> tuple[Any, str]:
     """The structuredContent of an answer, None for none, and in what it is not as declared."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
     if declared is None:
         return (data if isinstance(data, dict) else None), ""
-    error = best_match(Draft202012Validator(declared).iter_errors(data))
+    given = {RESULT: data} if declared.is_wrapped else data
+    error = best_match(Draft202012Validator(declared.schema).iter_errors(given))
     if error is None:
-        return data, ""
+        return given, ""
     return {UNEXPECTED: data}, f"{error.json_path}: {error.message:.300}"
 
 
@@ -220,7 +191,7 @@ def make_server(plugin: InstalledPlugin, call: Calls | None = None) -> Server[An
         PaginatedRequestParams,
     )
 
-    declared = {name: output_schema(plugin.tool(name)) for name in plugin.tool_names}
+    declared = {name: declared_answer(plugin.tool(name)) for name in plugin.tool_names}
     tools = [_tool(plugin.tool(name), schema) for name, schema in declared.items()]
     listed = ListToolsResult.model_validate({"tools": tools})
 
@@ -251,7 +222,7 @@ def make_server(plugin: InstalledPlugin, call: Calls | None = None) -> Server[An
     )
 
 
-def _result(result: CallResult, declared: Mapping[str, Any] | None) -> CallToolResult:
+def _result(result: CallResult, declared: Declared | None) -> CallToolResult:
     from mcp.types import CallToolResult, TextContent
 
     content: list[Any] = [TextContent(type="text", text=result.for_model())]
@@ -276,7 +247,7 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
     """
 
     def warning(place: str, message: str, remedy: str, source: str, function: str = "") -> Finding:
-        return Finding(TITLE, "warning", place, message, remedy, source, function)
+        return Finding(HOST, "warning", place, message, remedy, source, function)
 
     manifest = plugin.manifest
     if len(manifest.description_for_model) > MAX_INSTRUCTIONS:
@@ -329,12 +300,12 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
                 _TOOLS,
                 function,
             )
-        if output_schema(tool) is None:
+        if declared_answer(tool) is None:
             yield warning(
                 f"{place}/responses",
-                f"{function} declares no plain JSON object as its answer, so the tool has no outputSchema; "
+                f"{function} does not say what JSON it answers, or says too much of it, so the tool has no outputSchema; "
                 "ChatGPT warns of that when a plugin is submitted.",
-                "Let it return a model, or a list as the one field of a model.",
+                "Say it: in a function, by the annotation of what it returns.",
                 _CHATGPT,
                 function,
             )
