@@ -92,12 +92,28 @@ def is_private(host: str) -> bool:
         return "." not in host or host.endswith(_PRIVATE_SUFFIXES)
 
 
+def host_of(url: str) -> str:
+    """The host in a URL, in small letters; nothing where there is none, or what is there is no URL."""
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def joined(base: str, url: str) -> str:
+    """`url` from the place `base`, as a link in a page; as it is where that is no URL."""
+    try:
+        return urljoin(base, url)
+    except ValueError:
+        return url
+
+
 def same_site(url: str, other: str) -> bool:
     """Whether two URLs share their second-level domain, as in api.example.com and www.example.com.
 
     Under a suffix of two parts (co.uk) strangers pass for neighbours: no list of suffixes is kept.
     """
-    hosts = [(urlsplit(it).hostname or "").lower() for it in (url, other)]
+    hosts = [host_of(it) for it in (url, other)]
     if any(_is_address(host) for host in hosts):
         return hosts[0] == hosts[1]
     return hosts[0].split(".")[-2:] == hosts[1].split(".")[-2:]
@@ -135,7 +151,7 @@ def choose_server(servers: list[str], spec_url: str, root: Root, strict: bool) -
     """
     passed: list[str] = []
     for server in servers:
-        url = urljoin(spec_url, server)
+        url = joined(spec_url, server)
         try:
             covered = root.covers(url) or (not strict and not is_private(Root.of(url).host))
         except InstallError:

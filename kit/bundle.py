@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import urldefrag
 
+from kit.addresses import joined
 from kit.documents import parse
 from kit.errors import KitError
 from kit.spec import Problem
@@ -58,7 +59,7 @@ def _moved(node: Any, base: str, numbers: dict[str, int]) -> Any:
     moved = {key: _moved(value, base, numbers) for key, value in node.items()}
     ref = node.get("$ref")
     if isinstance(ref, str):
-        address, fragment = urldefrag(urljoin(base, ref) if not ref.startswith("#") else base + ref)
+        address, fragment = urldefrag(joined(base, ref) if not ref.startswith("#") else base + ref)
         number = numbers.setdefault(address, len(numbers) - 1)
         moved["$ref"] = f"#{fragment}" if number < 0 else f"#/{PLACE}/{number}{fragment}"
     return moved

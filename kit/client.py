@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary, finalize
 
-from kit.addresses import Root, is_private
+from kit.addresses import Root, is_private, joined
 from kit.errors import InstallError, KitError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Road:
             try:
                 target = response.headers.get("location")
                 if response.status_code in (301, 302, 303, 307, 308) and target:
-                    target = _moved(urljoin(url, target), self._local, self._public)
+                    target = _moved(joined(url, target), self._local, self._public)
                     if at.may_redirect_to(target):
                         if urlsplit(target).netloc != urlsplit(url).netloc:  # a token is for one host
                             encoded = [

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from kit import loop
-from kit.addresses import NOWHERE, Root, choose_server, complete, is_document, is_url
+from kit.addresses import NOWHERE, Root, choose_server, complete, is_document, is_url, joined
 from kit.bundle import Fetch, bundle
 from kit.client import Answer, Road
 from kit.documents import parse
@@ -108,7 +108,7 @@ async def _discover(source: Any, wishes: Wishes) -> InstalledPlugin:
             'Give it "api": {"type": "openapi", "url": "..."}.',
             source=manifest_url,
         )
-    spec_url = urljoin(answer.url, manifest.api_url)
+    spec_url = joined(answer.url, manifest.api_url)
     if not Root.of(spec_url) or not root.covers(spec_url):
         raise InstallError(
             f"The manifest of {root.host} points to a spec on another domain: {spec_url}.",

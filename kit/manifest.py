@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import InitVar, asdict, dataclass, field, fields, replace
 from typing import Any, Literal
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
-from kit.addresses import same_site
+from kit.addresses import joined, same_site
 from kit.errors import ManifestError
 
 # Characters. platform.openai.com/docs/plugins/getting-started, text of April 2023.
@@ -174,7 +174,7 @@ class Manifest:
         """The document as a host fetches it, its URLs completed with `base_url`."""
 
         def absolute(url: str) -> str:
-            return base_url.rstrip("/") + url if url.startswith("/") else urljoin(base_url, url)
+            return base_url.rstrip("/") + url if url.startswith("/") else joined(base_url, url)
 
         auth = {name: value for name, value in asdict(self.auth).items() if value or name == "scope"}
         return {
@@ -303,7 +303,8 @@ def _read_auth(value: Any, problems: list[Violation]) -> Auth:
         return NoAuth()
     known = {f.name for f in fields(kind)}
     given = {name: item for name, item in value.items() if name in known and item is not None}
-    if not isinstance(given.get("verification_tokens", {}), Mapping):
+    tokens = given.get("verification_tokens", {})
+    if not (isinstance(tokens, Mapping) and all(isinstance(token, str) for token in tokens.values())):
         problems.append(("auth.verification_tokens", "is no mapping of names to tokens: left out"))
         del given["verification_tokens"]
     wrong = [name for name in given if name != "verification_tokens" and not isinstance(given[name], str)]

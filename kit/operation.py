@@ -183,7 +183,7 @@ class Operation:
             schema=schema,
             required=_is_true(given.get("required")),
             description=text(given.get("description")),
-            encoding=mapping(chosen.get("encoding")),
+            encoding=_encoding(chosen.get("encoding")),
         )
 
     @cached_property
@@ -327,6 +327,16 @@ def short(value: Any) -> str:
     """Anything, in 80 characters."""
     shown = repr(value)
     return shown if len(shown) <= 80 else shown[:79] + "…"
+
+
+def _encoding(value: Any) -> dict[str, dict[str, Any]]:
+    """How each field of a form is written (OpenAPI, Encoding Object)."""
+    kinds = {"contentType": str, "style": str, "explode": bool, "allowReserved": bool}
+    return {
+        str(name): {key: given[key] for key, kind in kinds.items() if isinstance(given.get(key), kind)}
+        for name, given in mapping(value).items()
+        if isinstance(given, Mapping)
+    }
 
 
 def _is_true(value: Any) -> bool:

@@ -266,6 +266,8 @@ class Tool:
                 query += styles.query(parameter, value)
             elif parameter.location == "querystring":
                 query.append(styles.querystring(parameter, value))
+            elif parameter.location == "header" and value in ([], {}):
+                continue  # nothing, said by nothing
             elif parameter.location == "header":
                 headers.append((parameter.name, styles.simple(parameter, value)))
             else:

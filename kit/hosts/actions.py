@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from kit.addresses import NOWHERE, is_private
+from kit.addresses import NOWHERE, host_of, is_private
 from kit.findings import Finding
 from kit.hosts.chatgpt import texts_too_long
 from kit.hosts.copilot import cut
@@ -95,7 +95,7 @@ def _operation(tool: Tool, converter: Converter) -> dict[str, Any]:
     body = operation.body
     if body is not None:
         schema = converter.convert(body.schema, f"{operation.pointer}/requestBody").schema
-        media = {"schema": schema, **({"encoding": _encoding(body.encoding)} if body.encoding else {})}
+        media = {"schema": schema, **({"encoding": body.encoding} if body.encoding else {})}
         made["requestBody"] = {"required": body.required, "content": {body.media_type: media}}
         if body.description:
             made["requestBody"]["description"] = body.description
@@ -126,15 +126,6 @@ def _parameter(parameter: Parameter, converter: Converter, pointer: str) -> dict
     if parameter.allow_reserved:
         made["allowReserved"] = True
     return {**made, "schema": schema}
-
-
-def _encoding(encoding: Mapping[str, Any]) -> dict[str, Any]:
-    kinds = {"contentType": str, "style": str, "explode": bool, "allowReserved": bool}
-    return {
-        str(name): {key: it[key] for key, kind in kinds.items() if isinstance(it.get(key), kind)}
-        for name, it in encoding.items()
-        if isinstance(it, Mapping)
-    }
 
 
 def _response(response: Mapping[str, Any], converter: Converter, pointer: str) -> dict[str, Any]:
@@ -192,7 +183,7 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
 
 def _address(plugin: InstalledPlugin) -> Iterator[Finding]:
     base, auth = plugin.base_url, plugin.manifest.auth
-    host = urlsplit(base).hostname or ""
+    host = host_of(base)
     if base == NOWHERE:
         yield _finding("error", "/servers", "The spec names no server.", "Add 'servers' to it, or give base_url=.", _PRODUCTION)  # fmt: skip
     elif is_private(host):
@@ -201,7 +192,7 @@ def _address(plugin: InstalledPlugin) -> Iterator[Finding]:
         yield _finding("error", "/servers", f"{base} is not https on port 443.", "Serve it so, with a valid certificate.", _PRODUCTION)  # fmt: skip
     if isinstance(auth, OAuth):
         for url in (auth.client_url, auth.authorization_url):
-            own = (urlsplit(url).hostname or "").split(".")[-2:]
+            own = host_of(url).split(".")[-2:]
             allowed = [host.split(".")[-2:], *(name.split(".") for name in ("google.com", "googleapis.com", "microsoft.com", "microsoftonline.com", "adobe.com", "adobelogin.com"))]  # fmt: skip
             if own not in allowed:
                 yield _finding("error", "manifest/auth", f"{url!r} is on another domain than {base}.", "Sign in on the domain of the API; Google, Microsoft and Adobe may differ.", _AUTH)  # fmt: skip

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from kit.addresses import is_private
+from kit.addresses import host_of, is_private
 from kit.findings import Finding
 from kit.hosts.copilot import cut, followed, spec_url, summaries
 from kit.manifest import NoAuth
@@ -70,7 +70,7 @@ def check(plugin: InstalledPlugin, *, serves_mcp: bool | None = None) -> Iterato
         return Finding(HOST, severity, place, message, remedy, source)
 
     name, manifest, base, url = legal_name(plugin.name), plugin.manifest, plugin.base_url, spec_url(plugin)
-    host, remote, version = urlsplit(url).hostname or "", _is_remote(plugin, serves_mcp), _version(plugin)
+    host, remote, version = host_of(url), _is_remote(plugin, serves_mcp), _version(plugin)
     if name != plugin.name:
         message = f"{plugin.name[:80]!r} is no legal name of a package: it is called {name!r} there."
         yield finding("warning", "manifest/name_for_model", message, f"Let {name!r} stand.", _NAMES)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from kit.addresses import LOCAL_NAMES, NOWHERE, is_private, same_site
+from kit.addresses import LOCAL_NAMES, NOWHERE, host_of, is_private, same_site
 from kit.findings import Finding
 from kit.manifest import SHORTER_LIMITS, NoAuth, ServiceHttp, UserHttp
 
@@ -91,7 +91,7 @@ def texts_too_long(
 
 def _domains(plugin: InstalledPlugin) -> Iterator[Finding]:
     manifest, base = plugin.manifest, plugin.base_url
-    host = urlsplit(base).hostname or ""
+    host = host_of(base)
     if base == NOWHERE:
         yield _finding("error", "/servers", "The spec names no server.", "Add 'servers' to it, or give base_url=.", _PRODUCTION)  # fmt: skip
         return

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
-from kit.addresses import is_private
+from kit.addresses import host_of, is_private
 from kit.findings import Finding
 from kit.hosts.copilot import MAX_TEXT, TITLE, followed, function_names, spec_url
 from kit.manifest import NoAuth
@@ -135,8 +134,8 @@ def _address_rules(plugin: InstalledPlugin) -> Iterator[Finding]:
             f"{MANIFEST}#relative-references-in-urls",
         )
     for place, address in (("manifest/api/url", url), ("/servers", plugin.base_url)):
-        parts = urlsplit(address)
-        if parts.hostname and is_private(parts.hostname):
+        host = host_of(address)
+        if host and is_private(host):
             yield _finding(
                 "error",
                 place,
@@ -144,7 +143,7 @@ def _address_rules(plugin: InstalledPlugin) -> Iterator[Finding]:
                 "Serve the plugin at a public https address, and give it as public_url.",
                 f"{OVERVIEW}#how-plugins-work",
             )
-        elif parts.scheme == "http":
+        elif address.startswith("http://"):
             yield _finding(
                 "warning",
                 place,

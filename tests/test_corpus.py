@@ -1,0 +1,294 @@
+"""Every document of the corpus: read or refused with a reason, made tools of, rendered for every host.
+
+Arguments made up from a tool's schema give a request that an independent validator, openapi-core, accepts
+by the document as it was.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import httpx2
+import pytest
+from arguments import NoValue, arguments
+from conftest import shared
+from jsonschema import Draft202012Validator
+from openapi_core import Config, OpenAPI
+from openapi_core.datatypes import RequestParameters
+from openapi_core.exceptions import OpenAPIError
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from werkzeug.datastructures import Headers, ImmutableMultiDict
+
+import kit
+from kit import hosts
+from kit.documents import parse
+from kit.installed import InstalledPlugin
+from kit.manifest import Manifest
+from kit.tools import Tool
+
+BASE = "https://api.example.com"
+META = Draft202012Validator(Draft202012Validator.META_SCHEMA)
+
+
+@lru_cache(maxsize=1)
+def documents() -> list[Path]:
+    return sorted(shared("corpus", "openapi").iterdir())
+
+
+def installed() -> Iterator[tuple[Path, InstalledPlugin]]:
+    for file in documents():
+        try:
+            yield file, kit.install(file, base_url=BASE)
+        except kit.KitError as error:
+            # what is refused says what it is, and how to go on
+            assert re.search(r"HTML|plain text|neither|is empty|a list", error.problem), error
+            assert error.remedy
+
+
+def test_every_document_is_read_or_is_none_and_every_operation_is_a_valid_tool() -> None:
+    read = tools = 0
+    for file, plugin in installed():
+        read += 1
+        assert plugin.skipped == [], file.name
+        names = [tool["name"] for tool in plugin.tools()]
+        assert len(names) == len(set(names)) == len(plugin.spec.operations)
+        seen: set[int] = set()
+        for tool in plugin.tools():
+            tools += 1
+            assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", tool["name"]), (file.name, tool["name"])
+            own = dict(tool["parameters"])
+            defs = own.pop("$defs", {})
+            for schema in [own, *(it for it in defs.values() if id(it) not in seen)]:
+                seen.add(id(schema))
+                assert META.is_valid(schema), (file.name, tool["name"])
+                assert set(_refs(schema)) <= {f"#/$defs/{name}" for name in defs}, (
+                    file.name,
+                    tool["name"],
+                )
+    assert read > 780
+    assert tools > 10_000
+
+
+def _refs(schema: Any) -> Iterator[str]:
+    waiting = [schema]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            if isinstance(node.get("$ref"), str):
+                yield node["$ref"]
+            waiting += [
+                value for key, value in node.items() if key not in ("default", "enum", "const", "examples")
+            ]
+        elif isinstance(node, list):
+            waiting += node
+
+
+def test_every_document_is_rendered_for_every_host_and_checked() -> None:
+    count = 0
+    for file, plugin in installed():
+        for host in hosts.HOSTS:
+            made = plugin.render(host)
+            if host != "langchain":
+                json.dumps(made, allow_nan=False)
+            if host == "actions" and file.stat().st_size < 20_000:
+                problems = [str(error.message) for error in OpenAPIV31SpecValidator(made).iter_errors()]
+                # what is the author's own: a default inside of anyOf or in no form, a required name without a property
+                theirs = re.compile("Required list|is not valid under|is not a '")
+                assert [problem for problem in problems if not theirs.search(problem)] == [], file.name
+        findings = kit.check(plugin)
+        assert repr(findings)
+        assert findings._repr_html_()
+        assert all(it.message and it.remedy and it.source for it in findings)
+        assert repr(plugin)
+        assert plugin._repr_html_()
+        count += 1
+    assert count > 780
+
+
+def test_every_manifest_is_read() -> None:
+    for file in sorted(shared("corpus", "manifests").iterdir()):
+        manifest = Manifest.read(json.loads(file.read_text()))
+        assert manifest.name_for_model, file.name
+        assert manifest.render(BASE)["api"]["url"]
+        assert repr(manifest)
+
+
+# -- requests -------------------------------------------------------------------------
+
+
+class _Request:
+    """An HTTP request as openapi-core wants to see it."""
+
+    def __init__(self, request: httpx2.Request) -> None:
+        raw = request.url.raw_path.decode().partition("?")[0]
+        self.host_url = BASE
+        self.path = raw if "%2F" in raw.upper() else unquote(raw)  # a slash in a value is none of the path
+        self.method = request.method.lower()
+        self.body = request.read()
+        self.content_type = request.headers.get("content-type", "")
+        cookies = SimpleCookie(request.headers.get("cookie", ""))
+        query = parse_qsl(request.url.query.decode(), keep_blank_values=True)
+        self.parameters = RequestParameters(
+            path={},
+            query=ImmutableMultiDict(query),
+            header=Headers(list(request.headers.items())),
+            cookie=ImmutableMultiDict([(key, morsel.value) for key, morsel in cookies.items()]),
+        )
+
+
+def _beyond_the_validator(tool: Tool, plugin: InstalledPlugin) -> bool:
+    """What openapi-core cannot judge, or no request could satisfy."""
+    operation = tool.operation
+    for given, _ in operation._given:
+        if "schema" not in given and "content" not in given:
+            return True  # it looks for either
+        if given.get("in") == "path" and f"{{{given.get('name')}}}" not in operation.path:
+            return True  # required, and there is no place for it
+        if given.get("in") == "header" and str(given.get("name")).lower() in (
+            "authorization",
+            "accept",
+            "content-type",
+        ):
+            return True  # OpenAPI says that these are to be ignored
+    for parameter in operation.parameters:
+        schema = tool._converter.opened(tool._converter.convert(parameter.schema).schema)
+        if parameter.style not in ("simple", "form"):
+            return True  # it knows the others in part
+        if schema.get("type") == "object" or "properties" in schema:
+            return True  # exploded objects are looked for under the parameter's own name
+    if not operation.pointer.startswith("/paths/~1") or "?" in operation.path or "#" in operation.path:
+        return True
+    if not str(plugin.spec.document.get("openapi")).startswith("3"):
+        return True
+    if operation.body is not None and not operation.body.media_type.startswith("application/json"):
+        return True  # it casts no part of multipart, knows no media type of a vendor, and few forms
+    # it puts in defaults that the schema itself does not allow
+    return any("default" in message for place, message in plugin.problems) or "default" in json.dumps(
+        tool.operation.raw
+    )
+
+
+def test_made_up_arguments_give_requests_that_the_documents_accept() -> None:
+    accepted, refused = 0, []
+    client = httpx2.Client()
+    for number, (file, plugin) in enumerate(installed()):
+        if plugin.spec.version == "2.0" or not plugin.spec.operations:
+            continue
+        validator = _validator(plugin.spec.document)
+        for name in plugin.tool_names[number % 3 :: max(1, len(plugin.tool_names) // 6)]:
+            tool = plugin.tool(name)
+            if _beyond_the_validator(tool, plugin):
+                continue
+            for seed in range(2):
+                try:
+                    made = arguments(tool.parameters, seed)
+                except NoValue:
+                    break
+                assert tool.problems(made) == [], (file.name, name, made)
+                request = tool.request(tool.coerced(made))
+                headers = [(key.encode(), value.encode()) for key, value in request.headers]
+                sent = client.build_request(
+                    request.method, BASE + request.url, headers=headers, content=request.body
+                )
+                try:
+                    validator.validate_request(_Request(sent))
+                    accepted += 1
+                except OpenAPIError as error:
+                    refused.append(f"{file.name} {name} {made} {error} {error.__cause__}"[:300])
+                except Exception as error:  # the validator itself fails on a broken schema
+                    assert type(error).__module__.split(".")[0] != "kit", error
+    assert refused == []
+    assert accepted > 700
+
+
+def _validator(document: Mapping[str, Any]) -> OpenAPI:
+    """openapi-core for a document as it is, but for servers and auth, which are no matter of arguments."""
+    bare = copy.deepcopy(dict(document))
+    bare["servers"] = [{"url": BASE}]
+    bare.pop("security", None)
+    for item in bare["paths"].values():
+        for node in [item, *(item.values() if isinstance(item, dict) else ())]:
+            if isinstance(node, dict):
+                node.pop("servers", None)
+                node.pop("security", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return OpenAPI.from_dict(bare, config=Config(spec_validator_cls=None))
+
+
+# -- damage ---------------------------------------------------------------------------
+
+JUNK: list[Any] = [
+    None, True, 0, -1, 1.5, "", "x", "#", "#/paths", "#/components/schemas/X", "http://[", "\x00", "a" * 300, [], {},
+    [None], {"$ref": "#"}, {"$ref": 5}, {"type": "object"}, {"type": ["string", "null", 5]}, [[]], {1: 2}, {"": ""},
+    {"type": "array", "items": [1]}, {"allOf": [{"$ref": "#/nope"}, 3, None]}, {"enum": []}, {"required": "yes"},
+    {"properties": [1]}, {"properties": {"a": 5}}, "/{a}/{a", {"oneOf": [], "discriminator": "x"},
+    {"discriminator": {"propertyName": "a", "mapping": 5}, "oneOf": [{"$ref": "#/components/schemas/X"}]},
+]  # fmt: skip
+
+
+def _damaged(document: Any, rng: random.Random) -> Any:
+    document = copy.deepcopy(document)
+    for _ in range(rng.choice([1, 1, 2, 4, 8])):
+        places: list[tuple[Any, Any]] = []
+        waiting = [document]
+        while waiting:
+            node = waiting.pop()
+            keys = (
+                list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else []
+            )
+            places += [(node, key) for key in keys]
+            waiting += [node[key] for key in keys]
+        if not places:
+            break
+        node, key = rng.choice(places)
+        if isinstance(node, dict) and rng.random() < 0.2:
+            key = rng.choice(
+                ["$ref", "type", "in", "required", "operationId", "schema", "GET", "parameters", 5]
+            )
+        node[key] = copy.deepcopy(rng.choice(JUNK))
+    return document
+
+
+@pytest.mark.parametrize("start", range(0, 400, 100))
+def test_damage_of_any_kind_is_no_traceback(start: int) -> None:
+    small = [
+        file for file in documents() if file.name.startswith("apisguru__") and file.stat().st_size < 15_000
+    ]
+    documents_ = [parse(file.read_bytes()) for file in small]
+    manifests = [
+        json.loads(file.read_text()) for file in sorted(shared("corpus", "manifests").iterdir())[:80]
+    ]
+    for seed in range(start, start + 100):
+        rng = random.Random(seed)
+        document, manifest = _damaged(rng.choice(documents_), rng), _damaged(rng.choice(manifests), rng)
+        try:
+            spec = kit.Spec(document, f"{BASE}/openapi.json")
+        except kit.SpecError:
+            continue
+        given = kit.Manifest.read(manifest if isinstance(manifest, dict) else {})
+        plugin = _plugin(given, spec)
+        assert plugin.skipped == []
+        for host in hosts.HOSTS:
+            plugin.render(host)
+        assert repr(kit.check(plugin))
+        assert repr(plugin)
+        assert plugin._repr_html_()
+        assert all(META.is_valid(tool["parameters"]) for tool in plugin.tools())
+
+
+def _plugin(manifest: Manifest, spec: kit.Spec) -> InstalledPlugin:
+    from kit.addresses import Root
+    from kit.client import Road
+
+    return InstalledPlugin(manifest, spec, BASE, Road(Root.of(BASE)))
