@@ -36,7 +36,7 @@ def parse(text: str | bytes, source: str = "the document") -> dict[str, Any]:
     text = text.lstrip("\ufeff").strip()
     if not text:
         raise SpecError(f"{source} is empty.", NO_SPEC, source=source)
-    if text[:1] == "<":
+    if re.match(r"<[!?A-Za-z]", text):
         raise SpecError(
             f"{source} is an HTML or XML page, not JSON or YAML: {text[:60]!r}.", NO_SPEC, source=source
         )

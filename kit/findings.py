@@ -6,10 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from fastapi import FastAPI
+
 from kit import hosts
 from kit.discovery import install
 from kit.installed import InstalledPlugin
+from kit.operation import mapping
 from kit.selection import likeness
+from kit.server import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 DOCUMENTS = "documents"  # takes the place of a host for what every reader of the documents meets
 _OPENAPI = "https://spec.openapis.org/oas/latest.html"
 _ADVICE = "no official text: a model is told nothing else of the operation"
-ALIKE = 0.75  # of the words of two descriptions, from which on a model confuses them
+ALIKE = 0.8  # of the words of two descriptions, from which on a model confuses them
 MANY = 200  # operations, beyond which they are not compared with each other
 
 
@@ -94,6 +98,8 @@ def check(
     """
     names = [name for name in only if name != DOCUMENTS]
     modules = {name: hosts.find(name) for name in (names if only else hosts.HOSTS)}
+    if isinstance(source, FastAPI):  # its addresses are those of its server
+        source = serving(source) or source
     plugin = source if isinstance(source, InstalledPlugin) else install(source, token=token)
     found: list[Finding] = []
     asked = list(modules)
@@ -125,7 +131,8 @@ def _documents(plugin: InstalledPlugin) -> Iterator[Finding]:
     for name, tool in plugin.by_name.items():
         for argument in tool.arguments.values():
             word = argument.name.lower()
-            if not argument.schema.keys() - {"description", "title", "default", "pattern"}:
+            given = argument.parameter.schema if argument.parameter else argument.schema
+            if not mapping(given).keys() - {"description", "title", "default"}:
                 yield Finding(DOCUMENTS, "warning", tool.operation.pointer, f"The argument {argument.name!r} has no type: anything is allowed.", "Give it a type; in a function, an annotation.", _ADVICE, name)  # fmt: skip
             elif (
                 ("date" in word.replace("update", "") or word.endswith("_at"))

@@ -97,6 +97,15 @@ class Operation:
         return [str(tag) for tag in as_list(self.raw.get("tags"))]
 
     @property
+    def subject(self) -> str:
+        """What it is about: its first tag, else the first word of the path that says something."""
+        if self.tags:
+            return self.tags[0]
+        words = re.findall(r"[^/?&{}]+", re.sub(r"{[^}]*}", "", self.path))
+        telling = [word for word in words if not re.fullmatch(r"api|rest|v?\d+(\.\d+)*", word.lower())]
+        return str((telling or words or ["operations"])[0])
+
+    @property
     def deprecated(self) -> bool:
         return self.raw.get("deprecated") is True
 

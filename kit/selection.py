@@ -54,7 +54,8 @@ def _fitting(tools: Mapping[str, Tool], wanted: str) -> dict[str, Tool]:
         found = {name: tool for name, tool in tools.items() if fits(tool)}
         if found:
             return found
-    return nearest(tools, wanted)
+    # what looks like a name or a path, and is none, is a slip and no sentence
+    return {} if re.fullmatch(r"\S*[_/*?]\S*", wanted) else nearest(tools, wanted)
 
 
 def _texts(tool: Tool) -> tuple[str, ...]:

@@ -27,11 +27,10 @@ for (const group of this.parentNode.querySelectorAll('details')) {
 
 
 def groups(operations: Iterable[Operation]) -> dict[str, list[Operation]]:
-    """The operations by their first tag, else by the first word of the path."""
+    """The operations by subject."""
     found: dict[str, list[Operation]] = {}
     for operation in operations:
-        words = [word for word in operation.path.split("/") if word and "{" not in word]
-        found.setdefault((operation.tags or words or ["/"])[0], []).append(operation)
+        found.setdefault(operation.subject, []).append(operation)
     return found
 
 

@@ -172,10 +172,11 @@ def _beyond_the_validator(tool: Tool, plugin: InstalledPlugin) -> bool:
         return True
     if operation.body is not None and not operation.body.media_type.startswith("application/json"):
         return True  # it casts no part of multipart, knows no media type of a vendor, and few forms
-    # it puts in defaults that the schema itself does not allow
-    return any("default" in message for place, message in plugin.problems) or "default" in json.dumps(
-        tool.operation.raw
-    )
+    # it fails at types that JSON Schema does not have, and puts in defaults that a schema does not allow
+    own = " ".join(message for place, message in plugin.problems if place.startswith(operation.pointer))
+    shared_ = " ".join(message for place, message in plugin.problems if place.startswith("/components"))
+    odd = re.compile("none of JSON Schema's|not of its type|default")
+    return bool(odd.search(own + shared_)) or '"default"' in json.dumps(operation.raw)
 
 
 def test_made_up_arguments_give_requests_that_the_documents_accept() -> None:

@@ -6,7 +6,6 @@ context until the model looks for them (developers.openai.com/api/docs/guides/to
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +41,7 @@ def searchable(tools: Mapping[str, Tool], about: str) -> list[dict[str, Any]]:
     """
     groups: dict[str, list[tuple[str, Tool]]] = {}
     for name, tool in tools.items():
-        groups.setdefault(_subject(tool), []).append((name, tool))
+        groups.setdefault(tool.operation.subject, []).append((name, tool))
     namespaces: dict[str, dict[str, Any]] = {}
     for subject, members in groups.items():
         parts = [members[i : i + IN_NAMESPACE] for i in range(0, len(members), IN_NAMESPACE)]
@@ -57,14 +56,6 @@ def searchable(tools: Mapping[str, Tool], about: str) -> list[dict[str, Any]]:
                 "tools": functions,
             }
     return [*namespaces.values(), {"type": "tool_search"}]
-
-
-def _subject(tool: Tool) -> str:
-    if tool.operation.tags:
-        return tool.operation.tags[0]
-    words = re.findall(r"[^/{}]+", re.sub(r"{[^}]*}", "", tool.operation.path))
-    named = [word for word in words if not re.fullmatch(r"api|rest|v?\d+(\.\d+)*", word.lower())]
-    return str((named or words or ["operations"])[0])
 
 
 def check(plugin: InstalledPlugin) -> Iterator[Finding]:

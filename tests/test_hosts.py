@@ -1,0 +1,276 @@
+"""What hosts are given of a plugin, and what `check` says of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from strangers import Stranger, manifest, openapi
+
+import kit
+from kit import hosts
+
+
+def test_every_host_is_rendered_from_a_plugin_and_from_an_installed_one(todo: kit.Plugin) -> None:
+    installed = kit.install(todo)
+    for host in hosts.HOSTS:
+        made = todo.render(host)
+        assert made
+        if host != "langchain":
+            assert json.loads(json.dumps(made)) == json.loads(json.dumps(installed.render(host)))
+        assert hosts.find(host).TITLE
+    with pytest.raises(kit.KitError, match=r"no host 'copilt'.*\n.*Did you mean 'copilot'"):
+        todo.render("copilt")
+
+
+def test_the_addresses_are_those_of_the_server_or_the_public_url(todo: kit.Plugin) -> None:
+    with kit.serve(todo) as server:
+        assert todo.render("chatgpt")["api"]["url"] == server.spec_url
+        assert todo.render("actions")["servers"] == [{"url": server.url}]
+        assert todo.render("agent_plugin")["mcp.json"]["mcpServers"]["todo"]["url"] == f"{server.url}/mcp"
+    public = kit.Plugin("todo", description_for_model="x", public_url="https://todo.example.com")
+    assert public.render("chatgpt")["api"]["url"] == "https://todo.example.com/.well-known/openapi.json"
+    assert public.render("copilot")["runtimes"][0]["spec"]["url"].startswith("https://todo.example.com/")
+
+
+def test_actions_is_a_valid_document_within_the_builders_limits() -> None:
+    plugin = kit.Plugin(
+        "bank",
+        description_for_model="Plugin for money.",
+        auth=kit.OAuth(
+            "https://bank.example.com/login", "https://bank.example.com/token", scope="read write"
+        ),
+        public_url="https://bank.example.com",
+    )
+
+    @plugin.post("/pay/{account}", summary="s" * 400, description="d" * 500)
+    def pay(account: str, amount: float) -> dict[str, str]:
+        return {}
+
+    @plugin.get("/balance", openapi_extra={"x-openai-isConsequential": True})
+    def balance() -> float:
+        return 0
+
+    made = plugin.render("actions")
+    assert list(OpenAPIV31SpecValidator(made).iter_errors()) == []
+    assert made["openapi"] == "3.1.0"
+    assert made["servers"] == [{"url": "https://bank.example.com"}]
+    one = made["paths"]["/pay/{account}"]["post"]
+    assert one["operationId"] == "pay"
+    assert one["x-openai-isConsequential"] is True
+    assert made["paths"]["/balance"]["get"]["x-openai-isConsequential"] is True
+    assert len(one["summary"]) == len(one["description"]) == 300
+    flow = made["components"]["securitySchemes"]["auth"]["flows"]["authorizationCode"]
+    assert flow == {
+        "authorizationUrl": "https://bank.example.com/login",
+        "tokenUrl": "https://bank.example.com/token",
+        "scopes": {"read": "read", "write": "write"},
+    }
+    assert made["security"] == [{"auth": []}]
+
+
+def found(plugin: Any, host: str) -> list[str]:
+    return [f"{it.severity} {it.place}: {it.message}" for it in kit.check(plugin, host)]
+
+
+def has(findings: list[str], words: str) -> bool:
+    return any(re.search(words, finding) for finding in findings)
+
+
+def test_a_clean_public_plugin_is_ready_everywhere() -> None:
+    plugin = kit.Plugin(
+        "todo",
+        name_for_human="TODO",
+        description_for_model="Plugin for TODO lists. Use it to add, list and delete what a user has to do.",
+        description_for_human="Keeps your TODO list.",
+        contact_email="help@todo.example.com",
+        public_url="https://todo.example.com",
+        description="Keeps TODO lists.",
+        version="1.0.0",
+    )
+
+    @plugin.get("/todos", summary="List all todos", description="Every todo, the oldest first.")
+    def list_todos() -> dict[str, str]:
+        return {}
+
+    findings = kit.check(plugin)
+    assert findings.ok, findings
+    assert findings.verdicts["actions"] == "ready"
+    assert findings.verdicts["documents"] == "ready"
+    assert findings.verdicts["chatgpt"] == "ready"
+    assert findings.verdicts["openai"] == "ready"
+    assert all(verdict.startswith("ready") for verdict in findings.verdicts.values()), findings
+
+
+def test_rules_of_chatgpt() -> None:
+    long = kit.Plugin(
+        "shop",
+        name_for_human="A name of more than twenty characters",
+        description_for_model="x",
+        description_for_human="y" * 110,
+        contact_email="me@elsewhere.example",
+        auth=kit.ServiceHttp(),
+        public_url="http://shop.example.com:8080",
+    )
+
+    @long.get("/a", summary="s" * 250)
+    def a() -> str:
+        return ""
+
+    findings = found(long, "chatgpt")
+    assert has(findings, "warning manifest/name_for_human: .* 37 characters")
+    assert has(findings, "warning manifest/description_for_human: .* 110 characters")
+    assert has(findings, "error /servers: http://shop.example.com:8080 is not https on port 443")
+    assert has(findings, "warning manifest/contact_email: me@elsewhere.example is not on the domain")
+    assert has(findings, "warning manifest/auth/verification_tokens")
+    assert has(findings, "warning /paths/~1a/get/summary: The summary has 250 characters, the limit is 200")
+    local = kit.Plugin("shop", description_for_model="x", auth=kit.UserHttp())
+    with kit.serve(local):
+        findings = found(local, "chatgpt")
+    assert has(findings, "error manifest/auth/type: On localhost ChatGPT took no auth")
+    assert has(findings, "user_http was not admitted")
+
+
+def test_rules_of_actions() -> None:
+    upload = {"content": {"multipart/form-data": {"schema": {"type": "object"}}}}
+    paths = {
+        "/a": {
+            "get": {
+                "operationId": "get it",
+                "description": "d" * 301,
+                "parameters": [
+                    {"name": "X-Key", "in": "header", "required": True, "schema": {"type": "string"}},
+                    {"name": "c", "in": "cookie", "schema": {"type": "string"}},
+                    {"name": "q", "in": "query", "description": "q" * 701, "schema": {"type": "string"}},
+                ],
+            },
+            "post": {"operationId": "send", "requestBody": upload},
+            "query": {"operationId": "look"},
+        },
+        **{f"/{n}": {"get": {"operationId": f"n{n}"}} for n in range(30)},
+    }
+    with Stranger({"/openapi.json": (200, {}, {**openapi(paths), "openapi": "3.2.0"})}) as stranger:
+        findings = found(f"{stranger.url}/openapi.json", "actions")
+    assert has(findings, "error /servers: .* cannot be reached from outside")
+    assert has(findings, "error .*: 'X-Key' is a header")
+    assert has(findings, "warning .*: 'c' is a cookie")
+    assert has(findings, "the limit is 300")
+    assert has(findings, "description of 'q' has 701 characters, the limit is 700")
+    assert has(findings, "more than 30 may be refused")
+    assert has(findings, "error .*: OpenAPI 3.1 has no method QUERY")
+    assert has(findings, "The body is multipart/form-data")
+    assert has(findings, "'get it' is no name of a function: 'get_it' is")
+
+
+def test_rules_of_openai() -> None:
+    paths = {
+        f"/{n}": {"get": {"operationId": f"n{n}", "description": "d" * 1100 if n == 1 else ""}}
+        for n in range(130)
+    }
+    with Stranger({"/openapi.json": (200, {}, openapi(paths))}) as stranger:
+        findings = found(f"{stranger.url}/openapi.json", "openai")
+        assert has(findings, "There are 130 tools; one request takes 128")
+        assert has(findings, "neither summary nor description")
+        assert has(findings, "more than 1,024 were refused")
+        rule = next(it for it in kit.check(f"{stranger.url}/openapi.json", "openai") if "128" in it.message)
+    assert rule.source.startswith("no official text")
+
+
+def test_what_no_model_can_know(todo: kit.Plugin) -> None:
+    plugin = kit.Plugin("a", description_for_model="x")
+
+    @plugin.get("/one", summary="Find the newest entry of a user")
+    def one(user, due_date: str) -> str:  # type: ignore[no-untyped-def]
+        return ""
+
+    @plugin.get("/two", summary="Find the newest entry of the user")
+    def two(id: int) -> str:
+        return ""
+
+    findings = kit.check(plugin, "documents")
+    said = {(it.function, it.message.split(":")[0].split(" is a date")[0]) for it in findings}
+    assert ("one", "The argument 'user' has no type") in said
+    assert ("one", "The argument 'due_date'") in said
+    assert ("two", "It is described almost as 'one' is") in said
+    assert kit.check(todo, "documents") == []
+
+
+def test_a_strangers_flaws_are_told_once_for_all_hosts() -> None:
+    pages: dict[str, Any] = {
+        "/.well-known/ai-plugin.json": (
+            200,
+            {},
+            manifest("/spec.json", contact_email="nobody", colour="red"),
+        ),
+        "/spec.json": (
+            200,
+            {},
+            openapi({"/a/{x}": {"get": {"operationId": "same"}}, "/b": {"get": {"operationId": "same"}}}),
+        ),
+    }
+    with Stranger(pages) as stranger:
+        findings = kit.check(stranger.url)
+    places = {(it.place, it.function) for it in findings.of("documents")}
+    assert ("manifest/contact_email", "") in places
+    assert ("manifest/colour", "") in places
+    assert ("/paths/~1b/get/operationId", "same_2") in places
+    assert findings.verdicts["copilot"].startswith("not ready: ")
+    text, html = repr(findings), findings._repr_html_()
+    for shown in (text, html):
+        assert "not ready" in shown
+        assert "colour" in shown
+    assert "<th" in html
+    assert not findings.ok
+    assert len(findings.errors) < len(findings)
+
+
+# -- the command ----------------------------------------------------------------------
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kit", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, timeout=60, env={**os.environ, "COLUMNS": "200"}
+    )
+
+
+def test_check_and_render_on_the_command_line(tmp_path: Path, server: kit.Server) -> None:
+    made = run("check", server.url, "--host", "openai")
+    assert made.returncode == 0, made.stderr
+    assert "openai  ready" in made.stdout
+    made = run("check", server.url, "--json")
+    assert made.returncode == 1
+    assert {"host", "severity", "place", "message", "remedy", "source", "function"} == set(
+        json.loads(made.stdout)[0]
+    )
+    assert run("check", server.url, "--host", "nobody").returncode == 1
+
+    made = run("render", "actions", server.url)
+    assert json.loads(made.stdout)["openapi"] == "3.1.0"
+    made = run("render", "agent_plugin", server.url, "--out", str(tmp_path / "package"))
+    assert made.returncode == 0, made.stderr
+    assert (tmp_path / "package" / "plugin.json").is_file()
+    assert (tmp_path / "package" / "skills" / "todo" / "SKILL.md").is_file()
+    made = run("render", "agent_plugin", server.url, "--out", str(tmp_path / "package"))
+    assert made.returncode == 1
+    assert "is there already" in made.stderr
+    made = run("render", "langchain", server.url)
+    assert made.returncode == 1
+    assert "objects of Python" in made.stderr
+
+
+def test_commands_take_a_notebook_and_a_part(tmp_path: Path) -> None:
+    notebook = Path(__file__).parent.parent / "notebooks" / "04_operations.ipynb"
+    env = {**os.environ, "DATABASE_URL": "sqlite://"}
+    command = [sys.executable, "-m", "kit", "spec", str(notebook), "list_todos"]
+    made = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=60)
+    assert made.returncode == 0, made.stderr
+    assert "1 operation" in made.stdout
+    assert "list_todos" in made.stdout
