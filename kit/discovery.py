@@ -39,7 +39,8 @@ def install(
 
     `source` is a base URL (`localhost:3333`), the URL of a manifest or of a spec, a file with
     either, a running `Server`, or a `Plugin` of this process (then no socket is used). `token` goes
-    into `Authorization` the way the manifest says. `base_url` is where calls go, for a spec that
+    where the manifest says or, without one, the first security scheme of the spec: into `Authorization`, or
+    the header or cookie of an API key. `base_url` is where calls go, for a spec that
     names no server. `follow_refs` fetches the other documents that the spec's `$ref`s lead to, from the
     same domain or the same folder. Raises `InstallError` or `SpecError` with the reason and the remedy.
     """
@@ -227,18 +228,28 @@ async def _installed(
 def _made(
     manifest: Manifest | None, spec: Spec, base_url: str, road: Road, wishes: Wishes, problems: list[Problem]
 ) -> InstalledPlugin:
+    headers = [_credential(manifest, spec, wishes.token)] if wishes.token else []
     manifest = manifest or _manifest_for(spec)
-    headers = [("Authorization", _authorization(manifest, wishes.token))] if wishes.token else []
     # Beside JupyterLab this import takes a second (it builds a grammar for IRIs). The first call needs it:
     # it is made while the user reads what was installed.
     threading.Thread(target=importlib.import_module, args=["jsonschema"], daemon=True).start()
     return InstalledPlugin(manifest, spec, base_url.rstrip("/"), road, problems, headers, wishes.serves_mcp)
 
 
-def _authorization(manifest: Manifest, token: str) -> str:
-    if getattr(manifest.auth, "authorization_type", "bearer") == "basic":
-        return "Basic " + (base64.b64encode(token.encode()).decode() if ":" in token else token)
-    return f"Bearer {token}"
+def _credential(manifest: Manifest | None, spec: Spec, token: str) -> tuple[str, str]:
+    """The header that a token goes into: as the manifest says, or, without one, the spec's first scheme."""
+    kind = getattr(manifest.auth, "authorization_type", "bearer") if manifest else "bearer"
+    scheme = next(iter(spec.security_schemes.values()), {}) if manifest is None else {}
+    if scheme.get("type") == "apiKey" and isinstance(scheme.get("name"), str):
+        if scheme.get("in") == "header":
+            return scheme["name"], token
+        if scheme.get("in") == "cookie":
+            return "Cookie", f"{scheme['name']}={token}"
+    if kind == "basic" or str(scheme.get("scheme")).lower() == "basic":
+        return "Authorization", "Basic " + (
+            base64.b64encode(token.encode()).decode() if ":" in token else token
+        )
+    return "Authorization", f"Bearer {token}"
 
 
 def _manifest_for(spec: Spec) -> Manifest:

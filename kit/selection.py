@@ -83,7 +83,7 @@ def nearest(tools: Mapping[str, Tool], sentence: str, count: int = NEAREST) -> d
 
 def likeness(tool: Tool, other: Tool) -> float:
     """How many of the words of two descriptions are the same, 0 to 1; 0 where one has fewer than three."""
-    words, others = set(_stems(tool.description)), set(_stems(other.description))
+    words, others = ({stem(it) for it in re.findall(r"\w+", t.description.lower())} for t in (tool, other))
     return len(words & others) / len(words | others) if min(len(words), len(others)) >= 3 else 0.0
 
 

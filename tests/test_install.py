@@ -278,6 +278,24 @@ def test_a_token_goes_where_the_manifest_says(auth: Any, token: str | None, head
             assert token not in repr(plugin) + plugin._repr_html_()
 
 
+@pytest.mark.parametrize(
+    ("scheme", "header", "value"),
+    [
+        ({"type": "apiKey", "in": "header", "name": "X-API-Key"}, "x-api-key", "abc"),
+        ({"type": "apiKey", "in": "cookie", "name": "key"}, "cookie", "key=abc"),
+        ({"type": "http", "scheme": "basic"}, "authorization", "Basic abc"),
+        ({"type": "http", "scheme": "bearer"}, "authorization", "Bearer abc"),
+    ],
+)
+def test_without_a_manifest_a_token_goes_where_the_spec_says(scheme: Any, header: str, value: str) -> None:
+    spec = openapi(components={"securitySchemes": {"one": scheme}})
+    with Stranger({"/spec.json": (200, {}, spec), "/things": (200, {}, [])}) as stranger:
+        plugin = kit.install(f"{stranger.url}/spec.json", token="abc")
+        result = plugin.call("list_things")
+        assert stranger.requests[-1][2].get(header) == value
+        assert "abc" not in repr(plugin) + repr(result) + plugin._repr_html_() + result._repr_html_()
+
+
 def test_a_token_is_not_sent_on_to_another_host() -> None:
     with Stranger({}) as other:
         pages: dict[str, Any] = {
