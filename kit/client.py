@@ -26,6 +26,7 @@ FETCH_TIMEOUT = 15.0  # seconds, manifest and spec: ChatGPT plugins
 MAX_DOCUMENT = 32_000_000  # bytes; the largest public spec known has 7 million
 MAX_REDIRECTS = 5
 
+_HARMLESS = ("accept", "content-type")  # headers that may go on to another host: no token is in them
 _AGENT = {"User-Agent": "notebook-plugin-kit"}
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, httpx2.AsyncClient]] = WeakKeyDictionary()
 _lifespans: set[asyncio.Task[None]] = set()  # a task that nothing refers to may be collected
@@ -117,9 +118,7 @@ class Road:
                     target = _moved(joined(url, target), self._local, self._public)
                     if at.may_redirect_to(target):
                         if urlsplit(target).netloc != urlsplit(url).netloc:  # a token is for one host
-                            encoded = [
-                                (n, v) for n, v in encoded if n.lower() not in ("authorization", "cookie")
-                            ]
+                            encoded = [(n, v) for n, v in encoded if n.lower() in _HARMLESS]
                         url = target
                         if response.status_code == 303 or (response.status_code < 303 and method == "POST"):
                             method, content, files = "GET", None, None
