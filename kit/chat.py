@@ -14,6 +14,7 @@ from typing import Any
 from kit import cells, loop
 from kit.discovery import install
 from kit.errors import ChatError
+from kit.hosts.openai import CONTEXT
 from kit.installed import CallResult, InstalledPlugin
 from kit.model import Item, Model, Round, ToolCall
 from kit.reply import CallEnded, CallStarted, Event, Finished, Reply, TextDelta
@@ -77,6 +78,12 @@ class Chat:
         wanted = select if select is None or isinstance(select, str) else list(select)
         self._tools = _tools_by_name(self.plugins, wanted)
         self._search = search
+        tokens = sum(tool.tokens for _, tool in self._tools.values())
+        if tokens > CONTEXT and not search:
+            self._model.notes.append(
+                f"The {len(self._tools):,} tools take about {tokens:,} tokens, more than the {CONTEXT:,} that many "
+                "models have in all: give a part of them with select=..., or all with search=True."
+            )
         self._is_busy = False
         self._noted = 0
         if self._model.is_understudy and show is not False:

@@ -280,12 +280,12 @@ def installed_text(plugin: InstalledPlugin) -> str:
 
 def installed_card(plugin: InstalledPlugin) -> str:
     """An installed plugin as a card."""
-    size = _size(plugin)
+    size, own = _size(plugin), set(plugin.spec.problems)
     return (
         manifest_card(plugin.manifest, plugin.base_url)
         + (box(escape(size)) if size else "")
         + spec_table(plugin.spec)
-        + _problems([p for p in plugin.problems if p not in plugin.spec.problems])
+        + _problems([p for p in plugin.problems if p not in own])
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from kit.errors import SpecError
 
+MAX_LENGTH = 32_000_000  # characters; the largest public spec has 7 million
 MAX_DEPTH = 100  # levels; the deepest of 850 real documents has 32
 # Values in a document with its YAML aliases written out. Stripe's, 2.5 MB, has 94,000 that hold others.
 MAX_VALUES = 3_000_000
@@ -33,6 +34,12 @@ def parse(text: str | bytes, source: str = "the document") -> dict[str, Any]:
     """
     if isinstance(text, bytes):
         text = _decoded(text)
+    if len(text) > MAX_LENGTH:
+        raise SpecError(
+            f"{source} has {len(text):,} characters, and {MAX_LENGTH:,} is the most that is read.",
+            "Give a part of it.",
+            source=source,
+        )
     text = text.lstrip("\ufeff").strip()
     if not text:
         raise SpecError(f"{source} is empty.", NO_SPEC, source=source)

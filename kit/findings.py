@@ -120,7 +120,7 @@ def _documents(plugin: InstalledPlugin) -> Iterator[Finding]:
             if place.startswith("manifest")
             else place
         )
-        function = next((name for pointer, name in names.items() if place.startswith(pointer)), "")
+        function = names.get("/".join(place.split("/")[:4]), "")
         severity: Literal["error", "warning"] = "error" if "left out" in message else "warning"
         source = (
             _OPENAPI

@@ -101,7 +101,7 @@ class Operation:
         """What it is about: its first tag, else the first word of the path that says something."""
         if self.tags:
             return self.tags[0]
-        words = re.findall(r"[^/?&{}]+", re.sub(r"{[^}]*}", "", self.path))
+        words = re.findall(r"[^/?&{}]+", re.sub(r"{[^{}]*}", "", self.path))
         telling = [word for word in words if not re.fullmatch(r"api|rest|v?\d+(\.\d+)*", word.lower())]
         return str((telling or words or ["operations"])[0])
 

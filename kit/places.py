@@ -11,7 +11,7 @@ from typing import Any
 
 from kit import strict
 from kit.operation import Parameter
-from kit.schemas import Converter, allows_null
+from kit.schemas import HEAVY, MAX_DEPTH, Converter, allows_null
 
 # What says of which type a value is, directly or not.
 _TYPED = {"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "not", "if"}
@@ -25,6 +25,8 @@ def fit(schema: dict[str, Any], parameter: Parameter, converter: Converter) -> d
         return schema
     if not schema.keys() & _TYPED:
         schema = {"type": "string", **schema}
+    if converter.weight(schema) > HEAVY // 100:
+        return schema
     return _narrowed(schema, parameter, converter)
 
 
@@ -36,11 +38,18 @@ def in_form(schema: dict[str, Any], required: bool, converter: Converter) -> dic
     return schema
 
 
-def _narrowed(schema: dict[str, Any], parameter: Parameter, converter: Converter) -> dict[str, Any]:
+def _narrowed(
+    schema: dict[str, Any], parameter: Parameter, converter: Converter, depth: int = 0
+) -> dict[str, Any]:
+    if depth > MAX_DEPTH:
+        return schema
     schema = _without_null(converter.opened(schema))
     for key in ("anyOf", "oneOf", "allOf"):
         if key in schema:
-            schema = {**schema, key: [_narrowed(part, parameter, converter) for part in schema[key]]}
+            schema = {
+                **schema,
+                key: [_narrowed(part, parameter, converter, depth + 1) for part in schema[key]],
+            }
     kind = schema.get("type")
     kinds = kind if isinstance(kind, list) else [kind]
     bounds = []

@@ -16,8 +16,11 @@ from typing import Any
 
 from kit import repairs
 from kit.operation import mapping, short
-from kit.spec import Spec
+from kit.spec import Spec, unique
 
+MAX_DEPTH = 30  # of an allOf inside of an allOf; what is deeper stays as it is
+HEAVY = 1_000_000  # schemas, written out, beyond which nothing is done that would look at each
+MOST = 10**9
 INLINE = 100  # schemas within a schema, at the most, for it to be written out where it is referred to
 
 _ONE = ("not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties")
@@ -76,6 +79,7 @@ class Converted:
 
     schema: dict[str, Any] = field(default_factory=dict)
     size: int = 1  # schemas within it
+    weight: int = 1  # the same, with all that it refers to written out (but for what refers to itself)
     needs: set[str] = field(default_factory=set)
     name: str = ""  # in `$defs`; empty where it is written out
 
@@ -113,9 +117,15 @@ class Converter:
 
     def opened(self, schema: dict[str, Any]) -> dict[str, Any]:
         """A converted schema, or the one in `$defs` that it does nothing but refer to."""
-        while set(schema) == {"$ref"}:
+        seen = set()
+        while set(schema) == {"$ref"} and schema["$ref"] not in seen:
+            seen.add(schema["$ref"])
             schema = self._by_name[schema["$ref"].removeprefix(self.defs)].schema
-        return schema
+        return {} if set(schema) == {"$ref"} else schema  # a circle of references says nothing
+
+    def weight(self, schema: dict[str, Any]) -> int:
+        """How many schemas are in a converted one when all that it refers to is written out, up to a billion."""
+        return min(MOST, 1 + sum(self._by_name[name].weight for name in self.names_in(schema)))
 
     def definitions(self, needs: Iterable[str]) -> dict[str, dict[str, Any]]:
         """All that schemas with these `needs` refer to, directly or not, by name."""
@@ -171,6 +181,7 @@ class Converter:
         if made.size > self.inline or ref in self._places:
             named = self._place(ref)
             named.schema, named.size, named.needs = made.schema, made.size, made.needs
+            named.weight = made.weight
             made = named
         self._known[ref] = made
 
@@ -178,9 +189,7 @@ class Converter:
         """The entry in `$defs` for a reference, whose schema may still be to come."""
         if ref not in self._places:
             base = re.sub(r"[^A-Za-z0-9_.-]", "_", ref.rsplit("/", 1)[-1])[:100] or "schema"
-            name, number = base, 2
-            while name in self._by_name:
-                name, number = f"{base}_{number}", number + 1
+            name = unique(base, self._by_name)
             self._by_name[name] = self._places[ref] = Converted(name=name)
         return self._places[ref]
 
@@ -189,6 +198,7 @@ class Converter:
         if made is None:
             self.spec.dangling(self._pointer, ref)
             return {}
+        self._now.weight = min(MOST, self._now.weight + made.weight)
         if made.name:
             self._now.needs.add(made.name)
             out = {"$ref": f"{self.defs}{made.name}"}
@@ -221,6 +231,7 @@ class Converter:
         if not isinstance(schema, Mapping):
             return {}
         self._now.size += 1
+        self._now.weight += 1
         if isinstance(schema.get("$ref"), str):
             return self._reference(schema["$ref"], schema)
         out: dict[str, Any] = {}
@@ -346,13 +357,13 @@ def allows_null(schema: Mapping[str, Any]) -> bool:
     return kind == "null" or (isinstance(kind, list) and "null" in kind)
 
 
-def merged(schema: dict[str, Any], converter: Converter) -> dict[str, Any]:
+def merged(schema: dict[str, Any], converter: Converter, depth: int = 0) -> dict[str, Any]:
     """An `allOf` of plain objects as the one object that it means; anything else as it is."""
     schema = converter.opened(schema)
-    if "allOf" not in schema:
+    if "allOf" not in schema or depth > MAX_DEPTH or converter.weight(schema) > HEAVY:
         return schema
     own = {key: value for key, value in schema.items() if key != "allOf"}
-    parts = [*(merged(part, converter) for part in schema["allOf"]), own]
+    parts = [*(merged(part, converter, depth + 1) for part in schema["allOf"]), own]
     plain = {"type", "properties", "required", "description", "title", "examples", "deprecated"}
     if not all(part.get("type", "object") == "object" and part.keys() <= plain for part in parts):
         return schema

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
@@ -96,9 +96,9 @@ class Spec:
                 self.problem(pointer, f"has no operationId: named {identifier!r}")
             name = str(identifier).strip()
             if name in found:
-                unique = _unique(name, found)
-                self.problem(f"{pointer}/operationId", f"{name!r} occurs twice: named {unique!r}")
-                name = unique
+                other = unique(name, found)
+                self.problem(f"{pointer}/operationId", f"{name!r} occurs twice: named {other!r}")
+                name = other
             method = key.rpartition("/")[2]
             found[name] = Operation(self, name, method, path, item, node, pointer)
         return found
@@ -251,8 +251,20 @@ def escape(token: Any) -> str:
     return str(token).replace("~", "~0").replace("/", "~1")
 
 
-def _unique(name: str, taken: Mapping[str, Any]) -> str:
-    number = 2
-    while f"{name}_{number}" in taken:
-        number += 1
-    return f"{name}_{number}"
+def unique(name: str, taken: Container[str], most: int = 1_000_000) -> str:
+    """`name`, or with the first free number behind it, in at most `most` characters."""
+
+    def numbered(number: int) -> str:
+        ending = f"_{number}" if number > 1 else ""
+        return name[: most - len(ending)] + ending
+
+    # Thousands of one name are somebody's joke, and must not take the square of that: the first free number
+    # is looked for as in a sorted list.
+    high = 1
+    while numbered(high) in taken:
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if numbered(middle) in taken else (low, middle)
+    return numbered(high)

@@ -48,6 +48,7 @@ class Target:
         # A drive letter's colon is no separator.
         self.where, _, self.name = text.rpartition(":") if ":" in text[2:] else (text, "", "")
         self.path = Path(self.where)
+        self._seen: tuple[int, int] | None = None  # the state of the file when it was last read
         self.is_file = self.path.suffix in (".py", ".ipynb")
         if self.is_file and not self.path.is_file():
             raise KitError(
@@ -56,6 +57,7 @@ class Target:
 
     def plugin(self) -> Plugin:
         """The plugin; an app that is none is wrapped. Raises `KitError` with what there is."""
+        self._seen = self._state()  # before it is read: what changes meanwhile has changed
         if self.path.suffix == ".ipynb":
             return load(self.path, self.name or None)
         module = self._module()
@@ -77,11 +79,9 @@ class Target:
         """
         if not self.is_file:
             raise KitError(f"--reload follows a file, and {self.where} is a module.", "Give its FILE.py.")
-        seen = self._state()
         while not stop.wait(LOOK):
-            if (state := self._state()) == seen:
+            if self._state() == self._seen:
                 continue
-            seen = state
             try:
                 server.follow(self.plugin())
                 yield f"{self.path.name} has changed: it is served as it is now."

@@ -6,9 +6,10 @@ name, the later ones carry their place in the name.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from http.cookies import SimpleCookie
@@ -16,8 +17,8 @@ from typing import Any
 
 from kit import places, styles
 from kit.operation import Body, Operation, Parameter, is_json
-from kit.schemas import Converter, merged
-from kit.spec import Spec
+from kit.schemas import HEAVY, Converter, merged
+from kit.spec import Spec, unique
 from kit.strict import is_strict
 
 MAX_NAME = 64  # characters, of [a-zA-Z0-9_-]: FunctionObject in OpenAI's API description
@@ -208,16 +209,22 @@ class Tool:
                 if argument.required:
                     found.append(f"{name}: is required and missing")
                 continue
-            for error in self._validators[name].iter_errors(_as_json(arguments[name])):
-                if error.validator == "oneOf" and not error.context:
-                    continue  # more than one of the alternatives fits: which is meant, the plugin knows
-                path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
-                empty = error.instance == "" and error.validator_value == places.NOT_EMPTY
-                found.append(f"{name}{path}: {'must not be empty' if empty else error.message}")
+            found += self._misfits(name, arguments[name])
             is_header = argument.parameter and argument.parameter.location == "header"
             if is_header and re.search(r"[\r\n\0]", str(arguments[name])):
                 found.append(f"{name}: a header cannot hold a line break")
         return found
+
+    def _misfits(self, name: str, value: Any) -> Iterator[str]:
+        if self._converter.weight(self.arguments[name].schema) > HEAVY:
+            return  # made to take for ever
+        with contextlib.suppress(RecursionError):  # a schema too deep to check: the plugin will say
+            for error in self._validators[name].iter_errors(_as_json(value)):
+                if error.validator == "oneOf" and not error.context:
+                    continue  # more than one of the alternatives fits: which is meant, the plugin knows
+                path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
+                empty = error.instance == "" and error.validator_value == places.NOT_EMPTY
+                yield f"{name}{path}: {'must not be empty' if empty else error.message}"
 
     def coerced(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments, with numbers and booleans that came as text made what the schema wants.
@@ -350,22 +357,16 @@ def _add(arguments: dict[str, Argument], argument: Argument) -> None:
     """Adds an argument under a legal name that no other has."""
     place = argument.parameter.location if argument.parameter else "body"
     base = re.sub(r"[^A-Za-z0-9_.-]+", "_", argument.name).strip("_")[:MAX_NAME] or place
-    name, number = base, 1
-    while name in arguments:
-        ending = f"_{place}" if number == 1 else f"_{place}_{number}"
-        name, number = base[: MAX_NAME - len(ending)] + ending, number + 1
-    argument.name = name
+    if base in arguments:
+        base = unique(f"{base[: MAX_NAME - len(place) - 1]}_{place}", arguments, MAX_NAME)
+    argument.name = name = base
     arguments[name] = argument
 
 
-def legal_name(name: str, taken: Iterable[str]) -> str:
+def legal_name(name: str, taken: Container[str]) -> str:
     """`name` with other characters than letters, digits, _ and - replaced, 64 at most, unique."""
     base = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:MAX_NAME] or "operation"
-    legal, number = base, 2
-    while legal in taken:
-        legal = f"{base[: MAX_NAME - len(str(number)) - 1]}_{number}"
-        number += 1
-    return legal
+    return unique(base, taken, MAX_NAME)
 
 
 def _as_json(value: Any) -> Any:

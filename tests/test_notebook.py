@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,10 +223,15 @@ def test_inside_a_kernel(kernel: Kernel, tmp_path: Path) -> None:
 def lines_until(process: subprocess.Popen[str], words: str) -> str:
     assert process.stdout is not None
     said = ""
-    for line in process.stdout:
-        said += line
-        if words in line:
-            return said
+    watch = threading.Timer(60, process.kill)  # what never comes is a failure, not a wait for ever
+    watch.start()
+    try:
+        for line in process.stdout:
+            said += line
+            if words in line:
+                return said
+    finally:
+        watch.cancel()
     raise AssertionError(said)
 
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from kit.errors import KitError
 from kit.manifest import NoAuth, OAuth
 from kit.operation import is_json
+from kit.spec import unique
 
 if TYPE_CHECKING:
     from kit.findings import Finding
@@ -121,11 +122,8 @@ def function_names(plugin: InstalledPlugin) -> dict[str, str]:
     names = {name: own if _NAME.fullmatch(own) else "" for name, own in names.items()}
     taken = set(names.values())
     for name, own in names.items():
-        legal, number = own or name, 2
-        while not own and legal in taken:
-            legal, number = f"{name}_{number}", number + 1
-        names[name] = legal
-        taken.add(legal)
+        names[name] = own or unique(name, taken)
+        taken.add(names[name])
     return names
 
 
