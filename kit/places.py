@@ -25,7 +25,7 @@ def fit(schema: dict[str, Any], parameter: Parameter, converter: Converter) -> d
         return schema
     if not schema.keys() & _TYPED:
         schema = {"type": "string", **schema}
-    if converter.weight(schema) > HEAVY // 100:
+    if converter.weight(schema) > HEAVY // 10:
         return schema
     return _narrowed(schema, parameter, converter)
 

@@ -19,7 +19,7 @@ from kit.operation import mapping, short
 from kit.spec import Spec, unique
 
 MAX_DEPTH = 30  # of an allOf inside of an allOf; what is deeper stays as it is
-HEAVY = 1_000_000  # schemas, written out, beyond which nothing is done that would look at each
+HEAVY = 100_000  # schemas for one value, beyond which nothing is done that would look at each
 MOST = 10**9
 INLINE = 100  # schemas within a schema, at the most, for it to be written out where it is referred to
 
@@ -79,7 +79,7 @@ class Converted:
 
     schema: dict[str, Any] = field(default_factory=dict)
     size: int = 1  # schemas within it
-    weight: int = 1  # the same, with all that it refers to written out (but for what refers to itself)
+    weight: int = 1  # see `Converter.weight`
     needs: set[str] = field(default_factory=set)
     name: str = ""  # in `$defs`; empty where it is written out
 
@@ -124,8 +124,17 @@ class Converter:
         return {} if set(schema) == {"$ref"} else schema  # a circle of references says nothing
 
     def weight(self, schema: dict[str, Any]) -> int:
-        """How many schemas are in a converted one when all that it refers to is written out, up to a billion."""
-        return min(MOST, 1 + sum(self._by_name[name].weight for name in self.names_in(schema)))
+        """How many schemas one value is held against, in alternatives of alternatives: up to a billion.
+
+        What is within properties and items does not count: how much of that there is, the value decides.
+        """
+        total = 1
+        for key in ("allOf", "anyOf", "oneOf", "not", "if", "then", "else"):
+            parts = schema.get(key, ())
+            total += sum(map(self.weight, parts if isinstance(parts, list | tuple) else (parts,)))
+        if "$ref" in schema:
+            total += self._by_name[schema["$ref"].removeprefix(self.defs)].weight
+        return min(MOST, total)
 
     def definitions(self, needs: Iterable[str]) -> dict[str, dict[str, Any]]:
         """All that schemas with these `needs` refer to, directly or not, by name."""
@@ -181,7 +190,7 @@ class Converter:
         if made.size > self.inline or ref in self._places:
             named = self._place(ref)
             named.schema, named.size, named.needs = made.schema, made.size, made.needs
-            named.weight = made.weight
+            named.weight = self.weight(made.schema)
             made = named
         self._known[ref] = made
 
@@ -198,7 +207,6 @@ class Converter:
         if made is None:
             self.spec.dangling(self._pointer, ref)
             return {}
-        self._now.weight = min(MOST, self._now.weight + made.weight)
         if made.name:
             self._now.needs.add(made.name)
             out = {"$ref": f"{self.defs}{made.name}"}
@@ -231,7 +239,6 @@ class Converter:
         if not isinstance(schema, Mapping):
             return {}
         self._now.size += 1
-        self._now.weight += 1
         if isinstance(schema.get("$ref"), str):
             return self._reference(schema["$ref"], schema)
         out: dict[str, Any] = {}

@@ -1,19 +1,22 @@
-"""How the kit compares with its peers: `python tests/bench` prints one table, each row measured in this run.
+"""How the kit compares with its peers: `python tests/bench` prints a table, each row measured in this run.
 
 No assertion on time: the machine decides the milliseconds, the ratio is what carries. A row whose
-peer is not installed (gradio: `pip install '.[bench]'`) says so. `python tests/bench serve` runs one part.
+peer is not installed (gradio: `pip install '.[bench]'`) says so. `python tests/bench serve` runs one part;
+`sizes` has tables of its own, and peers whose environments `python tests/bench peers` makes.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from measures import Row, imports, launches, parallel, throughput, turns
+from sizes import peers, sizes
 
 PARTS: dict[str, Callable[[], list[Row]]] = {
     "import": imports,
@@ -26,12 +29,31 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
 
 def main() -> None:
     """Runs all parts, or those that the command line names."""
+    names = sys.argv[1:] or [*PARTS, "sizes"]
+    if "peers" in names:
+        peers()
     rows: list[Row] = [("what", "kit", "peer", "ratio", "aim")]
-    for name in sys.argv[1:] or PARTS:
-        start = time.perf_counter()
-        rows += PARTS[name]()
-        print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    for name in names:
+        if name in PARTS:
+            rows += timed(name, PARTS[name])
+    if len(rows) > 1:
+        show(rows)
+    if "sizes" in names:
+        for table, notes in timed("sizes", sizes):
+            show(table)
+            print(notes)
+
+
+def timed(name: str, part: Callable[[], list[Any]]) -> list[Any]:
+    start = time.perf_counter()
+    found = part()
+    print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+    return found
+
+
+def show(rows: Sequence[tuple[str, ...]]) -> None:
+    """A table, its first row the heads of its columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 

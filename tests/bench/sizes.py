@@ -1,0 +1,201 @@
+"""Large documents from bytes to tools: the kit beside what else reads OpenAPI, and as a document grows.
+
+The peers' versions clash (fastapi-mcp wants mcp 1, fastmcp mcp 2): what this interpreter does not have is
+looked for in `build/peers/NAME`, an environment for each, which `python tests/bench peers` makes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PEERS = HERE.parent.parent / "build" / "peers"
+SLOW = 10  # seconds, over which one run is enough
+LIMIT = 300  # seconds, after which a reader is ended
+
+ROUNDS = 3
+
+Table = list[tuple[str, ...]]
+Job = tuple[str, str, Path]  # interpreter, reader, file
+Found = dict[str, Any]  # what `readers.py` prints
+
+# name -> (what it imports, what pip installs)
+NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "fastmcp": (("fastmcp", "yaml"), ("fastmcp", "pyyaml")),
+    "fastapi-mcp": (("fastapi_mcp", "yaml"), ("fastapi-mcp", "mcp<2", "pyyaml")),
+    "langchain": (
+        ("langchain_classic", "langchain_community", "openapi_pydantic"),
+        ("langchain-classic", "langchain-community", "openapi-pydantic"),
+    ),
+    "semantic-kernel": (("semantic_kernel",), ("semantic-kernel",)),
+}
+DOCUMENTS = {
+    "Kubernetes": "kubernetes__swagger2.json",
+    "Stripe": "apisguru__stripe.com.json",
+    "Plaid (YAML)": "plaid__2020-09-14.yml",
+}
+NOTES = """
+From the bytes of a file to the list of tools, each in a process of its own. Imports do not count: they are
+done before the clock starts, with the reading of a document of one operation. The best of 3, or the only one
+where it takes more than 10 s. Memory is the peak of the process, and what of it came after the imports.
+Kubernetes is Swagger 2.0, which of these only the kit reads: the peers are given it as OpenAPI 3.1, made by
+kit.install(file).render("actions") outside of the time. kit, langchain and semantic-kernel read YAML
+themselves; fastmcp and fastapi-mcp are given what yaml.load makes with CSafeLoader, within the time.
+"""
+
+
+def sizes() -> list[tuple[Table, str]]:
+    """Two tables, each with what there is to say of it."""
+    files = _documents()
+    if isinstance(files, str):
+        return [([], files)]
+    with tempfile.TemporaryDirectory() as folder:
+        return [(_readers(files, Path(folder)), NOTES), (_growth(files["Kubernetes"], Path(folder)), "")]
+
+
+def _documents() -> dict[str, Path] | str:
+    """The documents by name, or which of them is not there."""
+    import pytest
+
+    sys.path.insert(0, str(HERE.parent))
+    from conftest import shared
+
+    try:
+        return {name: shared("corpus", "openapi", file) for name, file in DOCUMENTS.items()}
+    except pytest.skip.Exception as absent:
+        return f"sizes: {absent}"
+
+
+def _readers(files: dict[str, Path], folder: Path) -> Table:
+    import kit
+
+    kubernetes = folder / "kubernetes3.json"
+    kubernetes.write_text(json.dumps(kit.install(files["Kubernetes"]).render("actions")))
+    rows: Table = [
+        ("document", "reader", "seconds", "/ kit", "peak MB", "/ kit", "after imports", "operations")
+    ]
+    pythons = {peer: python for peer in NEEDS if (python := _python(peer))}
+    for name, file in files.items():
+        given = kubernetes if name == "Kubernetes" else file
+        jobs = {"kit": (sys.executable, "kit", file)}
+        jobs |= {peer: (python, peer, given) for peer, python in pythons.items()}
+        found = _best(jobs)
+        rows.append(_row(name, "kit", found["kit"], found["kit"]))
+        for peer in NEEDS:
+            if peer in found:
+                reader = f"{peer} {found[peer].get('version', '')}".strip()
+                rows.append(_row("", reader, found[peer], found["kit"]))
+            else:
+                rows.append(("", peer, *["-"] * 5, "not installed: python tests/bench peers"))
+    return rows
+
+
+def _row(document: str, reader: str, found: Found, ours: Found) -> tuple[str, ...]:
+    if "error" in found:
+        why = textwrap.shorten(found["error"], 70, placeholder=" ...")
+        return (document, reader, *["-"] * 5, f"none: {why}")
+    return (
+        document,
+        reader,
+        f"{found['seconds']:.2f}",
+        f"{found['seconds'] / ours['seconds']:.1f}x",
+        f"{found['peak']:.0f}",
+        f"{found['peak'] / ours['peak']:.1f}x",
+        f"{found['peak'] - found['before']:.0f}",
+        f"{found['operations']:,}",
+    )
+
+
+def _growth(file: Path, folder: Path) -> Table:
+    """How the kit's time grows with the number of operations."""
+    rows: Table = [("of Kubernetes", "operations", "ms", "µs per operation")]
+    document = json.loads(file.read_bytes())
+    jobs: dict[str, Job] = {}
+    for part in (8, 4, 2, 1):
+        smaller = folder / f"{part}.json"
+        smaller.write_text(json.dumps(_cut(document, part)))
+        jobs[f"1/{part}"] = (sys.executable, "kit", smaller)
+    for name, found in _best(jobs).items():
+        took, count = found["seconds"], found["operations"]
+        rows.append((name, f"{count:,}", f"{took * 1e3:.0f}", f"{took / count * 1e6:.0f}"))
+    return rows
+
+
+def _cut(document: dict[str, Any], part: int) -> dict[str, Any]:
+    """Every operation in `part` of a Swagger 2.0 document, and the definitions that they reach."""
+    paths: dict[str, dict[str, Any]] = {}
+    number = 0
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method == "parameters":
+                continue
+            if number % part == 0:
+                shared = {key: value for key, value in item.items() if key == "parameters"}
+                paths.setdefault(path, shared)[method] = operation
+            number += 1
+    reached: dict[str, Any] = {}
+    waiting = [json.dumps([paths, document["parameters"]])]
+    while waiting:
+        for name in re.findall(r'"#/definitions/([^"]+)"', waiting.pop()):
+            if name not in reached:
+                reached[name] = document["definitions"][name]
+                waiting.append(json.dumps(reached[name]))
+    return {**document, "paths": paths, "definitions": reached}
+
+
+# -- processes and environments ------------------------------------------------------
+
+
+def _best(jobs: dict[str, Job]) -> dict[str, Found]:
+    """The fastest run of each. They take turns, so that a machine that slows down slows all of them."""
+    best: dict[str, Found] = {}
+    for _ in range(ROUNDS):
+        for name, job in jobs.items():
+            before = best.get(name)
+            if before is None:
+                best[name] = _run(*job)
+            elif "error" not in before and before["seconds"] < SLOW:
+                again = _run(*job)
+                if again.get("seconds", SLOW) < before["seconds"]:
+                    best[name] = again
+    return best
+
+
+def _run(python: str, reader: str, file: Path) -> Found:
+    command = [python, str(HERE / "readers.py"), reader, str(file)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=LIMIT)
+        return json.loads(done.stdout.splitlines()[-1])
+    except subprocess.TimeoutExpired:
+        return {"error": f"no end within {LIMIT} s"}
+    except (ValueError, IndexError):
+        last = done.stderr.decode(errors="replace").splitlines()[-1:]
+        return {"error": f"exit status {done.returncode} {' '.join(last)}"}
+
+
+def _python(peer: str) -> str | None:
+    """The interpreter that has a peer: this one, or that of its environment."""
+    if all(importlib.util.find_spec(module) for module in NEEDS[peer][0]):
+        return sys.executable
+    own = PEERS / peer / "bin" / "python"
+    return str(own) if own.exists() else None
+
+
+def peers() -> None:
+    """Makes an environment for each peer that this interpreter does not have."""
+    for name, (_, packages) in NEEDS.items():
+        if _python(name):
+            print(f"{name}: is there")
+            continue
+        print(f"{name}: pip install {' '.join(packages)} into build/peers/{name}", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", str(PEERS / name)], check=True)
+        own = str(PEERS / name / "bin" / "python")
+        subprocess.run([own, "-m", "pip", "install", "-q", *packages], check=True)
