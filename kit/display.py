@@ -275,7 +275,11 @@ def installed_text(plugin: InstalledPlugin) -> str:
     text = f"{head}\n{columns(rows, '  ')}\n{_size(plugin)}".rstrip()
     problems = plugin.problems
     shown = problems[:MOST] + ([("...", f"{len(problems) - MOST} more")] if len(problems) > MOST else [])
-    return f"{text}\n\nTo know about its documents:\n{columns(shown, '  ')}" if problems else text
+    if not problems:
+        return text
+    is_wide = any(len(place) > 50 for place, _ in shown)  # then columns leave no room for the message
+    lines = "\n".join(f"  {place}\n    {said}" for place, said in shown) if is_wide else columns(shown, "  ")
+    return f"{text}\n\nTo know about its documents:\n{lines}"
 
 
 def installed_card(plugin: InstalledPlugin) -> str:

@@ -347,7 +347,8 @@ def make_tools(spec: Spec) -> dict[str, Tool]:
         if name != operation.id:
             place = f"{operation.pointer}/operationId"
             spec.problem(
-                place, f"{operation.id!r} is no legal name of a function: the tool is named {name!r}"
+                place,
+                f"{operation.id!r} is no legal name of a function, 64 of letters, digits, _ and -: the tool is named {name!r}",
             )
         tools[name] = Tool(operation, name, converter, answers)
     return tools
