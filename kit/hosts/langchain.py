@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TITLE = "LangChain"
 HOST = "langchain"
-_AI_PLUGIN_TOOL = "https://pypi.org/project/langchain-community (0.4: tools/plugin.py)"
+_AI_PLUGIN_TOOL = "https://github.com/langchain-ai/langchain-community (0.4: tools/plugin.py)"
 
 
 def render(plugin: InstalledPlugin) -> list[StructuredTool]:
