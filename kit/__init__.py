@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from kit.reply import Reply
     from kit.server import Server, serve
     from kit.spec import Spec
+    from kit.web.page import LocalChatGPT, chatgpt
 
 __version__ = "0.1.0"
 
@@ -74,6 +75,7 @@ _HOMES = {
     "reply": ("Reply",),
     "server": ("Server", "serve"),
     "spec": ("Spec",),
+    "web.page": ("LocalChatGPT", "chatgpt"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -87,6 +89,7 @@ __all__ = [
     "InstallError",
     "InstalledPlugin",
     "KitError",
+    "LocalChatGPT",
     "Manifest",
     "ManifestError",
     "NoAuth",
@@ -105,6 +108,7 @@ __all__ = [
     "SpecError",
     "UserHttp",
     "ainstall",
+    "chatgpt",
     "check",
     "database",
     "install",

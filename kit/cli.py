@@ -375,6 +375,33 @@ def chat(
 
 
 @app.command()
+def chatgpt(
+    urls: Annotated[list[str] | None, typer.Argument(help="Plugins to install.", metavar="[URL]...")] = None,
+    port: Port = 0,
+    model: Annotated[str | None, typer.Option(help="A model's name.", envvar="OPENAI_MODEL")] = None,
+    api: Annotated[str, typer.Option(help="responses or chat.")] = "responses",
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
+    token: Token = None,
+) -> None:
+    """Open the local ChatGPT: install plugins by their URL, talk, and look into every call."""
+    import webbrowser
+
+    from kit.server import serve as start
+    from kit.targets import Target, is_target
+    from kit.web.page import chatgpt as open_page
+
+    with contextlib.ExitStack() as served:
+        sources: list[Any] = [
+            served.enter_context(start(Target(url).plugin())) if is_target(url) else url for url in urls or []
+        ]
+        with open_page(*sources, port=port, token=token, model=model, api=api) as page:
+            print(f"The local ChatGPT is at\n\n  {page.url}\n", flush=True)
+            if browser:
+                webbrowser.open(page.url)
+            _wait("Ctrl+C ends it.")
+
+
+@app.command()
 def understudy(port: Port = 0, host: Host = "127.0.0.1") -> None:
     """Run the stand-in for a model alone, for any OpenAI client. It needs no key."""
     from kit import understudy as stand_in

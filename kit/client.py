@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ class Road:
 
     `public` and `local` are two addresses of one plugin of ours: its documents name the first, and it is
     reached at the second, whether or not the first is there yet. `is_running`: a server runs the lifespan
-    of `app` already.
+    of `app` already. `told` hears of each document that was fetched, with the seconds it took.
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class Road:
         public: str = "",
         local: str = "",
         is_running: bool = False,
+        told: Callable[[Answer, float], None] | None = None,
     ) -> None:
         self.root = root
+        self._told = told
         self._is_running = is_running
         self._public, self._local = public.rstrip("/"), local.rstrip("/")
         self._app = app
@@ -72,15 +75,19 @@ class Road:
 
         Raises `InstallError` with the reason if it cannot be had.
         """
+        start = time.perf_counter()
         try:
             async with asyncio.timeout(FETCH_TIMEOUT):
-                return await self.send("GET", url, limit=MAX_DOCUMENT)
+                answer = await self.send("GET", url, limit=MAX_DOCUMENT)
         except TimeoutError:
             raise InstallError(
                 f"{url} did not answer within {FETCH_TIMEOUT:.0f} s.",
                 "Is the server busy or stuck?",
                 source=url,
             ) from None
+        if self._told:
+            self._told(answer, time.perf_counter() - start)
+        return answer
 
     async def send(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import importlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ from kit.wellknown import MANIFEST_PATH, SPEC_PATH
 if TYPE_CHECKING:
     from kit.plugin import Plugin
     from kit.server import Server
+
+Told = Callable[[Answer, float], None]  # a document, and the seconds it took
 
 
 def install(
@@ -53,9 +55,10 @@ async def ainstall(
     token: str | None = None,
     base_url: str | None = None,
     follow_refs: bool = False,
+    told: Told | None = None,
 ) -> InstalledPlugin:
-    """The same, to be awaited."""
-    return await loop.arun(_discover(source, Wishes(token, base_url, follow_refs)))
+    """The same, to be awaited. `told` hears of each document that was fetched, on the kit's loop."""
+    return await loop.arun(_discover(source, Wishes(token, base_url, follow_refs, told=told)))
 
 
 @dataclass
@@ -66,6 +69,7 @@ class Wishes:
     base_url: str | None
     follow_refs: bool
     serves_mcp: bool = False  # seen, not wished: the source is a plugin of ours
+    told: Told | None = None
 
 
 async def _discover(source: Any, wishes: Wishes) -> InstalledPlugin:
@@ -88,7 +92,7 @@ async def _discover(source: Any, wishes: Wishes) -> InstalledPlugin:
         return await _install_file(file, wishes)
     url = complete(url)
     root = Root.of(url)
-    road = Road(root, app, public, local if public else "")
+    road = Road(root, app, public, local if public else "", told=wishes.told)
     if is_document(url):
         answer = await road.fetch(url)
         document = _parsed(answer, url)
@@ -154,7 +158,7 @@ async def _install_file(file: Path, wishes: Wishes) -> InstalledPlugin:
         problems += [(f"manifest {place}", message) for place, message in manifest.problems]
         api = manifest.api_url
         if "://" in api:
-            road = Road(Root.of(api))
+            road = Road(Root.of(api), told=wishes.told)
             answer = await road.fetch(api)
             return await _installed(manifest, _parsed(answer, api), api, road, wishes, problems)
         file = file.parent / api.lstrip("/")

@@ -24,6 +24,8 @@ from kit.requestlog import RequestLog
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from kit.web.page import LocalChatGPT
+
 START_TIMEOUT = 30.0  # seconds; a plugin's lifespan may open databases
 STOP_TIMEOUT = 5.0  # seconds
 GRACE = 1  # seconds for requests under way when a server stops
@@ -176,6 +178,12 @@ class Server:
     def frame(self, path: str = "/", height: int = 400) -> Any:
         """A page of the plugin in an IFrame, for the output of a cell, with its link above."""
         return Frame(self.browser_url + quote(path, safe="/?&=#%"), self.port, height)
+
+    def chatgpt(self, **options: Any) -> LocalChatGPT:
+        """The local ChatGPT with this plugin installed; the options are those of `kit.chatgpt`."""
+        from kit.web.page import chatgpt
+
+        return chatgpt(self, **options)
 
     def _start(self) -> None:
         # A duplicate of the socket: uvicorn closes what it is given, ours keeps the port.

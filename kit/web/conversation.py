@@ -1,0 +1,214 @@
+"""One conversation of the page: its turns run here, whether or not a tab is watching.
+
+All that happens is a list of events. A tab draws them from the first on, so a reload, a second tab and
+the live stream are one thing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from kit.chat import Chat
+from kit.errors import KitError
+from kit.installed import CallResult
+from kit.markup import markdown, short
+from kit.model import NO_KEY
+from kit.reply import CallEnded, CallStarted, Finished, TextDelta
+from kit.web.shelf import Shelf, Shelved
+
+Event = dict[str, Any]
+ANSWERS = ("allow", "always", "deny")
+
+
+class Conversation:
+    """Events, a `Chat` behind them, and the plugins that it may use, by their ids."""
+
+    def __init__(self, shelf: Shelf, options: dict[str, Any]) -> None:
+        self.id = secrets.token_urlsafe(6)
+        self.title = ""
+        self.events: list[Event] = []
+        self.enabled = [entry.id for entry in shelf.installed]
+        self.calls: dict[int, tuple[Shelved | None, CallResult]] = {}
+        self._shelf = shelf
+        self._options = options
+        self._chat: Chat | None = None
+        self._turn: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._questions: dict[int, asyncio.Future[str]] = {}
+        self._callee: dict[int, Shelved | None] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        return self._turn is not None and not self._turn.done()
+
+    async def watch(self, start: int) -> AsyncIterator[Event]:
+        """The events from `start` on; ends when no turn is running."""
+        while True:
+            changed = self._changed
+            while start < len(self.events):
+                yield self.events[start]
+                start += 1
+            if not self.is_busy:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), 15)
+            if start >= len(self.events):
+                yield {"type": "alive"}  # so that a tab that is gone is noticed
+
+    def say(self, text: str) -> None:
+        """Begins a turn. Raises `KitError` while another is running."""
+        if self.is_busy:
+            raise KitError("The last answer is still being written.", "Wait for it, or stop it.")
+        self.title = self.title or short(text, 60)
+        self._note({"type": "user", "text": text})
+        self._turn = asyncio.ensure_future(self._run(text))
+
+    def stop(self) -> None:
+        """Ends the running turn."""
+        if self._turn is not None:
+            self._turn.cancel()
+
+    def answer(self, number: int, answer: str) -> None:
+        """What the user says to the question about a call. Raises `KitError` if nobody asks."""
+        question = self._questions.pop(number, None)
+        if answer not in ANSWERS:
+            raise KitError(f"{answer!r} is no answer.", f"There are: {', '.join(ANSWERS)}.")
+        if question is None or question.done():
+            raise KitError("This question was answered already.", "Nothing is left to do.")
+        question.set_result(answer)
+
+    async def again(self, number: int, arguments: dict[str, Any]) -> None:
+        """Sends a call once more, with other arguments. The model does not hear of it."""
+        if number not in self.calls or self.calls[number][0] is None:
+            raise KitError("There is no such call.", "Reload the page.")
+        entry, call = self.calls[number]
+        assert entry is not None
+        result = await entry.plugin.acall(call.operation, arguments)
+        self._note({"type": "again", "n": number, **_outcome(result)})
+
+    # -- one turn ---------------------------------------------------------------------
+
+    async def _run(self, text: str) -> None:
+        began = time.perf_counter()
+        numbers: list[int] = []  # the calls that have no result yet, in order
+        try:
+            for entry in self._entries():
+                if news := await self._shelf.refresh(entry):
+                    self._note({"type": "note", "text": news})
+            async for event in self._with_plugins().astream(text):
+                if isinstance(event, TextDelta):
+                    self._note({"type": "delta", "text": event.text})
+                elif isinstance(event, CallStarted):
+                    numbers.append(self._started(event))
+                elif isinstance(event, CallEnded):
+                    self._ended(numbers.pop(0), event.result)
+                elif isinstance(event, Finished):
+                    self._finished(event, time.perf_counter() - began)
+        except KitError as error:
+            self._note({"type": "error", "text": error.problem, "remedy": error.remedy})
+        except asyncio.CancelledError:
+            self._note({"type": "error", "text": "Stopped.", "remedy": ""})
+        except Exception as error:  # a fault of ours must not leave the page waiting
+            said = f"{type(error).__name__}: {error}"
+            self._note({"type": "error", "text": said, "remedy": "This is a fault of the kit."})
+        finally:
+            self._turn = None
+            self._questions.clear()
+            self._wake()
+
+    def _entries(self) -> list[Shelved]:
+        return [entry for entry in self._shelf.installed if entry.id in self.enabled]
+
+    def _with_plugins(self) -> Chat:
+        """The chat; a new one with the same history where the plugins are others than before."""
+        plugins = [entry.plugin for entry in self._entries()]
+        old = self._chat
+        if old is None or [id(p) for p in old.plugins] != [id(p) for p in plugins]:
+            self._chat = Chat(*plugins, confirm=self._confirm, show=False, **self._options)
+            self._chat.history = old.history if old else []
+        assert self._chat is not None
+        return self._chat
+
+    def _started(self, call: CallStarted) -> int:
+        number = len(self._callee) + 1
+        entry = self._entry_of(call.plugin)
+        self._note(
+            {
+                "type": "call",
+                "n": number,
+                "plugin": entry.name if entry else call.plugin or "an unknown plugin",
+                "image": entry.image if entry else "",
+                "operation": call.operation,
+                "arguments": call.arguments,
+                "asks": call.consequential,
+            }
+        )
+        self._callee[number] = entry
+        return number
+
+    def _entry_of(self, name: str) -> Shelved | None:
+        return next((entry for entry in self._entries() if entry.plugin.name == name), None)
+
+    async def _confirm(self, call: CallStarted) -> bool:
+        """Asks the tab; it comes right after the call was noted."""
+        number, entry = next(reversed(self._callee.items()))
+        if entry and call.operation in entry.always:
+            return True
+        question: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._questions[number] = question
+        self._note({"type": "question", "n": number})
+        answer = await question
+        self._note({"type": "answer", "n": number, "answer": answer})
+        if answer == "always" and entry:
+            entry.always.add(call.operation)
+        return answer != "deny"
+
+    def _ended(self, number: int, result: CallResult) -> None:
+        self.calls[number] = (self._callee[number], result)
+        self._note({"type": "result", "n": number, **_outcome(result)})
+
+    def _finished(self, event: Finished, seconds: float) -> None:
+        reply = event.reply
+        for note in reply.notes:
+            if note != NO_KEY:  # the page says so all the time
+                self._note({"type": "note", "text": note})
+        if reply.error:
+            self._note({"type": "error", "text": reply.error, "remedy": ""})
+        self._note(
+            {
+                "type": "done",
+                "html": markdown(reply.text),
+                "model": reply.model,
+                "seconds": seconds,
+                "tokens": reply.usage.total_tokens,
+            }
+        )
+
+    def _note(self, event: Event) -> None:
+        self.events.append(event)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def _outcome(result: CallResult) -> Event:
+    """A result for the page: its data as text, so that nothing in it is taken for more."""
+    data = result.data
+    text = data if isinstance(data, str) else json.dumps(data, indent=2, ensure_ascii=False, default=str)
+    return {
+        "ok": result.ok,
+        "outcome": result.outcome,
+        "seconds": result.seconds,
+        "method": result.method,
+        "url": result.url,
+        "arguments": result.arguments,
+        "data": text,
+    }

@@ -1,0 +1,129 @@
+"""`chatgpt`: the local ChatGPT, served from this process on this machine, with its address and an IFrame."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from typing import Any
+from urllib.parse import urlsplit
+
+from kit import loop
+from kit.errors import KitError
+from kit.model import Model
+from kit.server import Frame, Server, ServerThread, browser_url, listen
+from kit.web.app import State, make_app
+
+HEIGHT = 720  # pixels of the frame in a cell
+
+_pages: list[LocalChatGPT] = []
+_lock = threading.Lock()
+
+
+class LocalChatGPT:
+    """A running page. `.url` is its address, with the token that lets its reader in; `.stop()` ends it.
+
+    As a cell's value it shows itself in an IFrame, with its link above.
+    """
+
+    def __init__(self, port: int, options: dict[str, Any], key: Any) -> None:
+        self._key = key  # what was asked for: asked for again, the page goes on
+        self._token = secrets.token_urlsafe(16)
+        self._state = State(options, _label(options))
+        sock = listen("127.0.0.1", port)
+        self.port: int = sock.getsockname()[1]
+        self._thread = ServerThread(make_app(self._state, self._token, self._hosts()), sock)
+        self._thread.start()
+
+    def install(self, source: Any, token: str | None = None) -> None:
+        """Installs one more plugin: a `Server` or an address. Raises `KitError` with the reason."""
+        state = self._state
+
+        async def add() -> None:
+            entry = await state.shelf.add(source, token)
+            entry.is_installed = True
+
+        loop.run(add())
+
+    @property
+    def url(self) -> str:
+        """Where the reader's browser reaches the page."""
+        base = browser_url(self.port) or f"http://127.0.0.1:{self.port}"
+        return f"{base}/?token={self._token}"
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread.thread.is_alive()
+
+    def stop(self) -> None:
+        """Ends the page; its conversations are gone."""
+        with _lock:
+            if self in _pages:
+                _pages.remove(self)
+        self._thread.stop()
+
+    def _hosts(self) -> frozenset[str]:
+        """Names of this machine as a proxy in front of the notebook has them; "*" where it is not known."""
+        base = browser_url(self.port)
+        if base is None:
+            return frozenset()
+        return frozenset({urlsplit(base).hostname or "*"})
+
+    def __enter__(self) -> LocalChatGPT:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"Local ChatGPT at {self.url}" if self.is_running else "Local ChatGPT, stopped"
+
+    def _ipython_display_(self) -> None:
+        Frame(self.url, self.port, HEIGHT)._ipython_display_()
+
+
+def chatgpt(
+    *plugins: Server | str,
+    port: int = 0,
+    token: str | None = None,
+    **options: Any,
+) -> LocalChatGPT:
+    """Opens the local ChatGPT with these plugins installed: servers of this process, or addresses.
+
+    More can be installed in the page. `token` is that of the plugins, `options` are those of `Chat`: `model`,
+    `client`, `api`, `instructions`, `select`, `search`, `max_rounds`. Run again, the page that is there goes on,
+    with its conversations. Raises `KitError` for a plugin that cannot be installed, with the reason.
+    """
+    unknown = options.keys() - {"model", "client", "api", "instructions", "select", "search", "max_rounds"}
+    if unknown:
+        raise KitError(f"There is no option {sorted(unknown)[0]!r}.", "See kit.Chat for those there are.")
+    key = _key(plugins, options)
+    with _lock:
+        earlier = next((p for p in _pages if p._key == key and p.is_running and port in (0, p.port)), None)
+    if earlier is not None:
+        return earlier
+    made = LocalChatGPT(port, options, key)
+    try:
+        for plugin in plugins:
+            made.install(plugin, token)
+    except BaseException:
+        made._thread.stop()
+        raise
+    with _lock:
+        _pages.append(made)
+    return made
+
+
+def _key(sources: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    return [id(s) if isinstance(s, Server) else str(s) for s in sources], sorted(options.items(), key=str)
+
+
+def _label(options: dict[str, Any]) -> dict[str, Any]:
+    """Who answers, in words that leave no doubt."""
+    model = Model(options.get("client"), options.get("model"), options.get("api", "responses"))
+    if model.is_understudy:
+        return {"name": "Understudy", "is_understudy": True, "note": model.notes[0]}
+    base = os.environ.get("OPENAI_BASE_URL", "")
+    name = options.get("model") or os.environ.get("OPENAI_MODEL") or ""
+    where = urlsplit(base).netloc if base else ""
+    return {"name": name or where or "OpenAI", "is_understudy": False, "note": where}

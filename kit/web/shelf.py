@@ -1,0 +1,260 @@
+"""The plugins of the page: found at a URL step by step, installed, followed while their author works."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from kit import loop
+from kit.addresses import LOCAL_NAMES, complete, joined
+from kit.client import Answer
+from kit.discovery import ainstall
+from kit.errors import KitError
+from kit.installed import InstalledPlugin
+from kit.wellknown import logo
+
+MAX_LOGO = 200_000  # bytes; a larger one is replaced by the initials
+LOGO_TIMEOUT = 3.0  # seconds
+REFRESH_TIMEOUT = 2.0  # seconds: a plugin that is stuck must not hold up the conversation
+MOST_SHOWN = 100  # problems, and functions, of one plugin
+_IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp", "image/x-icon")
+
+
+@dataclass
+class Shelved:
+    """A plugin of the page. `source` is what was typed, `server` a `Server` of this process."""
+
+    id: str
+    plugin: InstalledPlugin
+    source: str
+    token: str | None = field(default=None, repr=False)
+    server: Any = None
+    image: str = ""
+    is_installed: bool = False
+    always: set[str] = field(default_factory=set)  # operations that need not ask any more
+    problem: str = ""  # why the last look at it failed
+
+    @property
+    def name(self) -> str:
+        return self.plugin.manifest.name_for_human or self.plugin.name
+
+    def summary(self) -> dict[str, Any]:
+        """What the page shows of it. Texts are a stranger's: the page treats them as text."""
+        plugin, tools = self.plugin, self.plugin.by_name
+        functions = [
+            {
+                "name": tool.operation.id,
+                "method": tool.operation.method,
+                "path": tool.operation.path,
+                "text": tool.description,
+                "asks": tool.operation.consequential,
+            }
+            for tool in list(tools.values())[:MOST_SHOWN]
+        ]
+        return {
+            "id": self.id,
+            "name": self.name,
+            "source": self.source,
+            "base": plugin.base_url,
+            "text": plugin.manifest.description_for_human,
+            "auth": plugin.manifest.auth.type,
+            "has_token": self.token is not None,
+            "image": self.image,
+            "functions": functions,
+            "function_count": len(tools),
+            "tokens": plugin.tokens,
+            "problems": [{"place": p, "text": t} for p, t in plugin.problems[:MOST_SHOWN]],
+            "problem_count": len(plugin.problems),
+            "problem": self.problem,
+        }
+
+
+class Shelf:
+    """All plugins of the page by their id, those that were found and not yet installed among them."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, Shelved] = {}
+
+    @property
+    def installed(self) -> list[Shelved]:
+        return [entry for entry in self._all.values() if entry.is_installed]
+
+    def get(self, id: str) -> Shelved:
+        """Raises `KitError` for one that is gone."""
+        if id not in self._all:
+            raise KitError("This plugin is not installed any more.", "Install it again.")
+        return self._all[id]
+
+    async def find(self, source: Any, token: str | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Looks at an address as ChatGPT did: a dict for each step, then {"found": ...} or {"error": ...}."""
+        heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        mine = asyncio.get_running_loop()
+
+        def told(answer: Answer, seconds: float) -> None:
+            mine.call_soon_threadsafe(heard.put_nowait, _fetched(answer, seconds))
+
+        looking = asyncio.ensure_future(self.add(source, token, told))
+        try:
+            while not looking.done() or not heard.empty():
+                next_step = asyncio.ensure_future(heard.get())
+                await asyncio.wait({looking, next_step}, return_when=asyncio.FIRST_COMPLETED)
+                if next_step.done():
+                    yield next_step.result()
+                else:
+                    next_step.cancel()
+            entry = await looking
+        except KitError as error:
+            yield {"error": error.problem, "remedy": error.remedy}
+            return
+        finally:
+            looking.cancel()
+        for step in _judged(entry.plugin):
+            yield step
+        yield {"found": entry.summary()}
+
+    async def add(self, source: Any, token: str | None = None, told: Any = None) -> Shelved:
+        """Finds a plugin and keeps it, not yet installed. Raises `KitError` with the reason."""
+        server = source if hasattr(source, "manifest_url") else None
+        # An address and nothing else: what is typed into a page names no file of this machine.
+        address = server.url if server else complete(str(source).strip())
+        plugin = await ainstall(server or address, token=token, told=told)
+        same = (e for e in self._all.values() if _place(e.plugin) == _place(plugin))
+        entry = next(same, None)
+        if entry is None:
+            entry = Shelved(self._free(plugin.name), plugin, address)
+            self._all[entry.id] = entry
+            while len(self._all) - len(self.installed) > 20:  # looked at and never installed
+                del self._all[next(key for key, e in self._all.items() if not e.is_installed)]
+        entry.plugin, entry.source, entry.server = plugin, address, server
+        entry.token = token or entry.token
+        entry.problem = ""
+        entry.always.clear()
+        entry.image = await _image(plugin)
+        return entry
+
+    async def install(self, id: str, token: str | None = None) -> Shelved:
+        """Puts a found plugin among the installed, with the token that its owner gave."""
+        entry = self.get(id)
+        if token:
+            entry = await self.add(entry.server or entry.source, token)
+        entry.is_installed = True
+        return entry
+
+    def remove(self, id: str) -> None:
+        """Takes a plugin away."""
+        self._all.pop(id, None)
+
+    async def refresh(self, entry: Shelved) -> str:
+        """Reads a plugin of this machine anew; gives what changed, in words, or nothing.
+
+        Its author is at work on it. A stranger's plugin stays as it was installed.
+        """
+        if not entry.plugin.road.root.is_own:
+            return ""
+        before, old = entry.problem, entry.plugin
+        try:
+            async with asyncio.timeout(REFRESH_TIMEOUT):
+                new = await ainstall(entry.server or entry.source, token=entry.token)
+        except TimeoutError:
+            entry.problem = f"{entry.name} did not answer within {REFRESH_TIMEOUT:.0f} s: it stays as it was."
+        except KitError as error:
+            entry.problem = f"{entry.name} stays as it was installed: {error.problem}"
+        else:
+            entry.problem = ""
+            if _documents(new) != _documents(old):
+                entry.plugin = new
+                entry.image = await _image(new)
+                return f"{entry.name} has changed, and was read anew: {len(new.by_name)} functions."
+        return entry.problem if entry.problem != before else ""
+
+    def _free(self, name: str) -> str:
+        number = 1
+        while (id := name if number == 1 else f"{name}-{number}") in self._all:
+            number += 1
+        return id
+
+
+def plugin_name(plugin: InstalledPlugin) -> str:
+    """The name for people, else the model's."""
+    return plugin.manifest.name_for_human or plugin.name
+
+
+def _place(plugin: InstalledPlugin) -> tuple[str, str]:
+    """What tells two plugins apart; `localhost` and 127.0.0.1 are one place."""
+    base = plugin.base_url
+    for name in LOCAL_NAMES:
+        base = base.replace(f"://{name}", "://localhost", 1)
+    return base, plugin.name
+
+
+def _documents(plugin: InstalledPlugin) -> str:
+    return json.dumps([plugin.manifest.render(plugin.base_url), plugin.spec.document], default=str)
+
+
+def _fetched(answer: Answer, seconds: float) -> dict[str, Any]:
+    return {
+        "step": "Fetched" if answer.status == 200 else "Looked for",
+        "text": answer.url,
+        "detail": f"{answer.status}, {len(answer.content):,} bytes, {seconds * 1000:.0f} ms",
+        "ok": answer.status == 200,
+    }
+
+
+def _judged(plugin: InstalledPlugin) -> list[dict[str, Any]]:
+    """What reading the documents and ChatGPT's own rules gave, as steps."""
+    from kit.findings import check
+
+    steps: list[dict[str, Any]] = []
+    problems, count = plugin.problems, len(plugin.by_name)
+    steps.append(
+        {
+            "step": "Read",
+            "text": f"{len(problems)} problems, repaired or left out"
+            if problems
+            else "nothing had to be repaired",
+            "ok": True,
+            "items": [{"place": place, "text": text} for place, text in problems[:MOST_SHOWN]],
+        }
+    )
+    findings = check(plugin, "chatgpt")
+    errors = sum(finding.severity == "error" for finding in findings)
+    words = (
+        f"{errors} of ChatGPT's rules are broken; the kit goes on all the same"
+        if errors
+        else "by ChatGPT's rules"
+    )
+    steps.append(
+        {
+            "step": "Validated",
+            "text": words,
+            "ok": not errors,
+            "items": [
+                {"place": f"{it.severity}, {it.place}", "text": f"{it.message} {it.remedy}"}
+                for it in findings[:MOST_SHOWN]
+            ],
+        }
+    )
+    steps.append(
+        {"step": "Found", "text": f"{count} functions" if count != 1 else "1 function", "ok": count > 0}
+    )
+    return steps
+
+
+async def _image(plugin: InstalledPlugin) -> str:
+    """The logo as a data URL, fetched by the kit: the page itself asks no stranger for anything."""
+    content, media_type = logo(plugin_name(plugin)).encode(), "image/svg+xml"
+    url = plugin.manifest.logo_url
+    with contextlib.suppress(KitError, TimeoutError):
+        url = joined(plugin.base_url + "/", url) if url else ""
+        if url and plugin.road.root.covers(url):
+            async with asyncio.timeout(LOGO_TIMEOUT):
+                answer = await loop.arun(plugin.road.send("GET", url, limit=MAX_LOGO))
+            kind = answer.media_type.split(";")[0].strip().lower()
+            if answer.status == 200 and kind in _IMAGES and not answer.is_cut:
+                content, media_type = answer.content, kind
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,30 @@
+// Elements, made so that no text of a plugin or a model can become anything but text.
+
+export const $ = (id) => document.getElementById(id);
+
+export function el(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "class") node.className = value;
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  return node;
+}
+
+export function logo(image) {
+  // Only what the kit itself has fetched: a data URL. An address would be asked for by the browser.
+  return image && image.startsWith("data:image/") ? el("img", { class: "logo", src: image, alt: "" }) : "";
+}
+
+export const json = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2));
+
+export function seconds(value) {
+  return value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`;
+}
+
+export function block(text, label) {
+  return el("pre", { tabindex: "0", role: "region", "aria-label": label }, text);
+}

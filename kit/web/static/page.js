@@ -1,0 +1,230 @@
+// The page: its chats, its message field, its themes. What is said and called is in conversation.js.
+
+import { get, lines, post, remove } from "./api.js";
+import { Transcript } from "./conversation.js";
+import { $, el } from "./dom.js";
+import { Plugins } from "./plugins.js";
+
+class Page {
+  constructor() {
+    this.plugins = new Plugins(this);
+    this.enabled = [];
+    this.id = null;
+    $("new").addEventListener("click", () => this.begin());
+    $("composer").addEventListener("submit", (event) => { event.preventDefault(); this.say(); });
+    $("stop").addEventListener("click", () => post(`api/conversations/${this.id}/stop`).catch((e) => this.failed(e)));
+    $("text").addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.say(); }
+    });
+    $("text").addEventListener("input", () => this.grow());
+    $("menu").addEventListener("click", () => this.side(!$("side").classList.contains("open")));
+    document.addEventListener("keydown", (event) => { if (event.key === "Escape") this.side(false); });
+    $("scroll").addEventListener("click", () => this.side(false));
+    for (const button of document.querySelectorAll("dialog .close")) {
+      button.addEventListener("click", () => button.closest("dialog").close());
+    }
+    $("export").addEventListener("click", () => this.write("cell"));
+    for (const button of document.querySelectorAll("[data-form]")) {
+      button.addEventListener("click", () => this.write(button.dataset.form));
+    }
+    $("copy").addEventListener("click", () => this.copy());
+    $("theme").addEventListener("click", () => this.theme({ "": "light", light: "dark", dark: "" }[document.documentElement.dataset.theme || ""]));
+    this.theme(stored("theme") || "");
+    // What another tab, or the notebook, has done meanwhile.
+    window.addEventListener("focus", () => this.refresh());
+    window.addEventListener("hashchange", () => { if (location.hash.slice(1) !== this.id) this.open(location.hash.slice(1)); });
+    // A person who looks at the page and not into it: has the plugin changed, is the process still there?
+    setInterval(() => { if (!document.hidden && !this.busy) this.refresh(); }, 5000);
+  }
+
+  async start() {
+    await this.refresh();
+    await this.open(location.hash.slice(1));
+    if (!matchMedia("(max-width: 45rem)").matches && window === window.top) $("text").focus();
+  }
+
+  // -- what the server knows ----------------------------------------------------------
+
+  async refresh() {
+    try {
+      const state = await get("api/state");
+      $("lost").hidden = true;
+      $("model").textContent = state.model.name;
+      $("model").className = state.model.is_understudy ? "understudy" : "";
+      $("model").title = state.model.note;
+      $("note").textContent = state.model.is_understudy
+        ? "No key is set: the understudy answers. It is no language model, it only matches words."
+        : "The model can err. Look at what it calls.";
+      $("chats").replaceChildren(...state.conversations.map((one) => el("li", {},
+        el("button", { class: "title", "aria-current": one.id === this.id ? "true" : null, onclick: () => { this.side(false); this.open(one.id); } }, one.title),
+        el("button", { "aria-label": `Delete chat ${one.title}`, onclick: () => this.forget(one.id) }, "×"))));
+      this.plugins.show(state.plugins, this.enabled);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  failed = (error) => {
+    $("lost").textContent = `${error.message} ${error.remedy || ""}`;
+    $("lost").hidden = false;
+  };
+
+  // -- chats ---------------------------------------------------------------------------
+
+  async open(id) {
+    this.leave?.abort();
+    if (id) {
+      try {
+        const about = await get(`api/conversations/${encodeURIComponent(id)}`);
+        return this.enter(about);
+      } catch (error) {
+        if (error.lost) return this.failed(error);
+      }
+    }
+    return this.begin();
+  }
+
+  async begin() {
+    try {
+      await this.enter(await post("api/conversations"));
+      $("welcome").hidden = false;
+      this.side(false);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  async enter(about) {
+    this.id = about.id;
+    this.enabled = about.enabled;
+    history.replaceState(null, "", `#${about.id}`);
+    this.transcript = new Transcript(about.id, this.failed);
+    this.transcript.retry = (text) => this.say(text);
+    this.transcript.follow = () => this.follow();
+    $("welcome").hidden = false;
+    await this.refresh();
+    await this.follow();
+  }
+
+  async forget(id) {
+    await remove(`api/conversations/${encodeURIComponent(id)}`).catch(this.failed);
+    if (id === this.id) await this.begin();
+    else await this.refresh();
+  }
+
+  async enable(ids) {
+    try {
+      this.enabled = (await post(`api/conversations/${this.id}/plugins`, { enabled: ids })).enabled;
+    } catch (error) {
+      this.failed(error);
+    }
+    await this.refresh();
+  }
+
+  async installed(plugin) {
+    if (!this.enabled.includes(plugin.id)) await this.enable([...this.enabled, plugin.id]);
+    await this.refresh();
+    $("text").focus();
+  }
+
+  // -- one turn ------------------------------------------------------------------------
+
+  async say(text = $("text").value) {
+    if (!text.trim() || this.busy) return;
+    try {
+      await post(`api/conversations/${this.id}/say`, { text });
+    } catch (error) {
+      this.failed(error); // what was typed stays
+      return;
+    }
+    if (text === $("text").value) $("text").value = "";
+    this.grow();
+    await this.follow();
+    await this.refresh();
+  }
+
+  // Draws what is new until no turn is running.
+  async follow() {
+    this.leave?.abort();
+    const leave = (this.leave = new AbortController());
+    const transcript = this.transcript;
+    this.working(true);
+    try {
+      for await (const event of lines(`api/conversations/${this.id}/events?start=${transcript.seen}`, "GET", undefined, leave.signal)) {
+        if (transcript !== this.transcript) return;
+        transcript.draw(event);
+      }
+      $("lost").hidden = true;
+    } catch (error) {
+      if (error.name !== "AbortError") this.failed(error);
+    } finally {
+      if (leave === this.leave) {
+        transcript.rest();
+        this.working(false);
+      }
+    }
+  }
+
+  working(busy) {
+    this.busy = busy;
+    $("send").hidden = busy;
+    $("stop").hidden = !busy;
+  }
+
+  // -- around it -----------------------------------------------------------------------
+
+  grow() {
+    $("text").style.height = "auto";
+    $("text").style.height = `${$("text").scrollHeight + 2}px`;
+  }
+
+  side(open) {
+    $("side").classList.toggle("open", open);
+    const was = $("menu").getAttribute("aria-expanded") === "true";
+    $("menu").setAttribute("aria-expanded", String(open));
+    if (open) $("new").focus();
+    else if (was && $("side").contains(document.activeElement)) $("menu").focus();
+  }
+
+  theme(name) {
+    document.documentElement.dataset.theme = name;
+    store("theme", name);
+    $("theme").querySelector("span").textContent = name || "automatic";
+  }
+
+  async write(form) {
+    for (const button of document.querySelectorAll("[data-form]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.form === form));
+    }
+    try {
+      $("code").textContent = (await get(`api/conversations/${this.id}/export/${form}`)).text;
+      $("copy").disabled = false;
+    } catch (error) {
+      $("code").textContent = `${error.message} ${error.remedy || ""}`;
+      $("copy").disabled = true;
+    }
+    $("copy").textContent = "Copy";
+    if (!$("written").open) $("written").showModal();
+  }
+
+  async copy() {
+    try {
+      await navigator.clipboard.writeText($("code").textContent);
+      $("copy").textContent = "Copied";
+    } catch {
+      // A frame may not write to the clipboard: then it is marked, for Ctrl+C.
+      getSelection().selectAllChildren($("code"));
+      $("copy").textContent = "Press Ctrl+C";
+    }
+  }
+}
+
+// A frame of another site may have no storage.
+function stored(name) {
+  try { return localStorage.getItem(name); } catch { return null; }
+}
+function store(name, value) {
+  try { localStorage.setItem(name, value); } catch { /* then it is not remembered */ }
+}
+
+new Page().start();

@@ -1,0 +1,395 @@
+"""The local ChatGPT's server: who may ask it, what it finds, what it keeps. No browser here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from strangers import Stranger, manifest, openapi
+
+import kit
+from kit.web.page import LocalChatGPT
+
+
+class Tab:
+    """What a tab of the page does, over HTTP."""
+
+    def __init__(self, page: LocalChatGPT) -> None:
+        token = page.url.partition("token=")[2]
+        self.http = httpx2.Client(
+            base_url=f"http://127.0.0.1:{page.port}", headers={"Authorization": f"Bearer {token}"}, timeout=60
+        )
+        self.id = self.post("conversations")["id"]
+
+    def get(self, path: str) -> Any:
+        return self.http.get(f"/api/{path}").json()
+
+    def post(self, path: str, **body: Any) -> Any:
+        return self.http.post(f"/api/{path}", json=body).json()
+
+    def act(self, verb: str, **body: Any) -> Any:
+        return self.post(f"conversations/{self.id}/{verb}", **body)
+
+    def find(self, url: str) -> list[dict[str, Any]]:
+        return _lines(self.http.post("/api/plugins", json={"url": url}))
+
+    def install(self, url: str, token: str = "") -> dict[str, Any]:
+        found = self.find(url)[-1]["found"]
+        return self.post(f"plugins/{found['id']}", token=token)
+
+    def events(self, start: int = 0) -> list[dict[str, Any]]:
+        return _lines(self.http.get(f"/api/conversations/{self.id}/events?start={start}"))
+
+    def say(self, text: str, answer: str = "allow") -> list[dict[str, Any]]:
+        """One turn, every question answered alike; its events."""
+        start = len(self.events())
+        self.act("say", text=text)
+        events = []
+        path = f"/api/conversations/{self.id}/events?start={start}"
+        with self.http.stream("GET", path) as response:
+            for line in response.iter_lines():
+                events.append(event := json.loads(line))
+                if event["type"] == "question":
+                    self.act("answer", n=event["n"], answer=answer)
+        return events
+
+
+def _lines(response: httpx2.Response) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in response.text.splitlines()]
+
+
+@pytest.fixture
+def page(server: kit.Server) -> Iterator[LocalChatGPT]:
+    with server.chatgpt() as running:
+        yield running
+
+
+@pytest.fixture
+def tab(page: LocalChatGPT) -> Iterator[Tab]:
+    tab = Tab(page)
+    yield tab
+    tab.http.close()
+
+
+def kinds(events: list[dict[str, Any]]) -> list[str]:
+    return [event["type"] for event in events if event["type"] not in ("delta", "alive", "note")]
+
+
+# -- who may ask --------------------------------------------------------------------
+
+
+def test_the_page_wants_its_token(page: LocalChatGPT) -> None:
+    base = f"http://127.0.0.1:{page.port}"
+    assert httpx2.get(page.url).status_code == 200
+    for path in ("/", "/?token=", "/?token=wrong", "/?token=%C3%A4"):
+        answer = httpx2.get(base + path)
+        assert answer.status_code == 403
+        assert "token" in answer.text
+    for token in ("", "Bearer", "Bearer wrong"):
+        assert httpx2.get(f"{base}/api/state", headers={"Authorization": token}).status_code == 401
+    assert httpx2.get(f"{base}/static/page.js").status_code == 200  # has no secret in it
+    for path in ("/static/", "/static/app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py"):
+        assert httpx2.get(base + path).status_code == 404
+
+
+def test_another_host_name_is_refused(page: LocalChatGPT) -> None:
+    """A name that leads to this machine by a trick of DNS."""
+    for host in ("evil.example", "127.0.0.1.evil.example", "localhost@evil.example", "evil", ""):
+        assert httpx2.get(page.url, headers={"Host": host}).status_code in (400, 403), host
+    for host in ("localhost", f"localhost:{page.port}", f"[::1]:{page.port}"):
+        assert httpx2.get(page.url, headers={"Host": host}).status_code == 200, host
+
+
+def test_another_page_may_not_ask_even_with_the_token(tab: Tab) -> None:
+    for headers in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:8888"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ):
+        answer = tab.http.get("/api/state", headers=headers)
+        assert answer.status_code == 403, headers
+        assert "access-control-allow-origin" not in answer.headers
+    assert tab.http.get("/api/state", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
+
+
+def test_what_the_page_may_load(page: LocalChatGPT) -> None:
+    policy = httpx2.get(page.url).headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
+
+
+def test_behind_a_proxy_the_browsers_name_is_let_in(
+    server: kit.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KIT_BROWSER_URL", "https://hub.example/user/sam/proxy/{port}")
+    with server.chatgpt(instructions="behind a proxy") as page:
+        assert page.url.startswith(f"https://hub.example/user/sam/proxy/{page.port}/?token=")
+        token = page.url.partition("?")[2]
+        here = f"http://127.0.0.1:{page.port}/?{token}"
+        assert httpx2.get(here, headers={"Host": "hub.example"}).status_code == 200
+        assert httpx2.get(here, headers={"Host": "evil.example"}).status_code == 403
+
+
+# -- the page as an object ------------------------------------------------------------
+
+
+def test_asked_for_again_the_page_goes_on(server: kit.Server) -> None:
+    with server.chatgpt() as page:
+        assert server.chatgpt() is page
+        assert kit.chatgpt(server) is page
+        with server.chatgpt(instructions="Be brief.") as other:
+            assert other is not page
+        assert repr(page) == f"Local ChatGPT at {page.url}"
+    assert not page.is_running
+    with server.chatgpt() as new:
+        assert new is not page
+
+
+def test_an_option_there_is_not(server: kit.Server) -> None:
+    with pytest.raises(kit.KitError, match="'colour'"):
+        server.chatgpt(colour="red")
+
+
+def test_a_plugin_that_cannot_be_installed_opens_no_page() -> None:
+    with pytest.raises(kit.InstallError, match="cannot be reached"):
+        kit.chatgpt("localhost:1")
+
+
+# -- plugins --------------------------------------------------------------------------
+
+
+def test_each_step_of_finding_a_plugin(tab: Tab, server: kit.Server) -> None:
+    steps = tab.find(f"localhost:{server.port}")
+    assert [step.get("step") for step in steps] == ["Fetched", "Fetched", "Read", "Validated", "Found", None]
+    assert steps[0]["text"].endswith("/.well-known/ai-plugin.json")
+    assert steps[0]["detail"].startswith("200, ")
+    assert steps[4]["text"] == "3 functions"
+    found = steps[-1]["found"]
+    assert found["name"] == "TODO Plugin"
+    assert [one["name"] for one in found["functions"]] == ["add_todo", "list_todos", "delete_todo"]
+    assert found["image"].startswith("data:image/svg+xml;base64,")
+
+
+def test_what_was_repaired_is_listed(tab: Tab) -> None:
+    document = openapi(servers=[{"url": "https://elsewhere.example"}])
+    pages = {
+        "/.well-known/ai-plugin.json": (200, {}, manifest("/o.json", logo_url="", name_for_human="x" * 40)),
+        "/o.json": (200, {}, document),
+    }
+    with Stranger(pages) as stranger:
+        steps = tab.find(stranger.url)
+        read = next(step for step in steps if step.get("step") == "Read")
+        assert any("elsewhere.example" in item["text"] for item in read["items"])
+        judged = next(step for step in steps if step.get("step") == "Validated")
+        assert not judged["ok"]
+        assert [item["place"].partition(",")[0] for item in judged["items"]] == ["error", "warning"]
+        assert "found" in steps[-1]
+
+
+@pytest.mark.parametrize(
+    ("pages", "words"),
+    [
+        ({}, "404"),
+        ({"/.well-known/ai-plugin.json": (200, {}, "<html>")}, "ai-plugin.json"),
+        (
+            {"/.well-known/ai-plugin.json": (200, {}, manifest("https://evil.example/o.json"))},
+            "another domain",
+        ),
+        ({"/.well-known/ai-plugin.json": (200, {}, manifest("/o.json")), "/o.json": (500, {}, "no")}, "500"),
+    ],
+)
+def test_a_broken_plugin_is_refused_with_the_reason(tab: Tab, pages: dict[str, Any], words: str) -> None:
+    with Stranger(pages) as stranger:
+        last = tab.find(stranger.url)[-1]
+    assert words in last["error"]
+    assert last["remedy"]
+    assert len(tab.get("state")["plugins"]) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:1", "", "  ", "ftp://x.example", "/etc/passwd", "file:///etc/passwd"]
+)
+def test_an_address_that_is_none(tab: Tab, url: str) -> None:
+    answer = tab.http.post("/api/plugins", json={"url": url})
+    assert _lines(answer)[-1]["error"]
+
+
+def test_a_file_of_this_machine_is_no_address(tab: Tab, tmp_path: Any) -> None:
+    file = tmp_path / "openapi.json"
+    file.write_text(json.dumps(openapi()))
+    assert "error" in tab.find(str(file))[-1]
+
+
+def test_a_token_goes_to_the_plugin_and_nowhere_else(tab: Tab, caplog: pytest.LogCaptureFixture) -> None:
+    auth = {"type": "user_http", "authorization_type": "bearer"}
+    pages = {
+        "/.well-known/ai-plugin.json": (200, {}, manifest("/o.json", auth=auth)),
+        "/o.json": (200, {}, openapi()),
+        "/things": (200, {}, ["one"]),
+    }
+    with Stranger(pages) as stranger:
+        tab.install(stranger.url, token="s3cret-t0ken")
+        everything = [tab.get("state"), tab.events()]
+        tab.post(f"conversations/{tab.id}/plugins", enabled=["strange"])
+        everything.append(tab.say("List the things"))
+        everything += [tab.get(f"conversations/{tab.id}/export/{form}") for form in ("cell", "test")]
+        sent = [
+            headers.get("authorization") for _, path, headers, _ in stranger.requests if path == "/things"
+        ]
+    assert sent == ["Bearer s3cret-t0ken"]
+    assert "s3cret-t0ken" not in json.dumps(everything) + caplog.text
+    assert 'os.environ["KIT_TOKEN"]' in everything[-1]["text"]
+
+
+def test_refresh_and_uninstall(tab: Tab, server: kit.Server, todo: kit.Plugin) -> None:
+    @todo.get("/count")
+    def count_all() -> int:
+        return 3
+
+    assert tab.post("plugins/todo/refresh")["function_count"] == 4
+    tab.http.delete("/api/plugins/todo")
+    assert tab.get("state")["plugins"] == []
+    assert "error" in tab.post("plugins/todo/refresh")
+
+
+# -- a conversation -------------------------------------------------------------------
+
+
+def test_a_turn_asks_and_calls(tab: Tab, server: kit.Server) -> None:
+    events = tab.say("Add 'buy milk' to sam's list")
+    assert kinds(events) == ["user", "call", "question", "answer", "result", "done"]
+    call, result = (next(e for e in events if e["type"] == kind) for kind in ("call", "result"))
+    assert call["plugin"] == "TODO Plugin"
+    assert call["arguments"] == {"username": "sam", "todo": "buy milk"}
+    assert result["ok"]
+    assert result["outcome"] == "200"
+    assert result["url"].startswith(server.url)
+    assert "buy milk" in events[-1]["html"]
+    assert tab.get("state")["conversations"][0]["title"] == "Add 'buy milk' to sam's list"
+
+
+def test_deny_and_always_allow(tab: Tab, server: kit.Server) -> None:
+    events = tab.say("Add 'buy milk' to sam's list", "deny")
+    assert next(e for e in events if e["type"] == "result")["outcome"] == "not sent"
+    assert not [call for call in server.calls if call.method == "POST"]
+    assert "question" in kinds(tab.say("Add 'buy milk' to sam's list", "always"))
+    assert "question" not in kinds(tab.say("Add 'eggs' to sam's list"))
+    assert "question" in kinds(tab.say("Delete todo 1 of sam", "deny"))  # another operation
+
+
+def test_the_events_are_the_same_for_a_second_tab(tab: Tab) -> None:
+    tab.say("Add 'buy milk' to sam's list")
+    assert tab.events() == tab.events()
+    assert [e["type"] for e in tab.events()] == [e["type"] for e in tab.events(0)]
+
+
+def test_one_turn_at_a_time(tab: Tab) -> None:
+    tab.act("say", text="Add 'buy milk' to sam's list")
+    answer = tab.http.post(f"/api/conversations/{tab.id}/say", json={"text": "And eggs"})
+    assert answer.status_code == 409
+    assert "still being written" in answer.json()["error"]
+    tab.act("stop")
+    events = tab.events()
+    assert events[-1] == {"type": "error", "text": "Stopped.", "remedy": ""}
+    assert kinds(tab.say("Show me sam's list"))[-1] == "done"
+
+
+def test_a_call_is_edited_and_sent_again(tab: Tab, server: kit.Server) -> None:
+    tab.say("Add 'buy milk' to sam's list")
+    tab.act("again", n=1, arguments={"username": "ann", "todo": "tea"})
+    again = tab.events()[-1]
+    assert again["type"] == "again"
+    assert again["ok"]
+    assert server.calls[-1].path == "/users/ann/todos"
+    tab.act("again", n=1, arguments={"username": "ann"})
+    assert tab.events()[-1]["outcome"] == "not sent"
+    assert "error" in tab.act("again", n=9, arguments={})
+
+
+def test_the_plugin_is_followed_while_its_author_works(tab: Tab, todo: kit.Plugin) -> None:
+    tab.say("Show me sam's list")
+
+    @todo.get("/weather/{city}", summary="The weather of a city")
+    def weather(city: str) -> str:
+        return f"sunny in {city}"
+
+    events = tab.say("What is the weather of Oslo?")
+    assert any("was read anew" in e.get("text", "") for e in events if e["type"] == "note")
+    assert next(e for e in events if e["type"] == "call")["operation"] == "weather"
+
+
+def test_a_server_that_stopped_is_said_and_the_chat_goes_on(tab: Tab, server: kit.Server) -> None:
+    server.stop()
+    events = tab.say("Show me sam's list")
+    assert any("stays as it was installed" in e.get("text", "") for e in events)
+    assert next(e for e in events if e["type"] == "result")["outcome"] == "no answer"
+    assert kinds(events)[-1] == "done"
+
+
+def test_several_plugins_and_none(tab: Tab) -> None:
+    pages = {
+        "/.well-known/ai-plugin.json": (200, {}, manifest("/o.json")),
+        "/o.json": (200, {}, openapi()),
+        "/things": (200, {}, ["hammer"]),
+    }
+    with Stranger(pages) as stranger:
+        tab.install(stranger.url)
+        tab.post(f"conversations/{tab.id}/plugins", enabled=["todo", "strange"])
+        events = tab.say("List the things")
+        assert next(e for e in events if e["type"] == "call")["plugin"] == "Strange"
+        tab.post(f"conversations/{tab.id}/plugins", enabled=[])
+        assert "call" not in kinds(tab.say("List the things"))
+
+
+def test_what_a_plugin_says_stays_text(tab: Tab, todo: kit.Plugin) -> None:
+    tab.say("Add '<img src=x onerror=alert(1)>' to sam's list")
+    html = tab.say("Show me sam's list")[-1]["html"]
+    assert "<img" not in html
+    assert "&lt;img" in html
+
+
+def test_an_export_runs(tab: Tab, tmp_path: Any) -> None:
+    assert "Nothing was said" in tab.get(f"conversations/{tab.id}/export/cell")["error"]
+    tab.say("Show me sam's list")
+    tab.say("Delete todo 1 of sam", "deny")
+    cell = tab.get(f"conversations/{tab.id}/export/cell")["text"]
+    namespace: dict[str, Any] = {}
+    exec(cell, namespace)
+    assert [item["content"] for item in namespace["chat"].history if item.get("role") == "user"] == [
+        "Show me sam's list",
+        "Delete todo 1 of sam",
+    ]
+    test = tab.get(f"conversations/{tab.id}/export/test")["text"]
+    exec(test, namespace)
+    namespace["test_conversation"]()
+    broken = test.replace("list_todos", "add_todo")
+    exec(broken, namespace)
+    with pytest.raises(AssertionError):
+        namespace["test_conversation"]()
+
+
+def test_conversations_are_bounded(page: LocalChatGPT) -> None:
+    tab = Tab(page)
+    for _ in range(120):
+        tab.post("conversations")
+    assert len(page._state.conversations) <= 100
+    answer = tab.http.get(f"/api/conversations/{tab.id}")
+    assert answer.status_code == 409
+    assert "gone" in answer.json()["error"]
+    tab.http.close()
+
+
+def test_a_request_that_is_none(tab: Tab) -> None:
+    for content in (b"[1]", b"{", b"\xff", b"x" * 1_100_000):
+        answer = tab.http.post(f"/api/conversations/{tab.id}/say", content=content)
+        assert answer.status_code == 409
+        assert answer.json()["error"]
+    assert "missing" in tab.act("say", text="  ")["error"]
+    assert "cannot be done" in tab.act("dance")["error"]
+    assert "no form" in tab.get(f"conversations/{tab.id}/export/poem")["error"]
