@@ -201,7 +201,7 @@ class Conversation:
 
 def _outcome(result: CallResult) -> Event:
     """A result for the page: its data as text, so that nothing in it is taken for more."""
-    data = result.data
+    data = "" if result.data is None else result.data
     text = data if isinstance(data, str) else json.dumps(data, indent=2, ensure_ascii=False, default=str)
     return {
         "ok": result.ok,

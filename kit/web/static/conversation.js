@@ -76,6 +76,7 @@ export class Transcript {
 
   on_error(event) {
     this.answer = null;
+    for (const call of this.calls.values()) call.broken();
     const retry = el("button", { onclick: () => this.retry?.(this.said) }, "Try again");
     this.add(
       el("div", { class: "error", role: "alert" }, el("strong", {}, event.text), " ", event.remedy || "", " ", this.said ? retry : ""),
@@ -172,6 +173,14 @@ class Call {
     this.response(event, "Response from");
     this.edit = el("button", { class: "plain", onclick: () => this.editor(event.arguments) }, "Edit and send again");
     this.body.append(this.edit);
+  }
+
+  // The turn has ended before the result came.
+  broken() {
+    if (!this.question?.isConnected && this.state.className !== "busy") return;
+    this.question?.remove();
+    this.title.textContent = `Did not wait for ${this.event.plugin}`;
+    this.state.className = "";
   }
 
   response(event, words) {

@@ -1,0 +1,455 @@
+"""The local ChatGPT's page in a real Chromium. Screenshots are left in `build/screenshots`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from strangers import Stranger, manifest, openapi
+
+import kit
+from kit.web.page import LocalChatGPT
+
+pytest.importorskip("playwright")
+from lab import ROOT, browser_program, browsing
+from playwright.sync_api import Browser, Page, expect
+
+pytestmark = pytest.mark.skipif(browser_program() is None, reason="no Chromium: apt-get install chromium")
+
+PICTURES = ROOT / "build" / "screenshots"
+HOSTILE = '"><img src=x onerror="window.ran=1"><script>window.ran=1</script>[x](javascript:window.ran=1)'
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as running:
+        yield running
+
+
+@pytest.fixture
+def local(server: kit.Server) -> Iterator[LocalChatGPT]:
+    with server.chatgpt() as running:
+        yield running
+
+
+class Tab:
+    """A tab of the page, used as a person would."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.slips: list[str] = []
+        page.on("pageerror", lambda error: self.slips.append(str(error)))
+        page.goto(url)
+        expect(page.locator("#welcome")).not_to_be_empty()
+
+    def say(self, text: str) -> None:
+        self.page.get_by_label("Message").fill(text)
+        self.page.get_by_role("button", name="Send", exact=True).click()
+
+    def answer(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def wait(self) -> None:
+        """Until no answer is being written."""
+        expect(self.page.get_by_role("button", name="Send", exact=True)).to_be_visible(timeout=60_000)
+
+    def open_dialog(self) -> None:
+        self.page.locator("#pick").click()
+        self.page.get_by_role("button", name="Develop your own plugin").last.click()
+
+    def find(self, url: str) -> None:
+        self.open_dialog()
+        self.page.get_by_label("Where is it?").fill(url)
+        self.page.get_by_role("button", name="Find manifest file").click()
+
+    def install(self, url: str) -> None:
+        self.find(url)
+        self.page.get_by_role("button", name="Install plugin").click()
+        expect(self.page.locator("#store")).to_be_hidden()
+
+    def picture(self, name: str) -> None:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=PICTURES / f"chatgpt-{name}.png")
+
+    def findings(self) -> list[str]:
+        """What axe-core calls serious or critical."""
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+        found = axe.run(self.page).response["violations"]
+        return [
+            f"{it['id']}: {node['html']}"
+            for it in found
+            if it["impact"] in ("serious", "critical")
+            for node in it["nodes"]
+        ]
+
+
+@pytest.fixture
+def tab(browser: Browser, local: LocalChatGPT) -> Iterator[Tab]:
+    context = browser.new_context(viewport={"width": 1100, "height": 800})
+    made = Tab(context.new_page(), local.url)
+    yield made
+    context.close()
+    assert made.slips == []
+
+
+def stranger_with(answer: Any, **more: Any) -> Stranger:
+    """A plugin of somebody else's whose one operation gives `answer`."""
+    operation = {"operationId": "list_things", "summary": "List the things", "responses": {}, **more}
+    document = openapi({"/things": {"get": operation}})
+    return Stranger(
+        {
+            "/.well-known/ai-plugin.json": (200, {}, manifest("/o.json")),
+            "/o.json": (200, {}, document),
+            "/things": answer,
+        }
+    )
+
+
+# -- plugins --------------------------------------------------------------------------
+
+
+def test_install_a_strangers_plugin_by_its_url(tab: Tab) -> None:
+    with stranger_with((200, {}, ["hammer", "nail"])) as stranger:
+        tab.find(f"localhost:{stranger.port}")
+        steps = tab.page.locator("#steps > li")
+        expect(tab.page.get_by_role("heading", name="Strange")).to_be_visible()
+        words = "\n".join(steps.all_inner_texts())
+        for word in ("Fetched", "ai-plugin.json", "o.json", "Read", "Validated", "Found", "1 function"):
+            assert word in words
+        tab.picture("found")
+        assert tab.findings() == []
+        tab.page.get_by_role("button", name="Install plugin").click()
+        expect(tab.page.locator("#picked")).to_have_text(re.compile("TODO Plugin.*Strange"))
+        tab.say("List the things")
+        tab.wait()
+        expect(tab.page.locator(".call summary")).to_have_text(re.compile("Used Strange"))
+        expect(tab.page.locator(".answer").last).to_contain_text("hammer")
+
+
+@pytest.mark.parametrize(
+    ("pages", "reason"),
+    [
+        ({}, "answers 404"),
+        ({"/.well-known/ai-plugin.json": (200, {}, manifest("https://evil.example/o"))}, "another domain"),
+        ({"/.well-known/ai-plugin.json": (200, {}, manifest("/o")), "/o": (200, {}, "<html>hi")}, "/o"),
+    ],
+)
+def test_a_broken_plugin_is_refused_with_the_reason(tab: Tab, pages: dict[str, Any], reason: str) -> None:
+    with Stranger(pages) as stranger:
+        tab.find(stranger.url)
+        refused = tab.page.locator("#found [role=alert]")
+        expect(refused).to_contain_text("Refused")
+        expect(refused).to_contain_text(reason)
+        tab.picture("refused")
+        assert tab.page.get_by_label("Where is it?").input_value() == stranger.url  # nothing typed is lost
+        assert not tab.page.get_by_role("button", name="Install plugin").is_visible()
+
+
+def test_enable_and_uninstall(tab: Tab) -> None:
+    tab.page.locator("#pick").click()
+    tab.page.get_by_label("TODO Plugin", exact=True).uncheck()
+    expect(tab.page.locator("#picked")).to_have_text("No plugin enabled")
+    tab.page.keyboard.press("Escape")
+    tab.say("Show me sam's list")
+    tab.wait()
+    assert tab.page.locator(".call").count() == 0
+    tab.page.locator("#pick").click()
+    tab.page.get_by_role("button", name="Uninstall TODO Plugin").click()
+    expect(tab.page.locator("#picked")).to_have_text("No plugins")
+
+
+# -- a conversation ---------------------------------------------------------------------
+
+
+def test_converse_allow_unfold(tab: Tab, server: kit.Server) -> None:
+    tab.picture("welcome")
+    tab.say("Add 'buy milk' to sam's list")
+    expect(tab.page.locator(".call")).to_contain_text("wants to call add_todo")
+    tab.picture("ask")
+    assert tab.findings() == []
+    assert not [call for call in server.calls if call.method == "POST"]
+    tab.answer("Allow")
+    tab.wait()
+    call = tab.page.locator(".call")
+    expect(call.locator("summary")).to_have_text(re.compile("Used TODO Plugin"))
+    expect(call.locator("pre").first).to_be_hidden()
+    call.locator("summary").click()
+    expect(call.locator("pre").first).to_have_text(
+        json.dumps({"username": "sam", "todo": "buy milk"}, indent=2)
+    )
+    expect(call).to_contain_text("Response from TODO Plugin: 200")
+    expect(tab.page.locator(".answer")).to_contain_text("buy milk")
+    expect(tab.page.locator("#model")).to_have_text("Understudy")
+    tab.picture("unfolded")
+    assert tab.findings() == []
+
+
+def test_deny_and_always_allow(tab: Tab, server: kit.Server) -> None:
+    tab.say("Add 'buy milk' to sam's list")
+    tab.answer("Deny")
+    tab.wait()
+    expect(tab.page.locator(".call summary")).to_have_text(re.compile("Did not use TODO Plugin"))
+    tab.say("Add 'eggs' to sam's list")
+    tab.answer("Always allow")
+    tab.wait()
+    tab.say("Add 'tea' to sam's list")
+    tab.wait()
+    expect(tab.page.locator(".call")).to_have_count(3)
+    assert [call.status for call in server.calls if call.method == "POST"] == [200, 200]
+
+
+def test_edit_a_call_and_send_it_again(tab: Tab) -> None:
+    tab.say("Show me sam's list")
+    tab.wait()
+    tab.page.locator(".call summary").click()
+    tab.page.get_by_role("button", name="Edit and send again").click()
+    field = tab.page.get_by_label("Arguments as JSON")
+    field.fill("{oops")
+    tab.page.locator(".call").get_by_role("button", name="Send").click()
+    expect(tab.page.locator(".call [role=alert]")).to_contain_text("no JSON")
+    field.fill('{"username": "ann"}')
+    tab.page.locator(".call").get_by_role("button", name="Send").click()
+    expect(tab.page.locator(".call")).to_contain_text("Sent again, by you")
+    expect(tab.page.locator(".call")).to_contain_text("/users/ann/todos")
+
+
+def test_a_reload_loses_nothing(tab: Tab) -> None:
+    tab.say("Add 'buy milk' to sam's list")
+    expect(tab.page.get_by_role("button", name="Deny")).to_be_visible()
+    tab.page.reload()
+    tab.answer("Allow")  # the question is still there
+    tab.wait()
+    before = tab.page.locator("#log").inner_text()
+    tab.page.reload()
+    expect(tab.page.locator(".after")).to_be_visible()
+    assert tab.page.locator("#log").inner_text() == before
+
+
+def test_two_tabs_at_once(tab: Tab, local: LocalChatGPT) -> None:
+    other = Tab(tab.page.context.new_page(), local.url)
+    tab.say("Add 'buy milk' to sam's list")
+    other.say("Add 'tea' to ann's list")
+    other.answer("Allow")
+    tab.answer("Allow")
+    other.wait()
+    tab.wait()
+    expect(tab.page.locator(".answer")).to_contain_text("buy milk")
+    expect(other.page.locator(".answer")).to_contain_text("tea")
+    same = Tab(tab.page.context.new_page(), tab.page.url)  # a third one, on the first's chat
+    expect(same.page.locator(".answer")).to_contain_text("buy milk")
+    expect(same.page.locator("#chats li")).to_have_count(2)
+    assert other.slips == same.slips == []
+
+
+def test_stop(tab: Tab) -> None:
+    tab.say("Add 'buy milk' to sam's list")
+    expect(tab.page.get_by_role("button", name="Deny")).to_be_visible()
+    tab.page.get_by_role("button", name="Stop").click()
+    expect(tab.page.locator(".error")).to_contain_text("Stopped")
+    tab.page.get_by_role("button", name="Try again").click()
+    tab.answer("Allow")
+    tab.wait()
+    expect(tab.page.locator(".answer")).to_contain_text("buy milk")
+
+
+def test_export(tab: Tab) -> None:
+    tab.say("Show me sam's list")
+    tab.wait()
+    tab.page.get_by_role("button", name="Export").click()
+    code = tab.page.get_by_label("The exported code")
+    expect(code).to_contain_text('chat("Show me sam\'s list")')
+    tab.page.get_by_role("button", name="Test", exact=True).click()
+    expect(code).to_contain_text("def test_conversation")
+    tab.picture("export")
+    assert tab.findings() == []
+    compile(code.inner_text(), "test", "exec")
+
+
+# -- plugins that are not well ------------------------------------------------------------
+
+
+async def never(scope: Any, body: bytes) -> Any:
+    await asyncio.sleep(60)
+
+
+async def slow(scope: Any, body: bytes) -> Any:
+    await asyncio.sleep(1.5)
+    return 200, {}, ["late"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "title", "shown"),
+    [
+        ((500, {}, "kaput"), "Used Strange: 500", "kaput"),
+        ((200, {"content-type": "text/html"}, "<h1>Hi</h1>"), "Used Strange", "<h1>Hi</h1>"),
+        ((200, {}, json.dumps(["x" * 99] * 2000)), "Used Strange", "[cut: the first 100,000 characters"),
+        ((204, {}, b""), "Used Strange", "(nothing)"),
+        (slow, "Used Strange", "late"),
+    ],
+    ids=["500", "html", "200kB", "nothing", "slow"],
+)
+def test_a_plugin_that_is_not_well(tab: Tab, answer: Any, title: str, shown: str) -> None:
+    with stranger_with(answer) as stranger:
+        tab.install(stranger.url)
+        tab.say("List the things")
+        tab.wait()
+        call = tab.page.locator(".call")
+        expect(call.locator("summary")).to_contain_text(title)
+        call.locator("summary").click()
+        expect(call.locator("pre").last).to_contain_text(shown)
+        width = tab.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 1100
+
+
+def test_a_plugin_that_never_answers_can_be_stopped(tab: Tab) -> None:
+    with stranger_with(never) as stranger:
+        tab.install(stranger.url)
+        tab.say("List the things")
+        expect(tab.page.locator(".call summary")).to_contain_text("Using Strange")
+        tab.page.get_by_role("button", name="Stop").click()
+        tab.wait()
+        expect(tab.page.locator(".error")).to_contain_text("Stopped")
+
+
+def test_nothing_of_a_hostile_plugin_runs(tab: Tab) -> None:
+    evil = manifest("/o.json", name_for_human=HOSTILE, description_for_human=HOSTILE, logo_url="/logo.svg")
+    operation = {"operationId": "list_things", "summary": f"List the things {HOSTILE}", "responses": {}}
+    pages = {
+        "/.well-known/ai-plugin.json": (200, {}, evil),
+        "/o.json": (
+            200,
+            {},
+            openapi({"/things": {"get": operation}}, info={"title": HOSTILE, "version": "1"}),
+        ),
+        "/logo.svg": (
+            200,
+            {"content-type": "image/svg+xml"},
+            '<svg xmlns="http://www.w3.org/2000/svg" onload="window.ran=1"><script>window.ran=1</script></svg>',
+        ),
+        "/things": (200, {}, [HOSTILE]),
+    }
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    with Stranger(pages) as stranger:
+        tab.install(stranger.url)
+        tab.say("List the things")
+        tab.wait()
+        tab.page.locator(".call summary").click()
+        expect(tab.page.locator(".call pre").last).to_contain_text("window.ran=1")
+        tab.say(f"Say {HOSTILE}")
+        tab.wait()
+        tab.page.get_by_role("button", name="Export").click()
+        tab.page.wait_for_timeout(300)
+        tab.picture("hostile")
+        assert tab.page.evaluate("window.ran") is None
+        assert tab.page.evaluate("document.querySelectorAll('a[href^=javascript], #main script').length") == 0
+        assert not [url for url in asked if url.startswith(stranger.url)]  # the browser asks no stranger
+
+
+def test_a_page_of_another_origin_gets_nowhere(browser: Browser, local: LocalChatGPT) -> None:
+    page = browser.new_page()
+    page.route(
+        "https://evil.example/", lambda route: route.fulfill(body="<h1>evil</h1>", content_type="text/html")
+    )
+    page.context.grant_permissions(["local-network-access"], origin="https://evil.example")
+    page.goto("https://evil.example/")
+    token = local.url.partition("token=")[2]
+    tried = page.evaluate(
+        """async ([base, token]) => {
+            const headers = { Authorization: `Bearer ${token}` };
+            const ask = (path, options) => fetch(base + path, options).then((a) => a.status, (e) => e.message);
+            const frame = document.createElement('iframe');
+            frame.src = `${base}/?token=${token}`;
+            document.body.append(frame);
+            await new Promise((done) => { frame.onload = done; setTimeout(done, 2000); });
+            let inside = 'blocked';
+            try { inside = frame.contentDocument ? 'readable' : 'blocked'; } catch { /* blocked */ }
+            return [await ask('/api/state', { headers }), await ask('/api/conversations', { method: 'POST' }),
+                    await ask('/api/conversations', { method: 'POST', mode: 'no-cors' }), inside];
+        }""",
+        [f"http://127.0.0.1:{local.port}", token],
+    )
+    assert tried == [*["Failed to fetch"] * 3, "blocked"]
+    assert local._state.conversations == {}  # a POST without CORS does arrive
+    page.close()
+
+
+# -- how it looks and is reached -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark_on_a_phone(browser: Browser, local: LocalChatGPT, scheme: Any) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 700}, color_scheme=scheme)
+    tab = Tab(context.new_page(), local.url)
+    tab.say("Show me sam's list")
+    tab.wait()
+    tab.page.locator(".call summary").click()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= 360
+    background = tab.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (background == "rgb(255, 255, 255)") is (scheme == "light")
+    assert tab.findings() == []
+    tab.picture(f"phone-{scheme}")
+    tab.page.get_by_role("button", name="Chats").click()
+    expect(tab.page.get_by_role("button", name="New chat")).to_be_focused()
+    tab.picture(f"phone-{scheme}-chats")
+    tab.page.keyboard.press("Escape")
+    expect(tab.page.get_by_role("button", name="New chat")).to_be_hidden()
+    tab.page.locator("#pick").click()
+    expect(tab.page.get_by_role("button", name="Uninstall TODO Plugin")).to_be_in_viewport()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= 360
+    context.close()
+    assert tab.slips == []
+
+
+def test_the_theme_can_be_chosen(tab: Tab) -> None:
+    for name in ("light", "dark"):
+        tab.page.get_by_role("button", name="Theme").click()
+        expect(tab.page.locator("#theme")).to_have_text(f"Theme: {name}")
+    tab.page.reload()
+    expect(tab.page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert tab.findings() == []
+    tab.picture("dark")
+
+
+def test_the_keyboard_alone_does(tab: Tab) -> None:
+    keys = tab.page.keyboard
+    expect(tab.page.get_by_label("Message")).to_be_focused()  # one may type at once
+    keys.type("Add 'buy milk' to sam's list")
+    keys.press("Enter")
+    expect(tab.page.get_by_role("button", name="Allow", exact=True)).to_be_focused()
+    keys.press("Enter")
+    tab.wait()
+    expect(tab.page.get_by_label("Message")).to_be_focused()
+    for _ in range(20):
+        keys.press("Shift+Tab")
+        if tab.page.evaluate("document.activeElement.tagName") == "SUMMARY":
+            break
+    keys.press("Enter")
+    expect(tab.page.locator(".call pre").first).to_be_visible()
+    tab.page.locator("#pick").focus()
+    keys.press("Enter")
+    keys.press("Tab")
+    expect(tab.page.get_by_label("TODO Plugin", exact=True)).to_be_focused()
+    keys.press("Space")
+    expect(tab.page.locator("#picked")).to_have_text("No plugin enabled")
+    expect(tab.page.get_by_label("TODO Plugin", exact=True)).to_be_focused()
+    keys.press("Escape")
+    expect(tab.page.locator("#pick")).to_be_focused()
+    keys.press("Enter")
+    tab.page.get_by_role("button", name="Develop your own plugin").last.focus()
+    keys.press("Enter")
+    expect(tab.page.get_by_label("Where is it?")).to_be_focused()
+    keys.press("Escape")
+    expect(tab.page.locator("#store")).to_be_hidden()
+
+
+def test_a_process_that_has_ended_is_said(tab: Tab, local: LocalChatGPT) -> None:
+    local.stop()
+    tab.page.get_by_label("Message").fill("Are you there?")
+    tab.page.get_by_role("button", name="Send").click()
+    expect(tab.page.locator("#lost")).to_contain_text("Run its cell again")
+    assert tab.page.get_by_label("Message").input_value() == "Are you there?"
