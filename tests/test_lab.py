@@ -76,3 +76,26 @@ def test_it_is_seen_in_the_dark(lab: Lab, browser: Any, name: str) -> None:
             ".filter(image => image.complete && !image.naturalWidth).map(image => image.src)"
         )
         assert broken == []
+
+
+def test_the_local_chatgpt_in_a_cell(lab: Lab, browser: Any) -> None:
+    """It is used in its frame, and goes on when the notebook runs again beneath it."""
+    with lab.open(browser, "07_chatgpt.ipynb") as notebook:
+        assert errors(notebook.run_all()) == []
+        page = notebook.page.frame_locator("iframe").first
+        page.get_by_label("Message").fill("Add 'buy milk' to sam's list")
+        page.get_by_role("button", name="Send", exact=True).click()
+        page.get_by_role("button", name="Allow", exact=True).click()
+        page.locator(".answer").filter(has_text="buy milk").wait_for()
+        address = notebook.page.locator("iframe").first.get_attribute("src") or ""
+        with notebook.page.context.expect_page() as opened:
+            notebook.page.locator(f'a[href="{address}"]').first.click()
+        notebook.page.bring_to_front()
+        assert errors(notebook.run_all()) == []
+        assert notebook.page.locator("iframe").first.get_attribute("src") == address
+        beside = opened.value
+        beside.get_by_label("Message").fill("Show me sam's list")
+        beside.get_by_role("button", name="Send", exact=True).click()
+        beside.locator(".after").wait_for()
+        assert "Used TODO Plugin" in beside.locator(".call").inner_text()
+        notebook.picture(PICTURES / "07_chatgpt-page.png")
