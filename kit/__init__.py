@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from kit.reply import Reply
     from kit.server import Server, serve
     from kit.spec import Spec
+    from kit.watching import Watch, watch
     from kit.web.page import LocalChatGPT, chatgpt
 
 __version__ = "0.1.0"
@@ -75,6 +76,7 @@ _HOMES = {
     "reply": ("Reply",),
     "server": ("Server", "serve"),
     "spec": ("Spec",),
+    "watching": ("Watch", "watch"),
     "web.page": ("LocalChatGPT", "chatgpt"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -107,6 +109,7 @@ __all__ = [
     "Spec",
     "SpecError",
     "UserHttp",
+    "Watch",
     "ainstall",
     "chatgpt",
     "check",
@@ -116,6 +119,7 @@ __all__ = [
     "nested",
     "new",
     "serve",
+    "watch",
 ]
 
 

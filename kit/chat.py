@@ -139,17 +139,21 @@ class Chat:
             raise ChatError("This chat is still answering.", "Wait for it, or make another Chat.")
         self._is_busy = True
         reply = Reply(text)
+        reply.began = time.perf_counter()
         history: list[Item] = [*self.history, {"role": "user", "content": text}]
         whole = len(self.history)  # how much of it may be kept if the turn does not end well
         tools = self._offered()
         try:
-            for _ in range(self.max_rounds):
+            for number in range(self.max_rounds):
                 made = Round()
+                start = time.perf_counter()
                 async for event in self._model.round(history, tools, self._system(), stream):
                     if isinstance(event, Round):
                         made = event
                     else:
                         yield event
+                asked = "what was said, and the tools" if number == 0 else "what the calls gave"
+                reply.rounds.append((start - reply.began, time.perf_counter() - start, asked))
                 reply.usage.add(made.usage)
                 reply.model = made.model
                 reply.text = made.text
@@ -171,6 +175,7 @@ class Chat:
         finally:
             self.history = history[:whole]
             self._is_busy = False
+            reply.seconds = time.perf_counter() - reply.began
             reply.notes += self._model.notes[self._noted :]
             self._noted = len(self._model.notes)
         yield Finished(reply)
@@ -209,6 +214,7 @@ class Chat:
                 running.append(asyncio.ensure_future(self._call(call, plugin, tool, arguments, allowed)))
             for call, task in zip(calls, running, strict=True):
                 result = await task
+                result.started = result.started or time.perf_counter()
                 reply.calls.append(result)
                 history.append(
                     {

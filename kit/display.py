@@ -356,7 +356,8 @@ def log_table(log: RequestLog) -> str:
         )
         for entry in log
     ]
-    return table(("method", "path", "status", "time", "request", "response"), rows)
+    heads = ("method", "path", "status", "time", "request", "response")
+    return table(heads, rows) + details("Sequence", log.sequence().picture())
 
 
 # -- a conversation -----------------------------------------------------------------
@@ -385,4 +386,6 @@ def reply_card(reply: Reply) -> str:
     )
     if reply.error:
         parts.append(f"<div><b>Stopped</b>: {escape(reply.error)}</div>")
+    if reply.seconds:  # it has ended
+        parts.append(details("Sequence", reply.sequence()._repr_html_()))
     return box("".join(parts))

@@ -41,6 +41,8 @@ class CallResult:
     seconds: float
     method: str = ""
     url: str = ""
+    plugin: str = ""  # its name for people
+    started: float = field(default=0.0, repr=False, compare=False)  # by time.perf_counter
 
     @property
     def ok(self) -> bool:
@@ -202,6 +204,8 @@ class InstalledPlugin:
     async def _call(self, tool: Tool, arguments: dict[str, Any]) -> CallResult:
         arguments = tool.coerced(arguments)
         result = CallResult(tool.operation.id, arguments, None, None, 0.0, tool.operation.method)
+        result.plugin = self.manifest.name_for_human or self.name
+        result.started = time.perf_counter()
         problems = tool.problems(arguments)
         if problems:
             result.data = {"error": f"The arguments do not fit {tool.name}.", "problems": problems}

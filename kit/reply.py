@@ -9,6 +9,7 @@ from kit import cells
 
 if TYPE_CHECKING:
     from kit.installed import CallResult
+    from kit.sequence import Sequence
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Usage:
 class Reply:
     """One turn: `text` is the model's answer, `calls` what it called on the way, in order.
 
+    `seconds` is how long it took, `rounds` holds (start, seconds, what was asked) of each request to the model.
     `model` is the name that the API gave, `notes` what the reader should know (such as: no key, so
     the understudy answered). `error` says why the turn stopped early, if it did.
     """
@@ -43,9 +45,18 @@ class Reply:
     model: str = ""
     notes: list[str] = field(default_factory=list)
     error: str = ""
+    seconds: float = 0.0
+    rounds: list[tuple[float, float, str]] = field(default_factory=list, repr=False)
+    began: float = field(default=0.0, repr=False, compare=False)  # by time.perf_counter
 
     def __post_init__(self) -> None:
         self.shown_in: str | None = None  # the run of a cell that has shown the reply as it came
+
+    def sequence(self) -> Sequence:
+        """Who called whom and how long it took, as a diagram."""
+        from kit.sequence import of_reply
+
+        return of_reply(self)
 
     def __repr__(self) -> str:
         from kit import display

@@ -7,11 +7,15 @@ import re
 from collections import deque
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from time import perf_counter
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from kit.sequence import Sequence
 
 MAX_ENTRIES = 200  # requests kept; the oldest go first. More would not fit the processor's cache
 MAX_BODY = 20_000  # bytes kept of each body
@@ -41,8 +45,9 @@ def _is_secret(name: str) -> bool:
 
 @dataclass(frozen=True)
 class LoggedRequest:
-    """One request that was answered."""
+    """One request that was answered. `number` counts all of the log's, from 1 on."""
 
+    number: int
     _start: float
     _end: float
     method: str
@@ -88,11 +93,19 @@ def _readable(body: bytes) -> Any:
 
 
 class RequestLog:
-    """The latest 200 requests that were answered, oldest first. Shows as a table."""
+    """The latest 200 requests that were answered, oldest first. Shows as a table. `name` is who answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         # Plain tuples: the garbage collector does not look into them, and a viewer is rare.
         self._entries: deque[tuple[Any, ...]] = deque(maxlen=MAX_ENTRIES)
+        self._next = count(1).__next__
+
+    @property
+    def count(self) -> int:
+        """How many requests were answered in all, those that were let go among them."""
+        entries = list(self._entries)
+        return entries[-1][0] if entries else 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -107,6 +120,12 @@ class RequestLog:
     def __getitem__(self, index: int | slice) -> LoggedRequest | list[LoggedRequest]:
         return list(self)[index]
 
+    def sequence(self) -> Sequence:
+        """Who called whom and how long it took, as a diagram."""
+        from kit.sequence import of_log
+
+        return of_log(self)
+
     def clear(self) -> None:
         """Forgets all requests."""
         self._entries.clear()
@@ -116,7 +135,7 @@ class RequestLog:
 
         Plain functions that hand on what they are given: the log adds no await to a request.
         """
-        append = self._entries.append
+        append, number = self._entries.append, self._next
 
         def logged(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             if scope["type"] != "http":
@@ -143,6 +162,7 @@ class RequestLog:
                 if not message.get("more_body"):
                     append(
                         (
+                            number(),
                             start,
                             perf_counter(),
                             method,

@@ -136,7 +136,7 @@ class Server:
         self.public_url = public_url
         self.host = host
         self.port: int = sock.getsockname()[1]
-        self.calls = RequestLog()
+        self.calls = RequestLog(plugin.manifest.name_for_human)
         self._listening = sock
         self._thread: ServerThread | None = None
         self._cell = cells.running()  # the run of a cell that started it

@@ -20,6 +20,9 @@ FIXED: list[tuple[re.Pattern[str], Any]] = [
     (re.compile(r"(127\.0\.0\.1|localhost):\d{4,5}"), r"\1:3333"),
     (re.compile(r"token=[\w-]{22}"), "token=123"),
     (re.compile(r" *\b\d+ ms\b"), lambda match: "1 ms".rjust(len(match[0]) if match[0][0] == " " else 0)),
+    (re.compile(r"\+\d+\.\d s\b"), "+1 ms"),
+    (re.compile(r"\b\d+%20ms"), "1%20ms"),
+    (re.compile(r"\+\d+\.\d%20s\b"), "+1%20ms"),
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
 ]
 

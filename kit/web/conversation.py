@@ -7,6 +7,7 @@ the live stream are one thing.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import secrets
@@ -174,7 +175,7 @@ class Conversation:
         self._note({"type": "result", "n": number, **_outcome(result)})
 
     def _finished(self, event: Finished, seconds: float) -> None:
-        reply = event.reply
+        reply, drawn = event.reply, event.reply.sequence()
         for note in reply.notes:
             if note != NO_KEY:  # the page says so all the time
                 self._note({"type": "note", "text": note})
@@ -187,6 +188,8 @@ class Conversation:
                 "model": reply.model,
                 "seconds": seconds,
                 "tokens": reply.usage.total_tokens,
+                "sequence": base64.b64encode(drawn.svg.encode()).decode(),
+                "sequence_text": drawn.words,
             }
         )
 

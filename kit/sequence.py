@@ -1,0 +1,205 @@
+"""The sequence diagram: who called whom, in which order, and how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from kit.markup import arguments_line, columns, escape, short, table
+
+if TYPE_CHECKING:
+    from kit.reply import Reply
+    from kit.requestlog import RequestLog
+
+MOST = 40  # exchanges that are drawn; of more, the last
+_LANE, _ROW, _TOP, _LEFT = 220, 30, 58, 66  # pixels
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request and its answer. `start` is in seconds since the beginning, `seconds` how long it took.
+
+    `answer` is what came back, in a word or two; without one there was none to wait for.
+    """
+
+    source: str
+    target: str
+    text: str
+    start: float
+    seconds: float = 0.0
+    answer: str = ""
+    ok: bool = True
+
+
+class Sequence:
+    """Exchanges in order. Shows itself as a diagram, with a table for whom or what shows no pictures."""
+
+    def __init__(self, exchanges: Iterable[Exchange], participants: Iterable[str] = ()) -> None:
+        self.exchanges = sorted(exchanges, key=lambda it: it.start)
+        named = [*participants, *(name for it in self.exchanges for name in (it.source, it.target))]
+        self.participants = list(dict.fromkeys(named))
+
+    @property
+    def svg(self) -> str:
+        """The diagram as one SVG document, with a ground of its own: it is read on light and dark alike."""
+        return _svg(self)
+
+    @property
+    def words(self) -> str:
+        """The diagram in a sentence for each exchange."""
+        lines = []
+        for it in self.exchanges[-MOST:]:
+            answer = f", answered {it.answer} in {duration(it.seconds)}" if it.answer else ""
+            lines.append(f"{it.source} to {it.target}: {it.text}{answer}.")
+        return " ".join(lines) or "Nothing was sent yet."
+
+    def _rows(self) -> list[tuple[str, str, str, str, str]]:
+        return [
+            (
+                f"+{duration(it.start)}",
+                f"{it.source} → {it.target}",
+                short(it.text, 100),
+                it.answer,
+                duration(it.seconds) if it.answer else "",
+            )
+            for it in self.exchanges
+        ]
+
+    def __repr__(self) -> str:
+        return columns(self._rows()) if self.exchanges else "Nothing was sent yet."
+
+    def _repr_html_(self) -> str:
+        if not self.exchanges:
+            return "Nothing was sent yet."
+        heads = ("at", "from → to", "what", "answer", "took")
+        rows = [tuple(map(escape, row)) for row in self._rows()]
+        return f"{self.picture()}{table(heads, rows)}"
+
+    def picture(self) -> str:
+        """The diagram as an HTML image, its words for whom cannot see it."""
+        source = "data:image/svg+xml," + quote(self.svg, safe="/:=,;()!*'@&$+?")
+        return f'<img src="{escape(source)}" alt="{escape(short(self.words, 600))}" style="max-width:100%">'
+
+
+def of_reply(reply: Reply) -> Sequence:
+    """A turn: the user, the chat, the model and the plugins. Calls of one round run side by side."""
+    you, chat, model = "You", "Chat", reply.model or "model"
+    exchanges = [Exchange(you, chat, short(reply.question, 60), 0.0)]
+    for start, seconds, asked in reply.rounds:
+        exchanges.append(Exchange(chat, model, asked, start, seconds, "answers"))
+    for call in reply.calls:
+        words = f"{call.operation}({arguments_line(call.arguments)})"
+        if call.url:
+            target = call.plugin or "plugin"
+            line = f"{call.method} {_path(call.url)}"
+            start = max(0.0, call.started - reply.began)
+            exchanges.append(Exchange(chat, target, line, start, call.seconds, call.outcome, call.ok))
+        else:
+            at = max(0.0, call.started - reply.began) if call.started else reply.seconds
+            exchanges.append(Exchange(chat, chat, f"{words}: not sent", at, ok=False))
+    exchanges.append(Exchange(chat, you, short(reply.error or reply.text or "(nothing)", 60), reply.seconds))
+    return Sequence(exchanges, (you, chat, model))
+
+
+def of_log(log: RequestLog) -> Sequence:
+    """The requests that a server answered."""
+    entries = list(log)
+    first = entries[0]._start if entries else 0.0
+    return Sequence(
+        Exchange(
+            "client",
+            log.name or "plugin",
+            f"{entry.method} {entry.path}",
+            entry._start - first,
+            entry.ms / 1000,
+            str(entry.status),
+            entry.status < 400,
+        )
+        for entry in entries
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: `12 ms`, `1.4 s`."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _path(url: str) -> str:
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _svg(sequence: Sequence) -> str:
+    names, shown = sequence.participants, sequence.exchanges[-MOST:]
+    # Each exchange is two events, there and back, in the order in which they happened.
+    events: list[tuple[float, int, int, Exchange]] = []
+    for number, it in enumerate(shown):
+        events.append((it.start, number, 0, it))
+        if it.answer:
+            events.append((it.start + it.seconds, number, 1, it))
+    events.sort(key=lambda event: event[0])
+    left = len(sequence.exchanges) - len(shown)
+    width = _LEFT + _LANE * max(1, len(names) - 1) + 110
+    height = _TOP + _ROW * len(events) + 22 + (18 if left else 0)
+    x = {name: _LEFT + 44 + _LANE * lane for lane, name in enumerate(names)}
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        'font-family="system-ui,sans-serif" font-size="12" fill="#222">',
+        f'<rect width="{width}" height="{height}" rx="8" fill="#fff" stroke="#bbb"/>',
+    ]
+    if left:
+        parts.append(
+            _text(10, height - 12, f"{left} earlier ones are not drawn", anchor="start", color="#666")
+        )
+    for name in names:
+        parts.append(f'<path d="M{x[name]} 40V{height - 28}" stroke="#bbb" stroke-dasharray="3 3"/>')
+        parts.append(_text(x[name], 28, _fit(name, 27), weight=600))
+    begun: dict[int, int] = {}
+    for row, (at, number, back, it) in enumerate(events):
+        y = _TOP + _ROW * row + 12
+        color = "#222" if it.ok else "#b3261e"
+        if not back:
+            begun[number] = y
+            parts.append(_text(8, y + 4, f"+{duration(at)}", anchor="start", color="#666", size=11))
+            parts += _arrow(x[it.source], x[it.target], y, it.text, color)
+        else:
+            parts.append(
+                f'<rect x="{x[it.target] - 4}" y="{begun[number]}" width="8" height="{y - begun[number]}" '
+                'fill="#dfe7f5" stroke="#8aa"/>'
+            )
+            words = f"{it.answer}, {duration(it.seconds)}"
+            parts += _arrow(x[it.target], x[it.source], y, words, color, is_answer=True)
+    return "".join([*parts, "</svg>"])
+
+
+def _arrow(start: int, end: int, y: int, words: str, color: str, is_answer: bool = False) -> list[str]:
+    dash = ' stroke-dasharray="4 3"' if is_answer else ""
+    if start == end:  # said to oneself
+        return [
+            f'<circle cx="{start}" cy="{y}" r="4" fill="{color}"/>',
+            _text(start + 10, y + 4, _fit(words, 60), "start", color),
+        ]
+    way = 1 if end > start else -1
+    start, end = start + 5 * way, end - 5 * way
+    room = max(12, int(abs(end - start) / 6.4))
+    return [
+        f'<path d="M{start} {y}H{end}" stroke="{color}"{dash}/>',
+        f'<path d="M{end} {y}l{-7 * way} -4v8z" fill="{color}"/>',
+        _text((start + end) // 2, y - 5, _fit(words, room), color=color),
+    ]
+
+
+def _text(
+    x: int, y: int, words: str, anchor: str = "middle", color: str = "#222", weight: int = 400, size: int = 12
+) -> str:
+    more = (f' fill="{color}"' if color != "#222" else "") + (
+        f' font-weight="{weight}"' if weight != 400 else ""
+    )
+    more += f' font-size="{size}"' if size != 12 else ""
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}"{more}>{escape(words)}</text>'
+
+
+def _fit(words: str, characters: int) -> str:
+    return short("".join(c if c.isprintable() else " " for c in words), characters)
