@@ -124,8 +124,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "understudy":
-        return importlib.import_module("kit.understudy")
+    if name in ("tunnels", "understudy"):
+        return importlib.import_module(f"kit.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'kit' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"kit.{_HOME_OF[name]}"), name)
@@ -134,4 +134,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "understudy"]
+    return [*__all__, "tunnels", "understudy"]

@@ -126,17 +126,23 @@ def serve(
     ],
     port: Port = 0,
     host: Host = "127.0.0.1",
-    public_url: Annotated[str | None, typer.Option(help="The address that the manifest names.")] = None,
+    public_url: Annotated[
+        str | None, typer.Option(help="Its https address in the world; or cloudflared or ngrok: a tunnel.")
+    ] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Serve anew when the file changes.")] = False,
 ) -> None:
     """Serve a plugin, or any FastAPI app, from a notebook, a file or a module."""
     from kit.server import serve as start
     from kit.targets import Target
+    from kit.tunnels import BY_NAME
 
     source = Target(target)
-    with start(source.plugin(), port, host=host, public_url=public_url) as server:
+    public: Any = BY_NAME.get(public_url or "", public_url)
+    with start(source.plugin(), port, host=host, public_url=public) as server:
         print(f"{server.plugin.manifest.name_for_human} is served at {server.url}")
         print(f"  manifest  {server.manifest_url}\n  spec      {server.spec_url}")
+        if server.public_url:
+            print("\n  ".join([f"  public    {server.public_url}", *server.notes]))
         if not reload:
             _wait("Ctrl+C ends it.")
             return

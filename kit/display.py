@@ -330,6 +330,7 @@ def server_card(server: Server) -> str:
     name = escape(server.plugin.manifest.name_for_human)
     return box(
         f"{_logo(server.plugin.manifest.name_for_human)}<b>{name}</b> {state} at {link(base)}<br>{links}"
+        + "".join(f"<br>{escape(note)}" for note in server.notes)
     )
 
 

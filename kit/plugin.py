@@ -175,21 +175,24 @@ class Plugin(FastAPI):
         middleware of the author's wants to see them.
         """
         stack = super().build_middleware_stack()
-        cors, asking = with_cors(stack, self._cors_origins)
         registry, well_known = self._registry, self._well_known
         pages = {} if self.user_middleware else well_known.pages
         if pages:
             self.router.routes = [route for route in self.router.routes if route is not well_known]
 
+        def answering(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+            path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+            if path in pages and scope["method"] in ("GET", "HEAD"):
+                return well_known.respond(scope, receive, send)
+            return stack(scope, receive, send)
+
+        cors, asking = with_cors(answering, self._cors_origins)
+
         def outermost(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             if registry.watched:
                 registry.refresh()
             if scope["type"] == "http":
-                if not asking.isdisjoint(scope["headers"]):
-                    return cors(scope, receive, send)
-                path = get_route_path(scope) if scope.get("root_path") else scope["path"]
-                if path in pages and scope["method"] in ("GET", "HEAD"):
-                    return well_known.respond(scope, receive, send)
+                return (answering if asking.isdisjoint(scope["headers"]) else cors)(scope, receive, send)
             return stack(scope, receive, send)
 
         return outermost

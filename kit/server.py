@@ -18,12 +18,14 @@ from starlette.types import ASGIApp
 
 from kit import cells
 from kit.errors import PortInUse, ServeError
+from kit.frame import Frame, browser_url
 from kit.plugin import Plugin
 from kit.requestlog import RequestLog
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from kit.tunnels import Tunnel
     from kit.web.page import LocalChatGPT
 
 START_TIMEOUT = 30.0  # seconds; a plugin's lifespan may open databases
@@ -131,9 +133,12 @@ class Server:
     `.calls` is the log of its requests, `.stop()` ends it, and `with` ends it by itself.
     """
 
-    def __init__(self, plugin: Plugin, host: str, sock: socket.socket, public_url: str | None = None) -> None:
+    def __init__(self, plugin: Plugin, host: str, sock: socket.socket) -> None:
         self.plugin = plugin
-        self.public_url = public_url
+        self.public_url: str | None = None
+        self.notes: list[str] = []  # what one should know of a plugin that the world can reach
+        self._published: str | Tunnel | None = None
+        self._tunnel = contextlib.ExitStack()
         self.host = host
         self.port: int = sock.getsockname()[1]
         self.calls = RequestLog(plugin.manifest.name_for_human)
@@ -171,6 +176,7 @@ class Server:
                 _servers.remove(self)
             with contextlib.suppress(ValueError):
                 self.plugin._successors.remove(self.follow)
+            self._tunnel.close()
             if self._thread is not None:
                 self._thread.stop()
             self._listening.close()
@@ -196,6 +202,18 @@ class Server:
         self._thread = thread
         self.plugin._successors.append(self.follow)
         _servers.append(self)
+
+    def _publish(self, public: str | Tunnel) -> None:
+        """Names the address at which the world reaches the plugin, or opens a tunnel that makes one."""
+        from kit.tunnels import checked
+
+        if public == self._published:  # a free tunnel would have another address after each run of the cell
+            return
+        self._tunnel.close()
+        url = checked(public if isinstance(public, str) else self._tunnel.enter_context(public(self.port)))
+        self._published = public
+        self.public_url = self.plugin.public_url = url
+        self.notes = _notes(self.plugin, url)
 
     def follow(self, plugin: Plugin) -> None:
         """Serves another plugin in place of its own, on the same port, with no request refused."""
@@ -225,7 +243,9 @@ class Server:
 
     def __repr__(self) -> str:
         name = self.plugin.manifest.name_for_human
-        return f"{name} {'serves' if self.is_running else 'has stopped'} at {self.url}"
+        public = f", and publicly at {self.public_url}" if self.public_url else ""
+        state = f"{name} {'serves' if self.is_running else 'has stopped'} at {self.url}{public}"
+        return "\n  ".join([state, *self.notes])
 
     def _repr_html_(self) -> str:
         from kit import display
@@ -238,29 +258,37 @@ def serve(
     port: int | None = None,
     *,
     host: str = "127.0.0.1",
-    public_url: str | None = None,
+    public_url: str | Tunnel | None = None,
 ) -> Server:
     """Serves a plugin from this process and returns when it answers.
 
     Without `port`, any free one; run again, the one it had. `host` other than this machine is for
-    containers: everybody who reaches it can call the plugin. `public_url` is the address that the
-    manifest names. A FastAPI app that is no plugin is wrapped. Raises `PortInUse`, `ServeError`.
+    containers: everybody who reaches it can call the plugin. `public_url` is the https address
+    at which the world reaches it and which the manifest names, or a tunnel that makes one, such as
+    `kit.tunnels.cloudflared`; the rules of the hosts are then held against it at once, and what is found is in
+    `.notes`. A FastAPI app that is no plugin is wrapped. Raises `PortInUse`, `ServeError`.
     """
     if not isinstance(plugin, Plugin):
         plugin = Plugin.wrap(plugin)
-    if public_url:
-        plugin.public_url = public_url
+    if isinstance(public_url, str) and public_url:
+        from kit.tunnels import checked
+
+        plugin.public_url = checked(public_url)
     with _lock:
         earlier = _earlier(plugin)
         if earlier and (port in (None, 0, earlier.port)) and earlier.host == host:
             if earlier.plugin is not plugin:
                 earlier.follow(plugin)
+            if public_url:
+                earlier._publish(public_url)
             return earlier
-        server = Server(plugin, host, listen(host, port or 0), public_url)
+        server = Server(plugin, host, listen(host, port or 0))
         try:
             server._start()
+            if public_url:
+                server._publish(public_url)
         except BaseException:
-            server._listening.close()
+            server.stop()
             raise
         if earlier:
             earlier.stop()
@@ -270,6 +298,26 @@ def serve(
 def serving(plugin: Plugin) -> Server | None:
     """The running server of a plugin; None if it is not served from this process."""
     return next((server for server in reversed(_servers) if server.plugin is plugin), None)
+
+
+def _notes(plugin: Plugin, url: str) -> list[str]:
+    """What one should know of a plugin before the world does."""
+    from kit.addresses import LOCAL_NAMES, host_of
+    from kit.findings import check
+
+    if host_of(url) in LOCAL_NAMES:
+        return []
+    notes = []
+    if plugin.manifest.auth.type == "none":
+        notes.append("It has no auth: whoever knows the address can call it. Plugin(auth=...) changes that.")
+    errors: dict[str, int] = {}
+    for finding in check(plugin):
+        if finding.severity == "error":
+            errors[finding.host] = errors.get(finding.host, 0) + 1
+    if errors:
+        said = ", ".join(f"{host} {count}" for host, count in errors.items())
+        notes.append(f"Rules of hosts that it breaks: {said}. kit.check(server) lists them.")
+    return notes
 
 
 def _earlier(plugin: Plugin) -> Server | None:
@@ -336,38 +384,3 @@ def _listener(port: int) -> str:
                 command = " ".join(psutil.Process(connection.pid).cmdline())
                 return f"process {connection.pid} ({command[:80]})"
     return ""
-
-
-def browser_url(port: int) -> str | None:
-    """The address of a port of this machine for the reader's browser; None: it is the same machine.
-
-    `KIT_BROWSER_URL` says it, `{port}` in it standing for the port; else JupyterHub's proxy.
-    """
-    template = os.environ.get("KIT_BROWSER_URL")
-    if template:
-        return template.replace("{port}", str(port)).rstrip("/")
-    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
-    if prefix:
-        return f"{prefix.rstrip('/')}/proxy/{port}"
-    return None
-
-
-class Frame:
-    """A page in an IFrame. On Colab, the frame that Colab itself offers."""
-
-    def __init__(self, url: str, port: int, height: int) -> None:
-        self.url, self.port, self.height = url, port, height
-
-    def __repr__(self) -> str:
-        return self.url
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import HTML, IFrame, display
-
-        if "google.colab" in sys.modules and not os.environ.get("KIT_BROWSER_URL"):
-            from google.colab import output
-
-            output.serve_kernel_port_as_iframe(self.port, height=str(self.height))
-            return
-        display(HTML(f'<a href="{self.url}" target="_blank">{self.url}</a>'))
-        display(IFrame(self.url, "100%", self.height))
