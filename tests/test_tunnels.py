@@ -200,9 +200,8 @@ def test_what_is_said_of_a_plugin_that_the_world_reaches(todo: kit.Plugin) -> No
         assert not any("breaks" in note for note in server.notes)
     with kit.serve(todo) as server:
         assert server.notes == []
-    private = [{"url": "http://10.0.0.1"}]
-    guarded = kit.Plugin("g", description_for_model="x", auth=kit.UserHttp(), servers=private)
+    guarded = kit.Plugin("g", description_for_model="x", auth=kit.UserHttp())
 
-    with kit.serve(guarded, public_url="https://g.example") as server:
+    with kit.serve(guarded, public_url="https://g.example:8443") as server:
         assert not any("no auth" in note for note in server.notes)
         assert any("breaks" in note for note in server.notes)
