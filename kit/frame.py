@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from html import escape
 
 
 def browser_url(port: int) -> str | None:
@@ -30,12 +31,14 @@ class Frame:
         return self.url
 
     def _ipython_display_(self) -> None:
-        from IPython.display import HTML, IFrame, display
+        from IPython.display import display
 
         if "google.colab" in sys.modules and not os.environ.get("KIT_BROWSER_URL"):
             from google.colab import output
 
             output.serve_kernel_port_as_iframe(self.port, height=str(self.height))
             return
-        display(HTML(f'<a href="{self.url}" target="_blank">{self.url}</a>'))
-        display(IFrame(self.url, "100%", self.height))
+        url = escape(self.url)
+        link = f'<a href="{url}" target="_blank">{url}</a>'
+        frame = f'<iframe src="{url}" width="100%" height="{self.height}" frameborder="0"></iframe>'
+        display({"text/html": f"{link}<br>{frame}", "text/plain": self.url}, raw=True)

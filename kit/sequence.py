@@ -51,18 +51,18 @@ class Sequence:
         """The diagram in a sentence for each exchange."""
         lines = []
         for it in self.exchanges[-MOST:]:
-            answer = f", answered {it.answer} in {duration(it.seconds)}" if it.answer else ""
+            answer = f" ({it.answer})" if it.answer else ""
             lines.append(f"{it.source} to {it.target}: {it.text}{answer}.")
         return " ".join(lines) or "Nothing was sent yet."
 
     def _rows(self) -> list[tuple[str, str, str, str, str]]:
         return [
             (
-                f"+{duration(it.start)}",
+                duration(it.start).rjust(7),
                 f"{it.source} → {it.target}",
                 short(it.text, 100),
                 it.answer,
-                duration(it.seconds) if it.answer else "",
+                duration(it.seconds).rjust(7) if it.answer else "",
             )
             for it in self.exchanges
         ]
@@ -79,8 +79,8 @@ class Sequence:
 
     def picture(self) -> str:
         """The diagram as an HTML image, its words for whom cannot see it."""
-        source = "data:image/svg+xml," + quote(self.svg, safe="/:=,;()!*'@&$+?")
-        return f'<img src="{escape(source)}" alt="{escape(short(self.words, 600))}" style="max-width:100%">'
+        source = "data:image/svg+xml," + quote(self.svg, safe="/:=,;()")
+        return f'<img src="{source}" alt="{escape(short(self.words, 600))}" style="max-width:100%">'
 
 
 def of_reply(reply: Reply) -> Sequence:
@@ -162,7 +162,7 @@ def _svg(sequence: Sequence) -> str:
         color = "#222" if it.ok else "#b3261e"
         if not back:
             begun[number] = y
-            parts.append(_text(8, y + 4, f"+{duration(at)}", anchor="start", color="#666", size=11))
+            parts.append(_text(8, y + 4, duration(at), anchor="start", color="#666", size=11))
             parts += _arrow(x[it.source], x[it.target], y, it.text, color)
         else:
             parts.append(

@@ -11,18 +11,24 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import nbformat
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
+TIMES = re.compile(r"\b(\d+ ms|\d+\.\d s)\b")
 FIXED: list[tuple[re.Pattern[str], Any]] = [
     (re.compile(r"(127\.0\.0\.1|localhost):\d{4,5}"), r"\1:3333"),
     (re.compile(r"token=[\w-]{22}"), "token=123"),
-    (re.compile(r" *\b\d+ ms\b"), lambda match: "1 ms".rjust(len(match[0]) if match[0][0] == " " else 0)),
-    (re.compile(r"\+\d+\.\d s\b"), "+1 ms"),
-    (re.compile(r"\b\d+%20ms"), "1%20ms"),
-    (re.compile(r"\+\d+\.\d%20s\b"), "+1%20ms"),
+    (
+        re.compile(r" *\b(\d+ ms|\d+\.\d s)\b"),
+        lambda match: "1 ms".rjust(len(match[0]) if match[0][0] == " " else 0),
+    ),
+    (
+        re.compile(r"(?<=data:image/svg\+xml,)[^\"]*"),
+        lambda match: quote(TIMES.sub("1 ms", unquote(match[0])), safe="/:=,;()"),
+    ),
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
 ]
 
