@@ -185,6 +185,12 @@ def test_converse_allow_unfold(tab: Tab, server: kit.Server) -> None:
     expect(tab.page.locator(".answer")).to_contain_text("buy milk")
     expect(tab.page.locator("#model")).to_have_text("Understudy")
     tab.picture("unfolded")
+    tab.page.get_by_role("button", name="Sequence").click()
+    drawn = tab.page.locator(".sequence img")
+    expect(drawn).to_be_visible()
+    assert drawn.evaluate("image => image.decode().then(() => image.naturalWidth)") > 400
+    assert "Chat to TODO Plugin: POST /users/sam/todos (200)" in (drawn.get_attribute("alt") or "")
+    tab.picture("sequence")
     assert tab.findings() == []
 
 
