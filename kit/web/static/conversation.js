@@ -101,9 +101,9 @@ export class Transcript {
         drawn.hidden = !drawn.hidden;
         button.setAttribute("aria-expanded", String(!drawn.hidden));
         if (!drawn.childElementCount) {
-          drawn.append(el("img", { alt: event.sequence_text, src: `data:image/svg+xml;base64,${event.sequence}` }));
+          const show = () => drawn.scrollIntoView({ block: "nearest" });
+          drawn.append(el("img", { alt: event.sequence_text, src: `data:image/svg+xml;base64,${event.sequence}`, onload: show }));
         }
-        if (!drawn.hidden) drawn.scrollIntoView({ block: "nearest" });
       });
       after.append(button);
     }
