@@ -175,6 +175,21 @@ def test_chat_asks_before_a_change(server: kit.Server) -> None:
     assert kit.install(server).call("list_todos", username="sam").data == []
 
 
+def test_the_local_chatgpt_of_an_address_and_of_a_file(server: kit.Server, app_file: Path) -> None:
+    command = ("chatgpt", server.url, f"{app_file}:shop", "--no-browser")
+    with running(*command, until="Ctrl+C") as said:
+        found = re.search(r"http://127\.0\.0\.1:\d+/\?token=[\w-]+", said)
+        assert found, said
+        assert httpx2.get(found[0]).status_code == 200
+        base, _, token = found[0].partition("/?token=")
+        state = httpx2.get(f"{base}/api/state", headers={"Authorization": f"Bearer {token}"}).json()
+        assert len(state["plugins"]) == 2
+        assert state["model"]["is_understudy"]
+    refused = run("chatgpt", "localhost:1", "--no-browser")
+    assert refused.returncode == 1
+    assert "cannot be reached" in refused.stderr
+
+
 def test_understudy_alone() -> None:
     with running("understudy", until="Ctrl+C") as said:
         models = httpx2.get(url_in(said) + "/models").json()
