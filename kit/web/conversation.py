@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import json
 import secrets
 import time
@@ -57,9 +56,9 @@ class Conversation:
                 start += 1
             if not self.is_busy:
                 return
-            with contextlib.suppress(TimeoutError):
+            try:
                 await asyncio.wait_for(changed.wait(), 15)
-            if start >= len(self.events):
+            except TimeoutError:
                 yield {"type": "alive"}  # so that a tab that is gone is noticed
 
     def say(self, text: str) -> None:
