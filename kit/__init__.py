@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         ServeError,
         SpecError,
     )
+    from kit.exported import Export, export
     from kit.findings import Finding, Findings, check
     from kit.installed import CallResult, InstalledPlugin
     from kit.loop import nested
@@ -66,6 +67,7 @@ _HOMES = {
         "ServeError",
         "SpecError",
     ),
+    "exported": ("Export", "export"),
     "findings": ("Finding", "Findings", "check"),
     "installed": ("CallResult", "InstalledPlugin"),
     "loop": ("nested",),
@@ -86,6 +88,7 @@ __all__ = [
     "Chat",
     "ChatError",
     "Database",
+    "Export",
     "Finding",
     "Findings",
     "InstallError",
@@ -114,6 +117,7 @@ __all__ = [
     "chatgpt",
     "check",
     "database",
+    "export",
     "install",
     "load",
     "nested",

@@ -153,6 +153,28 @@ def serve(
 
 
 @app.command()
+def export(
+    notebook: Annotated[
+        str, typer.Argument(help="NOTEBOOK.ipynb; with :NAME where there are several plugins.")
+    ],
+    folder: Annotated[str, typer.Argument(help="The folder to make, or one that was made so.")],
+    include: Annotated[
+        list[str] | None, typer.Option(help="A file beside the notebook to take along; may be repeated.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that you changed since.")] = False,
+) -> None:
+    """Make a server of a notebook, and prove that it answers the same. Status 1 if it does not."""
+    from kit.exported import export as make
+    from kit.targets import Target
+
+    source = Target(notebook)
+    made = make(source.path, folder, name=source.name or None, include=include or (), force=force)
+    print(made)
+    if not made.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
 def install(url: Url, token: Token = None, follow_refs: FollowRefs = False) -> None:
     """Install a plugin as ChatGPT did, and show what it found."""
     print(_install(url, token, follow_refs))

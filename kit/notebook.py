@@ -224,24 +224,33 @@ def load(path: str | Path | None = None, name: str | None = None) -> Plugin:
     plugins. Raises `NotebookError`, naming the cell, for magics and syntax errors, for a name that comes
     from an unmarked cell, for a cell that raises, and for no plugin or several.
     """
-    from fastapi import FastAPI
-
-    from kit.plugin import Plugin
-
     notebook = Notebook(current() if path is None else path)
     if path is None:
         _warn_if_unsaved(notebook)
     words = re.sub(r"\W+", "_", notebook.path.stem).strip("_").lower()
-    module = notebook.run(f"notebook_{words}")
+    _, plugin, _ = plugin_of(notebook, name, f"notebook_{words}")
+    plugin.replace_earlier()
+    return plugin
+
+
+def plugin_of(notebook: Notebook, name: str | None, module_name: str) -> tuple[str, Plugin, bool]:
+    """Runs the notebook in a module of that name, and finds what it serves.
+
+    Gives the name of the variable, the plugin, and whether the notebook made it so: an app is wrapped.
+    """
+    from fastapi import FastAPI
+
+    from kit.plugin import Plugin
+
+    module = notebook.run(module_name)
     for kind in (Plugin, FastAPI):
         found = {key: value for key, value in vars(module).items() if isinstance(value, kind)}
         if name is not None and name in found:
             found = {name: found[name]}
         if len({id(value) for value in found.values()}) == 1 and name in (None, *found):
-            app = next(iter(found.values()))
-            plugin = app if isinstance(app, Plugin) else Plugin.wrap(app)
-            plugin.replace_earlier()
-            return plugin
+            variable = "plugin" if "plugin" in found else next(iter(found))
+            app = found[variable]
+            return variable, app if isinstance(app, Plugin) else Plugin.wrap(app), isinstance(app, Plugin)
         if found:
             raise notebook.error(
                 f"{notebook.path} has no plugin {name!r}."

@@ -140,17 +140,24 @@ def _write(made: Path, name: str) -> None:
         "TITLE": re.sub(r"[-_]+", " ", name).strip().capitalize(),
         "WHEEL": write_wheel(made / "wheels").name,
     }
-    for source in sorted(TEMPLATE.rglob("*")):
-        if not is_ours(source, TEMPLATE):
-            continue
-        # Names of dot-files and code are spelt so that no tool takes the template for the real thing.
-        relative = source.relative_to(TEMPLATE).as_posix().replace("dot_", ".").removesuffix(".template")
-        text = re.sub(r"\{\{([A-Z]+)\}\}", lambda match: words[match[1]], source.read_text(encoding="utf-8"))
-        file = made / relative
-        if relative.endswith(".ipynb.txt"):
+    for place, text in rendered(TEMPLATE, words).items():
+        file = made / place
+        if place.endswith(".ipynb.txt"):
             file, text = file.with_suffix(""), _notebook(text)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
+
+
+def rendered(template: Path, words: dict[str, str]) -> dict[str, str]:
+    """The files of a folder of templates, by their names in the end, with `{{WORD}}` replaced in each."""
+    files = {}
+    for source in sorted(template.rglob("*")):
+        if is_ours(source, template):
+            # Names of dot-files and code are spelt so that no tool takes the template for the real thing.
+            name = source.relative_to(template).as_posix().replace("dot_", ".").removesuffix(".template")
+            text = source.read_text(encoding="utf-8")
+            files[name] = re.sub(r"\{\{([A-Z]+)\}\}", lambda match: words[match[1]], text)
+    return files
 
 
 def _notebook(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import hashlib
 import zipfile
@@ -11,24 +12,83 @@ from pathlib import Path
 import kit
 
 DISTRIBUTION = "notebook-plugin-kit"
+# The part of the kit that a server needs, with all that these import, and the packages that those need.
+SERVING = ("plugin", "databases", "display")
+SERVING_NEEDS = ("fastapi", "pydantic", "python-multipart", "uvicorn", "httptools", "pyyaml")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time a zip can hold: the same wheel has the same bytes
 
 
 def write_wheel(folder: Path) -> Path:
     """Writes the wheel of the kit that runs into `folder` and gives its path. Needs no tool, no network."""
     installed = distribution(DISTRIBUTION)
-    stem = f"{DISTRIBUTION.replace('-', '_')}-{installed.version}"
-    info = f"{stem}.dist-info"
-    contents = _package()
+    info = {}
     for file in installed.files or ():
         place = file.as_posix().partition(".dist-info/")[2]
         if place.startswith(("METADATA", "entry_points.txt", "licenses/")):
-            contents[f"{info}/{place}"] = Path(str(file.locate())).read_bytes()
-    contents[f"{info}/WHEEL"] = (
-        b"Wheel-Version: 1.0\nGenerator: kit\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    )
+            info[place] = Path(str(file.locate())).read_bytes()
+    return _write(folder, installed.version, _package(), info)
+
+
+def write_serving_wheel(folder: Path) -> Path:
+    """The same for the part of the kit that a server needs: no notebook, no model, no command.
+
+    It goes by the kit's own name, so that the whole kit takes its place where that is installed.
+    """
+    installed = distribution(DISTRIBUTION)
+    package, needed = _package(), serving_modules()
+    parts = {
+        name: data for name, data in package.items() if name in needed.values() or name == "kit/py.typed"
+    }
+    version = f"{installed.version}+serving"
+    lines = [
+        "Metadata-Version: 2.1",
+        f"Name: {DISTRIBUTION}",
+        f"Version: {version}",
+        "Summary: The part of the kit that serves a plugin.",
+        f"Requires-Python: {installed.metadata['Requires-Python']}",
+        *(f"Requires-Dist: {needed}" for needed in serving_requirements()),
+    ]
+    return _write(folder, version, parts, {"METADATA": "\n".join([*lines, ""]).encode()})
+
+
+def serving_requirements() -> list[str]:
+    """What the serving part needs, as the kit's own metadata says it."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    parsed = [Requirement(text) for text in distribution(DISTRIBUTION).requires or ()]
+    return [str(it) for it in parsed if it.marker is None and canonicalize_name(it.name) in SERVING_NEEDS]
+
+
+def serving_modules() -> dict[str, str]:
+    """The modules of the serving part, each with its file: `SERVING`, and what those import when imported."""
+    found: dict[str, str] = {}
+    waiting = ["kit", *(f"kit.{name}" for name in SERVING)]
+    while waiting:
+        name = waiting.pop()
+        place = Path(kit.__file__).parent.parent.joinpath(*name.split("."))
+        file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        if name in found or not file.is_file():  # `from kit import x` may name a thing and not a module
+            continue
+        found[name] = file.relative_to(Path(kit.__file__).parent.parent).as_posix()
+        for statement in ast.parse(file.read_bytes()).body:
+            if isinstance(statement, ast.ImportFrom) and (statement.module or "").partition(".")[0] == "kit":
+                waiting += [
+                    str(statement.module),
+                    *(f"{statement.module}.{alias.name}" for alias in statement.names),
+                ]
+            elif isinstance(statement, ast.Import):
+                waiting += [alias.name for alias in statement.names if alias.name.partition(".")[0] == "kit"]
+    return dict(sorted(found.items()))
+
+
+def _write(folder: Path, version: str, contents: dict[str, bytes], info: dict[str, bytes]) -> Path:
+    stem = f"{DISTRIBUTION.replace('-', '_')}-{version}"
+    place = f"{stem}.dist-info"
+    info["WHEEL"] = b"Wheel-Version: 1.0\nGenerator: kit\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    contents = {**contents, **{f"{place}/{name}": data for name, data in info.items()}}
     record = "".join(f"{name},sha256={_digest(data)},{len(data)}\n" for name, data in contents.items())
-    contents[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
+    contents[f"{place}/RECORD"] = f"{record}{place}/RECORD,,\n".encode()
     path = folder / f"{stem}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
         for name, data in contents.items():

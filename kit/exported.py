@@ -1,0 +1,247 @@
+"""`export`: a notebook as a project that runs without it, proved against the notebook before it is written."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kit import leaks, parity
+from kit.appsource import app_source
+from kit.errors import KitError, NotebookError
+from kit.exportable import Exportable
+from kit.notebook import Notebook
+from kit.parity import Parity, Side
+from kit.project import rendered
+from kit.record import RECORD, Update
+from kit.requirements import Requirements, distributions_of, link
+from kit.wellknown import MANIFEST_PATH, SPEC_PATH
+from kit.wheels import write_serving_wheel, write_wheel
+
+TEMPLATE = Path(__file__).parent / "templates" / "export"
+# What each file is for, in the order in which a person would look at them.
+FILES = {
+    "app.py": "the plugin: the notebook's cells marked `#| export`",
+    "README.md": "one command for each place where it can run",
+    "requirements.txt": "what it needs, in the versions that it was proved with",
+    "wheels": "the part of the kit that serves it, since it is in no package index",
+    "ai-plugin.json": "the manifest as it is served",
+    "openapi.json": "the spec as it is served",
+    ".env.example": "the settings that it reads from the environment",
+    "tests/test_app.py": "starts the server and asks it",
+    "Dockerfile": "a container image of it",
+    "compose.yaml": "the image with PostgreSQL",
+    "kubernetes.yaml": "the image on Kubernetes",
+    "template.yaml": "AWS SAM: Lambda with a URL",
+    "lambda_handler.py": "what Lambda calls",
+}
+
+
+@dataclass
+class Export:
+    """An exported project. `files` says what became of each file, `parity` how it compares to the notebook.
+
+    `notes` are sentences that its user should read.
+    """
+
+    path: Path
+    files: dict[str, str]
+    parity: Parity
+    notes: list[str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the exported app answers as the notebook's plugin does."""
+        return self.parity.ok
+
+    @property
+    def _rows(self) -> list[tuple[str, str]]:
+        return [(name, words) for name, words in FILES.items() if (self.path / name).exists()]
+
+    def __repr__(self) -> str:
+        from kit.markup import columns
+
+        told = "".join(f"\n{note}" for note in self.notes)
+        return f"{self.path.as_posix()}\n{columns(self._rows, '  ')}{told}\n{self.parity!r}"
+
+    def _repr_html_(self) -> str:
+        from kit.markup import code, escape, table
+
+        rows = [(code(name), escape(words)) for name, words in self._rows]
+        told = "".join(f"<br>{escape(note)}" for note in self.notes)
+        files = table((code(f"{self.path.as_posix()}/"), "what it is for"), rows)
+        return f"{files}{told}{self.parity._repr_html_()}"
+
+
+def export(
+    notebook: str | Path,
+    folder: str | Path,
+    *,
+    name: str | None = None,
+    include: Iterable[str] = (),
+    force: bool = False,
+) -> Export:
+    """Makes `folder` a project that serves the notebook's plugin, and proves it before it writes anything.
+
+    `name` chooses among several plugins. Modules beside the notebook that it imports come along; other files
+    of its folder do if `include` names them. The proof starts the app with nothing but its requirements and
+    compares manifest, spec and every answer that changes nothing with the notebook's: `.parity`. Run again, it
+    updates what it made; a file that was changed stays, unless `force`. Raises `NotebookError`, naming the
+    cell, for what cannot be exported, and `KitError` for a folder of something else and an app that does not start.
+    """
+    source, target = Notebook(notebook), Path(folder)
+    Update(target, {})  # a folder that will not do is told first
+    parts = Exportable(source, include, _reserved())
+    with tempfile.TemporaryDirectory(prefix="kit-export-") as place:
+        scratch = Path(place).resolve()
+        with _told_of(parts), _notebook_side(parts, name, scratch / "notebook") as mine:
+            made, wheel = _made(parts, mine, scratch)
+            update = Update(target, made, force)
+            folder_of_proof = _laid_out(update, scratch / "export")
+            site = _site(folder_of_proof, wheel, scratch)
+            try:
+                with parity.export_side(folder_of_proof, site, scratch / "data") as theirs:
+                    compared = parity.compare(mine, theirs)
+            except KitError as error:
+                raise _does_not_start(error, update) from None
+        _check_leaks(made, scratch, parts)
+    update.write()
+    notes = [*update.notes, *parts.left_behind]
+    return Export(target, update.fates, compared, notes)
+
+
+def _made(parts: Exportable, mine: Side, scratch: Path) -> tuple[dict[str, bytes], Path]:
+    """All files of the export, and the wheel among them."""
+    facts = mine.facts
+    wheels = scratch / "wheels"
+    wheels.mkdir()
+    wheel = write_wheel(wheels) if parts.uses_whole_kit else write_serving_wheel(wheels)
+    needed = Requirements(parts.modules, wheel, parts.has_database)
+    words = {
+        "NAME": re.sub(r"[^a-z0-9]+", "-", facts["model"].lower()).strip("-")[:50] or "plugin",
+        "MODEL": facts["model"],
+        "TITLE": facts["title"],
+        "WHEEL": wheel.name,
+        "PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "NOTEBOOK": parts.notebook.path.name,
+        "VARIABLES": _settings(parts, needed.has_database),
+    }
+    texts = rendered(TEMPLATE, words)
+    texts["app.py"] = app_source(parts.notebook, facts["variable"], facts["is_plugin"], parts.neighbours)
+    texts["requirements.txt"] = needed.text
+    for file, path in (("ai-plugin.json", MANIFEST_PATH), ("openapi.json", SPEC_PATH)):
+        document = json.loads(mine.document(path).body)
+        texts[file] = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    made = {file: text.encode() for file, text in texts.items()}
+    return {**parts.files, **made, f"wheels/{wheel.name}": wheel.read_bytes()}, wheel
+
+
+def _settings(parts: Exportable, has_database: bool) -> str:
+    lines = []
+    if has_database:
+        lines += [
+            "",
+            "# SQLite, or the PostgreSQL of all the servers: postgresql://USER:PASSWORD@HOST/NAME",
+            "# DATABASE_URL=sqlite:///data.db",
+        ]
+    for variable, place in parts.variables.items():
+        lines += ["", f"# {place.partition(',')[0]} reads it.", f"{variable}="]
+    return "\n".join(lines)
+
+
+def _notebook_side(
+    parts: Exportable, name: str | None, folder: Path
+) -> contextlib.AbstractContextManager[Side]:
+    folder.mkdir()
+    path = parts.notebook.path
+    for file, content in {**parts.files, path.name: path.read_bytes()}.items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(content)
+    return parity.notebook_side(path.name, name, folder)
+
+
+def _laid_out(update: Update, folder: Path) -> Path:
+    """The folder as it will be: with what its user changed, and the modules that its user wrote."""
+    own: dict[str, bytes] = {}
+    if update.kept:
+        for file in update.folder.glob("*.py"):
+            own[file.name] = file.read_bytes()
+    for name, content in {**own, **update.made, **update.kept}.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    return folder
+
+
+def _site(folder: Path, wheel: Path, scratch: Path) -> list[Path]:
+    """Folders with the packages that requirements.txt leads to, and the kit's wheel."""
+    packages, unpacked = scratch / "site", scratch / "kit"
+    text = (folder / "requirements.txt").read_text(encoding="utf-8")
+    link(distributions_of(text, wheel), packages)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(unpacked)
+    return [unpacked, packages]
+
+
+@contextlib.contextmanager
+def _told_of(parts: Exportable) -> Iterator[None]:
+    """An error of the notebook's cells, with what the export can add to it."""
+    try:
+        yield
+    except NotebookError as error:
+        path = str(parts.notebook.path)
+        problem = error.problem.replace(f" {parts.notebook.path.name}", f" {path}", 1)
+        remedy = error.remedy
+        if "FileNotFoundError" in problem:
+            remedy = "It runs without the files of its folder: include=['NAME'] takes one along."
+        unset = [name for name in parts.variables if f"KeyError: '{name}'" in problem]
+        if unset:
+            remedy = (
+                f"Set {unset[0]} in the environment, here and on the server: the export keeps its name only."
+            )
+        raise NotebookError(problem, remedy, notebook=path, cell=error.cell) from None
+
+
+def _does_not_start(error: KitError, update: Update) -> KitError:
+    problem = f"The exported app does not start with its requirements alone: {error.problem}"
+    if update.kept:
+        return KitError(problem, f"You changed {', '.join(update.kept)}; force=True overwrites that.")
+    found = re.search(r"No module named '([\w.]+)'", problem)
+    remedy = f"Write `import {found[1]}` in a marked cell." if found else error.remedy or "Mend the notebook."
+    return KitError(f"{problem}\nNothing was written.", remedy)
+
+
+def _check_leaks(made: dict[str, bytes], scratch: Path, parts: Exportable) -> None:
+    """The last look at what will be written: nothing of this machine and of its secrets is in it."""
+    for name, content in made.items():
+        if name.endswith(".whl"):
+            continue
+        text = content.decode("utf-8", errors="replace")
+        found: Any = leaks.path_in(text, parts.folder, scratch) if name not in parts.files else None
+        what = f"line {found[0]} names a folder of this machine" if found else ""
+        if variable := leaks.variable_in(text):
+            what = f"it holds the value of {variable}"
+        if what:
+            raise KitError(
+                f"{name} would tell too much: {what}. Nothing was written.",
+                "Something in the notebook puts it there: a description, a default value, an address.",
+            )
+
+
+def _reserved() -> set[str]:
+    words = dict.fromkeys(("NAME", "MODEL", "TITLE", "WHEEL", "PYTHON", "NOTEBOOK", "VARIABLES"), "")
+    return {
+        *rendered(TEMPLATE, words),
+        "app.py",
+        "requirements.txt",
+        "ai-plugin.json",
+        "openapi.json",
+        RECORD,
+    }

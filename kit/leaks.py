@@ -1,0 +1,185 @@
+"""What must not leave the machine with an export: secrets written into code, and paths of this machine.
+
+A secret is known by its form (`sk-...`, a private key, a password in a URL), by the name it is given to
+(`password = "..."`), or as a long random text. A line that ends with the comment `# public` is let through.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import os
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+_PUBLIC = re.compile(r"#.*\bpublic\b", re.IGNORECASE)
+_FORMS = re.compile(
+    r"\bsk-[A-Za-z0-9_-]{8,}"  # OpenAI, Anthropic, Stripe
+    r"|\b[sr]k_live_\w{10,}"
+    r"|\b(?:gh[pousr]_|github_pat_|glpat-|hf_|npm_|pypi-|xox[abprs]-)[A-Za-z0-9_-]{10,}"
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
+    r"|\bAIza[A-Za-z0-9_-]{30,}"
+    r"|\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\."  # a JSON Web Token
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"|\b(?:Bearer|Basic)\s+[A-Za-z0-9._~+/-]{12,}"
+    r"|\b[a-z][a-z0-9+]*://[^/\s:@'\"{}]*:[^@\s/'\"{}$<]+@[^\s'\"]"  # user:password@host
+)
+_WORDS = r"pass(?:word|wd|phrase)?|pwd|secret|token|api_?key|(?:access|secret|private|signing|auth)_?key|credential"
+_NAME = re.compile(rf"(?:^|_)(?:{_WORDS})s?$")
+# The host's proof that the manifest is yours: the manifest shows them to everybody.
+_PUBLIC_NAMES = ("verification_tokens", "verification_token")
+_RANDOM = re.compile(r"(?=(?:.*\d){4})(?=.*[A-Za-z])[A-Za-z0-9+/_=-]{32,}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_HOMES = re.compile(r"(?<![\w.])(?:/(?:home|Users)/[\w.-]+/|[A-Za-z]:\\+Users\\+[\w.-]+)")
+_READERS = ("get", "getenv", "setdefault", "pop")  # os.environ.get("TOKEN", "the token itself")
+MIN_ENTROPY = 3.5  # bits for each character: words and paths stay below, random texts of 32 characters above
+
+
+def secret_in(source: str) -> tuple[int, str] | None:
+    """The first line of Python that holds what looks like a secret, and what gives it away, or None."""
+    lines = source.splitlines()
+
+    def is_public(number: int) -> bool:
+        return 0 < number <= len(lines) and bool(_PUBLIC.search(lines[number - 1]))
+
+    found = [
+        (number, "a text of a form that keys and passwords have")
+        for number, line in enumerate(lines, 1)
+        if _FORMS.search(line)
+    ]
+    found += _named(ast.parse(source))
+    return min(((number, why) for number, why in found if not is_public(number)), default=None)
+
+
+def form_in(text: str) -> tuple[int, str] | None:
+    """The same for a text that is no Python: by the form alone."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if _FORMS.search(line) and not _PUBLIC.search(line):
+            return number, "a text of a form that keys and passwords have"
+    return None
+
+
+def path_in(text: str, *places: Path) -> tuple[int, str] | None:
+    """The first line that names a folder of this machine: a home, or one of `places`. None if none does."""
+    folders = {Path.home(), Path(sys.prefix), *places}
+    names = {str(it) for folder in folders for it in (folder, folder.resolve())}
+    temporary = str(Path(tempfile.gettempdir()))
+    told = {name for name in names if len(name) > 2 and name not in (temporary, os.getcwd()[:1])}
+    exact = "|".join(re.escape(name) for name in sorted(told, key=len, reverse=True))
+    pattern = re.compile(rf"(?<![\w.])(?:{exact})(?![\w.-])" if exact else r"(?!)")
+    for number, line in enumerate(text.splitlines(), 1):
+        match = pattern.search(line) or _HOMES.search(line)
+        if match and not _PUBLIC.search(line):
+            return number, match[0]
+    return None
+
+
+def variable_in(text: str) -> str | None:
+    """The name of an environment variable, a secret by its name, whose value `text` holds, or None."""
+    for name, value in os.environ.items():
+        if _is_secret_name(name) and len(value) >= 8 and value in text:
+            return name
+    return None
+
+
+def _named(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    public = {
+        id(inner)
+        for node in ast.walk(tree)
+        for name, value in _given(node)
+        if name in _PUBLIC_NAMES
+        for inner in ast.walk(value)
+    }
+    for node in ast.walk(tree):
+        for name, value in _given(node):
+            if _is_secret_name(name):
+                for text in _texts(value):
+                    if id(text) not in public and _may_be_secret(str(text.value)):
+                        yield text.lineno, f"the value of {name}"
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in public:
+            text_value = node.value
+            is_random = _RANDOM.fullmatch(text_value) and not _UUID.fullmatch(text_value)
+            if is_random and _entropy(text_value) >= MIN_ENTROPY:
+                yield node.lineno, "a long random text"
+
+
+def _given(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """Names with what they are given or compared to: assignments, arguments, keys, defaults, tests."""
+    if isinstance(node, ast.Assign):
+        yield from ((_name(target), node.value) for target in node.targets)
+    elif isinstance(node, ast.AnnAssign) and node.value:
+        yield _name(node.target), node.value
+    elif isinstance(node, ast.keyword) and node.arg:
+        yield node.arg, node.value
+    elif isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant):
+                yield str(key.value), value
+    elif isinstance(node, ast.arguments):
+        every = [*node.posonlyargs, *node.args]
+        yield from zip(
+            [it.arg for it in every[len(every) - len(node.defaults) :]], node.defaults, strict=True
+        )
+        yield from (
+            (it.arg, value) for it, value in zip(node.kwonlyargs, node.kw_defaults, strict=True) if value
+        )
+    elif isinstance(node, ast.Compare):
+        sides = [node.left, *node.comparators]
+        yield from ((_name(one), other) for one in sides for other in sides if one is not other)
+    elif isinstance(node, ast.Call):
+        called = _name(node.func)
+        if called == "compare_digest":
+            yield from (("secret", argument) for argument in node.args)
+        elif called in _READERS and len(node.args) == 2 and isinstance(node.args[0], ast.Constant):
+            yield str(node.args[0].value), node.args[1]
+
+
+def _name(node: ast.AST) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        return str(node.slice.value)
+    return ""
+
+
+def _texts(value: ast.AST) -> Iterator[ast.Constant]:
+    """The literal texts of a value, those in a list, a set or a dict among them; no argument of a call."""
+    if isinstance(value, ast.Constant) and isinstance(value.value, str | bytes):
+        yield value
+    elif isinstance(value, ast.List | ast.Tuple | ast.Set):
+        for item in value.elts:
+            yield from _texts(item)
+    elif isinstance(value, ast.Dict):
+        for item in filter(None, [*value.keys, *value.values]):
+            yield from _texts(item)
+    elif isinstance(value, ast.BoolOp):
+        for item in value.values:
+            yield from _texts(item)
+    elif isinstance(value, ast.IfExp):
+        yield from _texts(value.body)
+        yield from _texts(value.orelse)
+    elif isinstance(value, ast.Call) and _name(value.func) in ("SecretStr", "SecretBytes", "encode", "Field"):
+        for argument in (*value.args, value.func):
+            yield from _texts(argument.value if isinstance(argument, ast.Attribute) else argument)
+
+
+def _is_secret_name(name: str) -> bool:
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
+    return words not in _PUBLIC_NAMES and bool(_NAME.search(words))
+
+
+def _may_be_secret(text: str) -> bool:
+    """Not so: nothing, a sentence, a placeholder, an address, a type's or a header's name."""
+    if len(text) < 4 or re.search(r"[\s<>{}$*]|\.\.\.|^https?://|^/", text):
+        return False
+    return text.lower() not in ("none", "null", "true", "false", "string", "bearer", "basic", "authorization")
+
+
+def _entropy(text: str) -> float:
+    return -sum(count / len(text) * math.log2(count / len(text)) for count in Counter(text).values())

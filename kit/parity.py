@@ -1,0 +1,310 @@
+"""The proof of an export: the notebook's plugin and the exported app, both served, asked the same questions.
+
+Each runs in a process, a folder and a database of its own, so that nobody's data is touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kit.errors import KitError, NotebookError
+from kit.spec import Spec
+from kit.tools import Tool, make_tools
+from kit.wellknown import MANIFEST_PATH, SPEC_PATH
+
+BASE = "http://localhost:8000"  # the address that the exported documents name
+START_TIMEOUT = 60.0  # seconds until the first answer: a large package may take long to import
+ANSWER_TIMEOUT = 10.0  # seconds for each operation
+MAX_BODY = 1_000_000  # bytes of an answer that are compared
+# Settings of the environment that would make an answer depend on this machine.
+_UNSET = ("PUBLIC_URL", "ALLOWED_HOSTS", "FORWARDED_ALLOW_IPS", "WEB_CONCURRENCY", "LOG_FORMAT", "PORT")
+_STRINGS = {
+    "date": "2024-02-29",
+    "date-time": "2024-02-29T12:34:56Z",
+    "time": "12:34:56",
+    "email": "sam@example.com",
+    "uuid": "123e4567-e89b-42d3-a456-426614174000",
+    "uri": "https://example.com/",
+    "ipv4": "192.0.2.1",
+    "duration": "P1D",
+}
+# Both print one line about themselves before they answer. The export's runs on `-I -S`: of all that is
+# installed here it sees what its requirements lead to, and a package left out of them is missing.
+_SERVE = """
+import json, os, socket, sys
+out = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # a cell may print
+def tell(**facts):
+    print(json.dumps(facts), file=out, flush=True)
+def serve(app, **facts):
+    import uvicorn
+    listening = socket.create_server(("127.0.0.1", 0))
+    tell(port=listening.getsockname()[1], **facts)
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+"""
+_NOTEBOOK = """
+from kit.errors import KitError
+from kit.notebook import Notebook, plugin_of
+try:
+    variable, plugin, is_plugin = plugin_of(Notebook(sys.argv[1]), sys.argv[2] or None, "app")
+except KitError as error:
+    tell(problem=error.problem, remedy=error.remedy, cell=getattr(error, "cell", None))
+    sys.exit()
+manifest = plugin.manifest
+serve(plugin, variable=variable, is_plugin=is_plugin, model=manifest.name_for_model, title=manifest.name_for_human)
+"""
+_EXPORT = """
+sys.path[:0] = sys.argv[1:]
+os.chdir(sys.argv[1])
+serve("app:plugin")
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one side answered. `status` 0: nothing came within 10 s, or the connection broke."""
+
+    status: int
+    media_type: str
+    body: bytes
+
+    def __str__(self) -> str:
+        size = f"{len(self.body):,} bytes" if self.body else "empty"
+        return f"{self.status}, {size}" if self.status else self.body.decode()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One question to both. `differs` says how the answers differ; empty: they are the same."""
+
+    what: str
+    notebook: str
+    export: str
+    differs: str = ""
+
+
+@dataclass
+class Parity:
+    """The notebook's plugin beside the exported app. `rows` are the questions, `skipped` the operations not called."""
+
+    rows: list[Row] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all answers were the same."""
+        return not self.differences
+
+    @property
+    def differences(self) -> list[Row]:
+        return [row for row in self.rows if row.differs]
+
+    @property
+    def _sentence(self) -> str:
+        many = len(self.differences)
+        said = (
+            f"{many} of {len(self.rows)} answers differ"
+            if many
+            else f"{len(self.rows)} answers, all the same"
+        )
+        more = (
+            f"; not called, since they may change something: {', '.join(self.skipped)}"
+            if self.skipped
+            else ""
+        )
+        return f"{said}{more}."
+
+    def __repr__(self) -> str:
+        from kit.markup import columns
+
+        rows = [(it.what, it.notebook, it.export, it.differs or "same") for it in self.rows]
+        return f"{columns([('', 'notebook', 'export', ''), *rows], '  ')}\n{self._sentence}"
+
+    def _repr_html_(self) -> str:
+        from kit.markup import code, escape, table
+
+        rows = [(code(it.what), escape(it.notebook), escape(it.export), escape(it.differs or "same")) for it in self.rows]  # fmt: skip
+        return table(("asked", "notebook", "export", ""), rows) + escape(self._sentence)
+
+
+class Side:
+    """One of the two: a process that serves. `facts` are what it told about itself."""
+
+    def __init__(self, process: subprocess.Popen[str], errors: Path) -> None:
+        self._process, self._errors = process, errors
+        line = process.stdout.readline() if process.stdout else ""
+        self.facts: dict[str, Any] = json.loads(line) if line else {}
+
+    def ask(self, method: str, url: str, headers: Mapping[str, str] | None = None, limit: float = ANSWER_TIMEOUT) -> Answer:  # fmt: skip
+        """Asks once; `limit` is in seconds."""
+        end = time.monotonic() + limit
+        connection = http.client.HTTPConnection("127.0.0.1", self.facts["port"], timeout=limit)
+        try:
+            connection.request(method, url, headers={"Host": BASE.partition("//")[2], **(headers or {})})
+            response = connection.getresponse()
+            body = b""
+            while len(body) < MAX_BODY and time.monotonic() < end and (part := response.read1(65536)):
+                body += part
+            return Answer(response.status, response.headers.get("content-type", ""), body)
+        except (OSError, http.client.HTTPException) as error:
+            return Answer(0, "", f"no answer ({type(error).__name__})".encode())
+        finally:
+            connection.close()
+
+    def document(self, path: str) -> Answer:
+        """Its manifest or spec. Raises `KitError` with what the process said if it did not start."""
+        answer = self.ask("GET", path, limit=START_TIMEOUT)
+        if answer.status == 200:
+            return answer
+        if self._process.poll() is None and answer.status:
+            raise KitError(f"{path} is answered with status {answer.status}.", f"It said: {self.words}")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        raise KitError(self.words or f"There was no answer within {START_TIMEOUT:.0f} s.")
+
+    @property
+    def words(self) -> str:
+        """The last line that the process wrote, which is an exception's message."""
+        lines = self._errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        told = [line for line in lines if line and not line.startswith((" ", "ERROR:"))]
+        return (told or lines or [""])[-1]
+
+
+@contextlib.contextmanager
+def notebook_side(path: str, name: str | None, scratch: Path) -> Iterator[Side]:
+    """The notebook's plugin, served from its copy in `scratch`. Raises `NotebookError` if it does not load."""
+    with _side([sys.executable, "-c", _SERVE + _NOTEBOOK, path, name or ""], scratch) as side:
+        if "problem" in side.facts:
+            raise NotebookError(
+                side.facts["problem"], side.facts["remedy"], notebook=path, cell=side.facts["cell"]
+            )
+        if "port" not in side.facts:
+            raise KitError(f"{path} ended Python while it was read: {side.words}", "Mend the cell.")
+        yield side
+
+
+@contextlib.contextmanager
+def export_side(folder: Path, site: list[Path], scratch: Path) -> Iterator[Side]:
+    """The exported app, served from `folder` by a Python that has only the packages in `site`."""
+    paths = [str(folder), *map(str, site)]
+    with _side([sys.executable, "-I", "-S", "-B", "-c", _SERVE + _EXPORT, *paths], scratch) as side:
+        yield side
+
+
+def compare(notebook: Side, export: Side) -> Parity:
+    """Asks both for manifest, spec, and every operation that changes nothing."""
+    parity = Parity()
+    documents = []
+    for what, path in (("manifest", MANIFEST_PATH), ("spec", SPEC_PATH)):
+        mine, theirs = notebook.document(path), export.document(path)
+        documents.append(mine.body)
+        parity.rows.append(Row(what, str(mine), str(theirs), _documents_differ(mine, theirs)))
+    spec = Spec(json.loads(documents[1]))
+    for name, tool in make_tools(spec).items():
+        if tool.operation.method not in ("GET", "HEAD") or tool.operation.consequential:
+            parity.skipped.append(name)
+            continue
+        request = tool.request(_arguments(tool))
+        asked = (request.method, request.url, dict(request.headers))
+        mine, theirs = notebook.ask(*asked), export.ask(*asked)
+        differs = _differ(mine, theirs)
+        if differs and mine != notebook.ask(*asked):
+            # It answers anew each time, as a clock does: then status and kind are what can be compared.
+            differs = "" if (mine.status, mine.media_type) == (theirs.status, theirs.media_type) else differs
+        parity.rows.append(Row(f"{request.method} {request.url}", str(mine), str(theirs), differs))
+    return parity
+
+
+@contextlib.contextmanager
+def _side(command: list[str], scratch: Path) -> Iterator[Side]:
+    scratch.mkdir(parents=True, exist_ok=True)
+    given = {key: value for key, value in os.environ.items() if key not in _UNSET}
+    given["DATABASE_URL"] = f"sqlite:///{(scratch / 'proof.db').as_posix()}"
+    errors = scratch / "stderr.txt"
+    with errors.open("w") as sink:
+        process = subprocess.Popen(
+            command, cwd=scratch, env=given, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink, text=True
+        )  # fmt: skip
+    try:
+        yield Side(process, errors)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _documents_differ(mine: Answer, theirs: Answer) -> str:
+    if mine.body == theirs.body:
+        return ""
+    return _first_difference(json.loads(mine.body), json.loads(theirs.body)) or "the order of its keys"
+
+
+def _first_difference(mine: Any, theirs: Any, place: str = "") -> str:
+    """Where two JSON values first differ, as a path; empty if they are equal."""
+    if isinstance(mine, dict) and isinstance(theirs, dict):
+        for key in [*mine, *(key for key in theirs if key not in mine)]:
+            if key not in theirs or key not in mine:
+                return f"{place}/{key} is {'missing' if key in mine else 'new'}"
+            if found := _first_difference(mine[key], theirs[key], f"{place}/{key}"):
+                return found
+        return ""
+    if isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
+        inner = (
+            _first_difference(a, b, f"{place}/{n}") for n, (a, b) in enumerate(zip(mine, theirs, strict=True))
+        )
+        return next(filter(None, inner), "")
+    return "" if mine == theirs else f"{place or 'the whole'} differs"
+
+
+def _differ(mine: Answer, theirs: Answer) -> str:
+    if mine.status != theirs.status:
+        return "status"
+    if mine.media_type != theirs.media_type:
+        return "Content-Type"
+    return "" if mine.body == theirs.body else "body"
+
+
+def _arguments(tool: Tool) -> dict[str, Any]:
+    """Arguments made up by the tool's schema, the required ones alone. The same each time."""
+    return {name: _value(it.schema, tool) for name, it in tool.arguments.items() if it.required}
+
+
+def _value(schema: Any, tool: Tool, depth: int = 0) -> Any:
+    if not isinstance(schema, Mapping) or depth > 8:
+        return "a"
+    for key in ("default", "const"):
+        if key in schema:
+            return schema[key]
+    for key in ("examples", "enum"):
+        if isinstance(schema.get(key), list) and schema[key]:
+            return schema[key][0]
+    if "$ref" in schema:
+        return _value(
+            tool.parameters.get("$defs", {}).get(schema["$ref"].rpartition("/")[2]), tool, depth + 1
+        )
+    for key in ("anyOf", "oneOf", "allOf"):
+        if schema.get(key):
+            return _value(schema[key][0], tool, depth + 1)
+    kind = schema.get("type", "object" if "properties" in schema else "string")
+    kind = kind[0] if isinstance(kind, list) and kind else kind
+    if kind in ("integer", "number"):
+        low = schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
+        return min(low, schema.get("maximum", low))
+    if kind == "array":
+        return [_value(schema.get("items"), tool, depth + 1)] * max(1, schema.get("minItems", 1))
+    if kind == "object":
+        wanted = schema.get("required", ())
+        return {name: _value(schema.get("properties", {}).get(name), tool, depth + 1) for name in wanted}
+    if kind in ("boolean", "null"):
+        return True if kind == "boolean" else None
+    text = _STRINGS.get(schema.get("format", ""), "a" * max(1, schema.get("minLength", 1)))
+    return text[: schema.get("maxLength", len(text))]
