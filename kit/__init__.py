@@ -132,7 +132,16 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"kit.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'kit' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"kit.{_HOME_OF[name]}"), name)
+    home = f"kit.{_HOME_OF[name]}"
+    try:
+        module = importlib.import_module(home)
+    except ModuleNotFoundError as error:
+        if error.name != home:
+            raise
+        raise ImportError(
+            f"kit.{name} is not in the part of the kit that serves: install the whole."
+        ) from None
+    value = getattr(module, name)
     globals()[name] = value
     return value
 

@@ -33,7 +33,8 @@ class _Import:
 def app_source(notebook: Notebook, variable: str, is_plugin: bool, neighbours: Iterable[str] = ()) -> str:
     """The text of `app.py`, whose `plugin` is the plugin or app that the notebook calls `variable`.
 
-    `neighbours` are the modules beside the notebook. The notebook must have passed its `check`.
+    `neighbours` are the modules beside the notebook. The notebook must have passed its `check`. Raises
+    `NotebookError` where it calls something else `plugin`.
     """
     cells = [(cell, ast.parse(cell.source)) for cell in notebook.exported]
     lifted = _lifted(cells)
@@ -45,6 +46,13 @@ def app_source(notebook: Notebook, variable: str, is_plugin: bool, neighbours: I
         end = f"plugin = kit.Plugin.wrap({variable})"
     elif variable != "plugin":
         end = f"plugin = {variable}"
+    for cell, tree in cells if end else ():
+        if "plugin" in _bindings([tree]):
+            raise notebook.error(
+                f"{str(cell).capitalize()} of {notebook.path} calls something `plugin`, which is what a server looks for.",
+                f"Give it another name, or call {variable} so.",
+                cell=cell,
+            )
     name = notebook.path.name.replace("\\", "/").replace('"', "'")
     parts = [f'"""The plugin of {name}, made by `kit export`: change it there and export again."""']
     top = _imports(imports, set(neighbours))
@@ -62,7 +70,7 @@ def _lifted(cells: list[tuple[SourceCell, ast.Module]]) -> list[tuple[ast.stmt, 
     found: list[tuple[ast.stmt, _Import]] = []
     is_late = False  # after what a later import might notice
     for cell, tree in cells:
-        lines = cell.source.splitlines()
+        lines = _lines(cell)
         alone = _alone(tree)
         for statement in tree.body:
             if not isinstance(statement, ast.Import | ast.ImportFrom):
@@ -167,8 +175,8 @@ def _binds(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
 
 def _without(cell: SourceCell, tree: ast.Module, taken: set[int]) -> str:
     """The cell's source without the imports that went to the top, and without its directives."""
-    lines: list[str | None] = list(cell.source.splitlines())
-    for number, text in enumerate(cell.source.splitlines()):
+    lines: list[str | None] = list(_lines(cell))
+    for number, text in enumerate(_lines(cell)):
         if text.strip() and not text.lstrip().startswith("#"):
             break
         if _DIRECTIVE.match(text):
@@ -185,8 +193,13 @@ def _without(cell: SourceCell, tree: ast.Module, taken: set[int]) -> str:
         if not line.strip() and number and lines[number - 1] is None and (not kept or not kept[-1].strip()):
             lines[number] = None
             continue
-        kept.append(line.rstrip() if not line.strip() else line)
+        kept.append(line)
     return "\n".join(kept).strip("\n").rstrip()
+
+
+def _lines(cell: SourceCell) -> list[str]:
+    """Its lines as Python counts them: a form feed ends none."""
+    return re.split(r"\r\n|\r|\n", cell.source)
 
 
 def _imports(found: set[_Import], neighbours: set[str]) -> str:

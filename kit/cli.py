@@ -161,6 +161,7 @@ def export(
     include: Annotated[
         list[str] | None, typer.Option(help="A file beside the notebook to take along; may be repeated.")
     ] = None,
+    mcp: Annotated[bool, typer.Option("--mcp", help="Serve MCP too: it takes the whole kit.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that you changed since.")] = False,
 ) -> None:
     """Make a server of a notebook, and prove that it answers the same. Status 1 if it does not."""
@@ -168,7 +169,7 @@ def export(
     from kit.targets import Target
 
     source = Target(notebook)
-    made = make(source.path, folder, name=source.name or None, include=include or (), force=force)
+    made = make(source.path, folder, name=source.name or None, include=include or (), mcp=mcp, force=force)
     print(made)
     if not made.ok:
         raise typer.Exit(1)

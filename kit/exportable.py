@@ -130,7 +130,7 @@ class Exportable:
         """Takes along the modules that this code imports from beside the notebook."""
         for module, line, is_optional in imports_of(code.tree):
             parts = module.split(".")
-            if parts[0] in sys.stdlib_module_names:
+            if parts[0] in sys.stdlib_module_names or parts[0] == "kit":
                 continue
             found = self._neighbour(parts)
             for name in found:

@@ -11,7 +11,6 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from kit import leaks, parity
 from kit.appsource import app_source
@@ -63,7 +62,10 @@ class Export:
 
     @property
     def _rows(self) -> list[tuple[str, str]]:
-        return [(name, words) for name, words in FILES.items() if (self.path / name).exists()]
+        told = [(name, words) for name, words in FILES.items() if (self.path / name).exists()]
+        known = {*FILES, ".gitignore", ".dockerignore"}
+        others = [it for it in self.files if it not in known and not it.startswith("wheels/")]
+        return told + [(name, "from beside the notebook") for name in others if (self.path / name).exists()]
 
     def __repr__(self) -> str:
         from kit.markup import columns
@@ -86,12 +88,13 @@ def export(
     *,
     name: str | None = None,
     include: Iterable[str] = (),
+    mcp: bool = False,
     force: bool = False,
 ) -> Export:
     """Makes `folder` a project that serves the notebook's plugin, and proves it before it writes anything.
 
     `name` chooses among several plugins. Modules beside the notebook that it imports come along; other files
-    of its folder do if `include` names them. The proof starts the app with nothing but its requirements and
+    of its folder do if `include` names them. `mcp` serves MCP too, which takes the whole kit. The proof starts the app with nothing but its requirements and
     compares manifest, spec and every answer that changes nothing with the notebook's: `.parity`. Run again, it
     updates what it made; a file that was changed stays, unless `force`. Raises `NotebookError`, naming the
     cell, for what cannot be exported, and `KitError` for a folder of something else and an app that does not start.
@@ -102,7 +105,7 @@ def export(
     with tempfile.TemporaryDirectory(prefix="kit-export-") as place:
         scratch = Path(place).resolve()
         with _told_of(parts), _notebook_side(parts, name, scratch / "notebook") as mine:
-            made, wheel = _made(parts, mine, scratch)
+            made, wheel = _made(parts, mine, scratch, mcp)
             update = Update(target, made, force)
             folder_of_proof = _laid_out(update, scratch / "export")
             site = _site(folder_of_proof, wheel, scratch)
@@ -117,13 +120,13 @@ def export(
     return Export(target, update.fates, compared, notes)
 
 
-def _made(parts: Exportable, mine: Side, scratch: Path) -> tuple[dict[str, bytes], Path]:
+def _made(parts: Exportable, mine: Side, scratch: Path, mcp: bool) -> tuple[dict[str, bytes], Path]:
     """All files of the export, and the wheel among them."""
     facts = mine.facts
     wheels = scratch / "wheels"
     wheels.mkdir()
-    wheel = write_wheel(wheels) if parts.uses_whole_kit else write_serving_wheel(wheels)
-    needed = Requirements(parts.modules, wheel, parts.has_database)
+    wheel = write_wheel(wheels) if mcp or parts.uses_whole_kit else write_serving_wheel(wheels)
+    needed = Requirements(parts.modules, wheel, parts.has_database, "mcp" if mcp else "")
     words = {
         "NAME": re.sub(r"[^a-z0-9]+", "-", facts["model"].lower()).strip("-")[:50] or "plugin",
         "MODEL": facts["model"],
@@ -144,7 +147,7 @@ def _made(parts: Exportable, mine: Side, scratch: Path) -> tuple[dict[str, bytes
 
 
 def _settings(parts: Exportable, has_database: bool) -> str:
-    lines = []
+    lines: list[str] = []
     if has_database:
         lines += [
             "",
@@ -153,7 +156,7 @@ def _settings(parts: Exportable, has_database: bool) -> str:
         ]
     for variable, place in parts.variables.items():
         lines += ["", f"# {place.partition(',')[0]} reads it.", f"{variable}="]
-    return "\n".join(lines)
+    return "".join(f"\n{line}" for line in lines)
 
 
 def _notebook_side(
@@ -219,19 +222,17 @@ def _does_not_start(error: KitError, update: Update) -> KitError:
 
 
 def _check_leaks(made: dict[str, bytes], scratch: Path, parts: Exportable) -> None:
-    """The last look at what will be written: nothing of this machine and of its secrets is in it."""
-    for name, content in made.items():
-        if name.endswith(".whl"):
-            continue
-        text = content.decode("utf-8", errors="replace")
-        found: Any = leaks.path_in(text, parts.folder, scratch) if name not in parts.files else None
+    """The last look at what the notebook's code wrote into the documents: nothing of this machine, no secret."""
+    for name in ("ai-plugin.json", "openapi.json"):
+        text = made[name].decode()
+        found = leaks.path_in(text, parts.folder, Path.cwd(), scratch)
         what = f"line {found[0]} names a folder of this machine" if found else ""
-        if variable := leaks.variable_in(text):
+        if variable := leaks.variable_in(text, parts.variables):
             what = f"it holds the value of {variable}"
         if what:
-            raise KitError(
+            raise parts.notebook.error(
                 f"{name} would tell too much: {what}. Nothing was written.",
-                "Something in the notebook puts it there: a description, a default value, an address.",
+                "A description, a default value or an address of the notebook puts it there.",
             )
 
 

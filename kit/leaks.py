@@ -10,10 +10,8 @@ import ast
 import math
 import os
 import re
-import sys
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _PUBLIC = re.compile(r"#.*\bpublic\b", re.IGNORECASE)
@@ -65,12 +63,12 @@ def form_in(text: str) -> tuple[int, str] | None:
 
 def path_in(text: str, *places: Path) -> tuple[int, str] | None:
     """The first line that names a folder of this machine: a home, or one of `places`. None if none does."""
-    folders = {Path.home(), Path(sys.prefix), *places}
-    names = {str(it) for folder in folders for it in (folder, folder.resolve())}
-    temporary = str(Path(tempfile.gettempdir()))
-    told = {name for name in names if len(name) > 2 and name not in (temporary, os.getcwd()[:1])}
-    exact = "|".join(re.escape(name) for name in sorted(told, key=len, reverse=True))
-    pattern = re.compile(rf"(?<![\w.])(?:{exact})(?![\w.-])" if exact else r"(?!)")
+    folders = {str(it) for place in (Path.home(), *places) for it in (place, place.resolve())}
+    # `/app` alone may be an operation's path; what lies in it is not.
+    named = [
+        re.escape(it) + (r"[/\\]" if it.count(os.sep) < 2 else r"(?![\w.-])") for it in folders if len(it) > 3
+    ]
+    pattern = re.compile(rf"(?<![\w.])(?:{'|'.join(sorted(named))})" if named else r"(?!)")
     for number, line in enumerate(text.splitlines(), 1):
         match = pattern.search(line) or _HOMES.search(line)
         if match and not _PUBLIC.search(line):
@@ -78,10 +76,11 @@ def path_in(text: str, *places: Path) -> tuple[int, str] | None:
     return None
 
 
-def variable_in(text: str) -> str | None:
-    """The name of an environment variable, a secret by its name, whose value `text` holds, or None."""
-    for name, value in os.environ.items():
-        if _is_secret_name(name) and len(value) >= 8 and value in text:
+def variable_in(text: str, names: Iterable[str]) -> str | None:
+    """Which of these environment variables is a secret, by its name, whose value `text` holds; or None."""
+    for name in names:
+        value = os.environ.get(name, "")
+        if _is_secret_name(name) and len(value) >= 4 and value in text:
             return name
     return None
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,20 +78,29 @@ class Answer:
     status: int
     media_type: str
     body: bytes
+    is_whole: bool = True
 
     def __str__(self) -> str:
-        size = f"{len(self.body):,} bytes" if self.body else "empty"
+        size = f"{len(self.body):,} bytes{'' if self.is_whole else ' so far'}" if self.body else "empty"
         return f"{self.status}, {size}" if self.status else self.body.decode()
 
 
 @dataclass(frozen=True)
 class Row:
-    """One question to both. `differs` says how the answers differ; empty: they are the same."""
+    """One question to both. `differs` says how the answers differ; empty: they are the same.
+
+    `note` tells of an operation that answers anew each time, as a clock does: status and kind are compared.
+    """
 
     what: str
     notebook: str
     export: str
     differs: str = ""
+    note: str = ""
+
+    @property
+    def verdict(self) -> str:
+        return f"differs: {self.differs}" if self.differs else self.note or "same"
 
 
 @dataclass
@@ -127,13 +137,13 @@ class Parity:
     def __repr__(self) -> str:
         from kit.markup import columns
 
-        rows = [(it.what, it.notebook, it.export, it.differs or "same") for it in self.rows]
+        rows = [(it.what, it.notebook, it.export, it.verdict) for it in self.rows]
         return f"{columns([('', 'notebook', 'export', ''), *rows], '  ')}\n{self._sentence}"
 
     def _repr_html_(self) -> str:
         from kit.markup import code, escape, table
 
-        rows = [(code(it.what), escape(it.notebook), escape(it.export), escape(it.differs or "same")) for it in self.rows]  # fmt: skip
+        rows = [(code(it.what), escape(it.notebook), escape(it.export), escape(it.verdict)) for it in self.rows]  # fmt: skip
         return table(("asked", "notebook", "export", ""), rows) + escape(self._sentence)
 
 
@@ -152,10 +162,12 @@ class Side:
         try:
             connection.request(method, url, headers={"Host": BASE.partition("//")[2], **(headers or {})})
             response = connection.getresponse()
-            body = b""
-            while len(body) < MAX_BODY and time.monotonic() < end and (part := response.read1(65536)):
+            kind, body = response.headers.get("content-type", ""), b""
+            while part := response.read1(65536):
                 body += part
-            return Answer(response.status, response.headers.get("content-type", ""), body)
+                if len(body) > MAX_BODY or time.monotonic() > end or kind.startswith("text/event-stream"):
+                    return Answer(response.status, kind, body, False)  # it may never end
+            return Answer(response.status, kind, body)
         except (OSError, http.client.HTTPException) as error:
             return Answer(0, "", f"no answer ({type(error).__name__})".encode())
         finally:
@@ -216,12 +228,14 @@ def compare(notebook: Side, export: Side) -> Parity:
             continue
         request = tool.request(_arguments(tool))
         asked = (request.method, request.url, dict(request.headers))
-        mine, theirs = notebook.ask(*asked), export.ask(*asked)
-        differs = _differ(mine, theirs)
-        if differs and mine != notebook.ask(*asked):
-            # It answers anew each time, as a clock does: then status and kind are what can be compared.
+        with ThreadPoolExecutor(2) as pool:  # at one moment: what tells the time tells the same
+            both = [pool.submit(side.ask, *asked) for side in (notebook, export)]
+            mine, theirs = (each.result() for each in both)
+        differs, note = _differ(mine, theirs), ""
+        if differs and _differ(mine, notebook.ask(*asked)):
+            note = "another each time, alike in status and kind"
             differs = "" if (mine.status, mine.media_type) == (theirs.status, theirs.media_type) else differs
-        parity.rows.append(Row(f"{request.method} {request.url}", str(mine), str(theirs), differs))
+        parity.rows.append(Row(f"{request.method} {request.url}", str(mine), str(theirs), differs, note))
     return parity
 
 
@@ -270,7 +284,10 @@ def _differ(mine: Answer, theirs: Answer) -> str:
         return "status"
     if mine.media_type != theirs.media_type:
         return "Content-Type"
-    return "" if mine.body == theirs.body else "body"
+    if mine.is_whole and theirs.is_whole:
+        return "" if mine.body == theirs.body else "body"
+    common = min(len(mine.body), len(theirs.body))
+    return "" if mine.body[:common] == theirs.body[:common] else "body"
 
 
 def _arguments(tool: Tool) -> dict[str, Any]:

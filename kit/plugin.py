@@ -218,8 +218,13 @@ class Plugin(FastAPI):
     async def _mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The plugin as an MCP server, made by the first request."""
         if self._endpoint is None:
-            from kit.endpoint import Endpoint
-
+            try:
+                from kit.endpoint import Endpoint
+            except ModuleNotFoundError as error:
+                if error.name != "kit.endpoint":
+                    raise
+                await self.router.not_found(scope, receive, send)  # the part of the kit that an export has
+                return
             self._endpoint = Endpoint(self)
         await self._endpoint(scope, receive, send)
 

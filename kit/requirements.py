@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
+import re
 import shutil
 import sys
 import zipfile
@@ -63,27 +64,29 @@ def is_installed(module: str) -> bool:
 
 
 class Requirements:
-    """What an app needs that imports these modules. `wheel` is that of the kit, with what the kit itself needs.
+    """What an app needs that imports these modules. `wheel` is that of the kit, `extra` one of its extras.
 
     `text` is that of requirements.txt. Raises `KitError` for a package that no other machine could install.
     """
 
-    def __init__(self, modules: Iterable[str], wheel: Path, has_database: bool = False) -> None:
+    def __init__(
+        self, modules: Iterable[str], wheel: Path, has_database: bool = False, extra: str = ""
+    ) -> None:
         from packaging.requirements import Requirement
 
         direct = {name for module in sorted(set(modules)) for name in _owners(module)}
         direct |= {"sqlmodel"} if has_database else set()
         self.has_database = not direct.isdisjoint(DATABASES)
-        served = _needs_of(wheel)
-        extra = [LAMBDA, POSTGRESQL] if self.has_database else [LAMBDA]
+        served = _needs_of(wheel, extra)
+        more = [LAMBDA, POSTGRESQL] if self.has_database else [LAMBDA]
         wanted = [Requirement(name) for name in sorted(direct - {_key(it.name) for it in served})]
-        wanted += [Requirement(name) for name in extra if _key(Requirement(name).name) not in direct]
+        wanted += [Requirement(name) for name in more if _key(Requirement(name).name) not in direct]
         self._installed = dict(sorted(_closure([*served, *wanted]).items()))
         named = {_key(it.name) for it in (*served, *wanted)}
         rest = [Requirement(name) for name in self._installed if name not in named]
         self._lines = [
             "# the kit, which is in no package index",
-            f"./wheels/{wheel.name}",
+            f"./wheels/{wheel.name}" + (f"[{extra}]" if extra else ""),
             "# what app.py imports, and what serves it",
             *sorted(self._pinned(it) for it in (*served, *wanted)),
             "# what those need in turn, as it was when this was made",
@@ -107,10 +110,11 @@ def distributions_of(text: str, wheel: Path) -> list[Distribution]:
     """The distributions, of those installed here, that pip would install for a requirements.txt of this text."""
     from packaging.requirements import InvalidRequirement, Requirement
 
-    wanted = _needs_of(wheel) if f"/{wheel.name}" in text else []
-    for line in text.splitlines():
+    line = re.search(rf"^\./wheels/{re.escape(wheel.name)}(?:\[(\w+)\])?\s*$", text, re.MULTILINE)
+    wanted = _needs_of(wheel, line[1] or "") if line else []
+    for said in text.splitlines():
         with contextlib.suppress(InvalidRequirement):  # a comment, an option, the wheel
-            wanted.append(Requirement(line.partition(" #")[0].strip()))
+            wanted.append(Requirement(said.partition(" #")[0].strip()))
     return list(_closure(wanted).values())
 
 
@@ -182,8 +186,8 @@ def _check_origin(distribution: Distribution) -> None:
         )
 
 
-def _needs_of(wheel: Path) -> list[Requirement]:
-    """What the kit's wheel needs, by its own metadata, its extras left out."""
+def _needs_of(wheel: Path, extra: str) -> list[Requirement]:
+    """What the kit's wheel needs, by its own metadata, with one of its extras."""
     from packaging.metadata import parse_email
     from packaging.requirements import Requirement
 
@@ -191,7 +195,11 @@ def _needs_of(wheel: Path) -> list[Requirement]:
         name = next(it for it in archive.namelist() if it.endswith(".dist-info/METADATA"))
         raw, _ = parse_email(archive.read(name))
     every = [Requirement(text) for text in raw.get("requires_dist", [])]
-    return [it for it in every if it.marker is None or it.marker.evaluate({"extra": ""})]
+    return [
+        it
+        for it in every
+        if it.marker is None or any(it.marker.evaluate({"extra": name}) for name in ("", extra))
+    ]
 
 
 def _closure(wanted: Iterable[Requirement]) -> dict[str, Distribution]:
