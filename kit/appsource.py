@@ -39,7 +39,13 @@ def app_source(notebook: Notebook, variable: str, is_plugin: bool, neighbours: I
     cells = [(cell, ast.parse(cell.source)) for cell in notebook.exported]
     lifted = _lifted(cells)
     taken = {id(statement) for statement, _ in lifted}
-    imports = {found for _, found in lifted}
+    said = {
+        one
+        for it, found in lifted
+        if found.text and isinstance(it, ast.Import | ast.ImportFrom)
+        for one in _split(it, "")
+    }
+    imports = {found for _, found in lifted} - said  # those with a comment say it already
     end = ""
     if not is_plugin:
         imports.add(_Import("kit", ()))
@@ -61,7 +67,13 @@ def app_source(notebook: Notebook, variable: str, is_plugin: bool, neighbours: I
     if end:
         parts.append(f"# `uvicorn app:plugin` serves this\n{end}")
     head = f"{parts[0]}\n\n{top}" if top else parts[0]
-    return "\n\n\n".join([head, *parts[1:]]) + "\n"
+    text = "\n\n\n".join([head, *parts[1:]]) + "\n"
+    first = next(
+        (it for it in ast.parse(text).body[1:] if not isinstance(it, ast.Import | ast.ImportFrom)), None
+    )
+    # isort: two blank lines between imports and a function or class, one before anything else.
+    is_block = isinstance(first, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    return text if is_block or not top else text.replace(f"{head}\n\n\n", f"{head}\n\n", 1)
 
 
 def _lifted(cells: list[tuple[SourceCell, ast.Module]]) -> list[tuple[ast.stmt, _Import]]:

@@ -91,6 +91,7 @@ class Exportable:
         for code in self.code:
             for node in ast.walk(code.tree):
                 text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+                text = text.removeprefix("sqlite:///")
                 if not _is_name_of_file(text) or text in self.files or not (self.folder / text).is_file():
                     continue
                 place = code.place(getattr(node, "lineno", 1))

@@ -200,10 +200,11 @@ def _told_of(parts: Exportable) -> Iterator[None]:
         yield
     except NotebookError as error:
         path = str(parts.notebook.path)
-        problem = error.problem.replace(f" {parts.notebook.path.name}", f" {path}", 1)
-        remedy = error.remedy
-        if "FileNotFoundError" in problem:
-            remedy = "It runs without the files of its folder: include=['NAME'] takes one along."
+        problem, remedy = error.problem.replace(parts.notebook.path.name, path, 1), error.remedy
+        if missing := re.search(r"No such file or directory: '(.*?)'", problem):
+            remedy = (
+                f"It runs without the files of its folder: include=[{missing[1]!r}] takes this one along."
+            )
         unset = [name for name in parts.variables if f"KeyError: '{name}'" in problem]
         if unset:
             remedy = (

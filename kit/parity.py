@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.errors import KitError, NotebookError
-from kit.spec import Spec
+from kit.spec import Spec, escape
 from kit.tools import Tool, make_tools
 from kit.wellknown import MANIFEST_PATH, SPEC_PATH
 
@@ -141,10 +141,13 @@ class Parity:
         return f"{columns([('', 'notebook', 'export', ''), *rows], '  ')}\n{self._sentence}"
 
     def _repr_html_(self) -> str:
-        from kit.markup import code, escape, table
+        from kit import markup
 
-        rows = [(code(it.what), escape(it.notebook), escape(it.export), escape(it.verdict)) for it in self.rows]  # fmt: skip
-        return table(("asked", "notebook", "export", ""), rows) + escape(self._sentence)
+        rows = [
+            (markup.code(it.what), *(markup.escape(text) for text in (it.notebook, it.export, it.verdict)))
+            for it in self.rows
+        ]
+        return markup.table(("asked", "notebook", "export", ""), rows) + markup.escape(self._sentence)
 
 
 class Side:
@@ -267,8 +270,8 @@ def _first_difference(mine: Any, theirs: Any, place: str = "") -> str:
     if isinstance(mine, dict) and isinstance(theirs, dict):
         for key in [*mine, *(key for key in theirs if key not in mine)]:
             if key not in theirs or key not in mine:
-                return f"{place}/{key} is {'missing' if key in mine else 'new'}"
-            if found := _first_difference(mine[key], theirs[key], f"{place}/{key}"):
+                return f"{place}/{escape(key)} is {'missing' if key in mine else 'new'}"
+            if found := _first_difference(mine[key], theirs[key], f"{place}/{escape(key)}"):
                 return found
         return ""
     if isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):

@@ -63,8 +63,8 @@ class Target:
         module = self._module()
         apps = {key: value for key, value in vars(module).items() if isinstance(value, FastAPI)}
         # One may have two names, and an app may stand beside the plugin that wraps it.
-        plugins = {id(app): app for app in apps.values() if isinstance(app, Plugin)}
-        only = list((plugins or {id(app): app for app in apps.values()}).values())
+        plugins = [app for app in apps.values() if isinstance(app, Plugin)]
+        only = list({id(app): app for app in plugins or apps.values()}.values())
         if self.name in apps or (not self.name and len(only) == 1):
             app = apps[self.name] if self.name else only[0]
             return app if isinstance(app, Plugin) else Plugin.wrap(app)

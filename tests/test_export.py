@@ -1,0 +1,461 @@
+"""`kit export`: notebooks of many kinds become projects that plain uvicorn serves, and that answer the same."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import importlib.util
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_notebook import ADD, PLUGIN, write
+
+import kit
+from kit import exported
+from kit.record import RECORD
+from kit.targets import Target
+
+ROOT = Path(__file__).parent.parent
+LIST = "#| export\n@todo.get('/todos')\ndef list_todos() -> list[str]:\n    return todos"
+SHOP = (
+    "#| export\nfrom __future__ import annotations\nimport os\nfrom contextlib import asynccontextmanager\n"
+    "import helper, pack.inner\nfrom fastapi import APIRouter, Depends, Header, HTTPException, Query\n"
+    "from pydantic import BaseModel, EmailStr, Field\nfrom typing import *\nimport kit as k",
+    "#| export\nprint('said by a cell')\nTOKEN = os.environ['SHOP_TOKEN']\nstarted = []\n@asynccontextmanager\n"
+    "async def lifespan(app):\n    started.append(1)\n    yield\n",
+    "#| export\nshop = k.Plugin('shop', description_for_model='Sells.', auth=k.ServiceHttp(), lifespan=lifespan)\n"
+    "router = APIRouter(prefix='/items', tags=['items'])",
+    "%matplotlib inline\n!ls",
+    "#| export\nclass Item(BaseModel):\n    name: str = Field(min_length=2)\n    mail: EmailStr = 'a@example.com'\n\n"
+    "def check(authorization: str = Header('')) -> str:\n    if authorization != f'Bearer {TOKEN}':\n"
+    "        raise HTTPException(401)\n    return authorization",
+    "#| export\n@router.get('/{item_id}')\nasync def get_item(item_id: int, size: int = 3) -> Item:\n"
+    "    return Item(name=helper.word() * (item_id + pack.inner.ONE))\n\n@router.get('/')\n"
+    "def search(q: Annotated[str, Query(min_length=4)], tags: list[str] = Query(...)) -> list[Item]:\n"
+    "    return [Item(name=q + tags[0])]",
+    "#| export\n@shop.get('/private', dependencies=[Depends(check)])\ndef private() -> int:\n    return len(started)\n"
+    "shop.include_router(router)",
+    "#| export\nimport time, uuid\n@shop.get('/clock')\ndef clock() -> dict[str, str]:\n"
+    "    return {'id': str(uuid.uuid4()), 'at': str(time.time())}",
+)
+DATABASE = (
+    "#| export\nimport kit\nfrom sqlmodel import Field, SQLModel, select\n\nclass Todo(SQLModel, table=True):\n"
+    "    id: int | None = Field(default=None, primary_key=True)\n    text: str",
+    "#| export\ndb = kit.database('sqlite:///todo.db').create(Todo)\n"
+    "plugin = kit.Plugin('todo', description_for_model='Keeps todos.')",
+    "#| export\n@plugin.get('/todos')\ndef list_todos() -> list[Todo]:\n    with db.read() as session:\n"
+    "        return session.exec(select(Todo)).all()\n\n@plugin.post('/todos')\ndef add_todo(text: str) -> Todo:\n"
+    "    with db.write() as session:\n        todo = Todo(text=text)\n        session.add(todo)\n    return todo",
+)
+APP = (
+    "#| export\nfrom fastapi import FastAPI\napp = FastAPI(title='An App', description='It counts.')",
+    "#| export\n@app.get('/one')\ndef one() -> int:\n    return 1",
+)
+STREAM = (
+    "#| export\nimport asyncio\nfrom fastapi.responses import StreamingResponse\n"
+    "import kit\nticker = kit.Plugin('ticker', description_for_model='Ticks for ever.')",
+    "#| export\n@ticker.get('/ticks')\nasync def ticks():\n    async def forever():\n        while True:\n"
+    "            yield 'data: tick\\n\\n'\n            await asyncio.sleep(0.1)\n"
+    "    return StreamingResponse(forever(), media_type='text/event-stream')",
+    "#| export\n@ticker.get('/model')\ndef model() -> str:\n    return kit.understudy.MODEL",
+)
+
+
+def lay(folder: Path) -> None:
+    """What lies beside a notebook."""
+    (folder / "helper.py").write_text("import base\n\n\ndef word():\n    return base.WORD\n")
+    (folder / "base.py").write_text("WORD = 'ab'\n")
+    (folder / "unused.py").write_text("")
+    (folder / "pack").mkdir()
+    (folder / "pack" / "__init__.py").write_text("")
+    (folder / "pack" / "inner.py").write_text("from .other import ONE\n")
+    (folder / "pack" / "other.py").write_text("ONE = 1\n")
+
+
+@contextlib.contextmanager
+def served(folder: Path, **settings: str) -> Iterator[Any]:
+    """The exported folder under plain uvicorn, and a function that asks it."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    (wheel,) = (folder / "wheels").iterdir()
+    unpacked = folder.parent / "unpacked"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(unpacked)
+    given = {**os.environ, "PYTHONPATH": str(unpacked)}
+    given.pop("DATABASE_URL", None)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "app:plugin", "--port", str(port)],
+        cwd=folder,
+        env={**given, **settings},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def ask(method: str, path: str, **headers: str) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request(method, path, headers={"Host": "localhost:8000", **headers})
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        is_json = answer.headers.get_content_subtype() == "json"
+        return answer.status, json.loads(body) if is_json and body else body
+
+    assert process.stderr is not None
+    said: list[str] = []
+    for line in process.stderr:
+        said.append(line)
+        if "running on" in line:
+            break
+    else:
+        pytest.fail("".join(said))
+    try:
+        yield ask
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def test_a_notebook_becomes_a_server(tmp_path: Path) -> None:
+    made = kit.export(
+        write(tmp_path / "my todo.ipynb", PLUGIN, ADD, LIST, "kit.serve(todo)"), tmp_path / "build" / "todo"
+    )
+    assert made.ok
+    assert [row.what for row in made.parity.rows] == ["manifest", "spec", "GET /todos"]
+    assert made.parity.skipped == ["add_todo"]
+    with served(made.path) as ask:
+        assert ask("POST", "/todos?text=milk") == (200, ["milk"])
+        assert ask("GET", "/todos") == (200, ["milk"])
+        assert ask("GET", "/.well-known/openapi.json")[1] == json.loads(
+            (made.path / "openapi.json").read_text()
+        )
+        assert ask("GET", "/.well-known/ai-plugin.json")[1] == json.loads(
+            (made.path / "ai-plugin.json").read_text()
+        )
+        assert ask("POST", "/mcp")[0] == 404  # it was not asked for
+    with kit.serve(Target(str(made.path / "app.py")).plugin()) as server:
+        assert kit.install(server).tool_names == ["add_todo", "list_todos"]
+
+
+def test_app_py_is_the_cells_with_imports_on_top(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "todo.ipynb",
+        "#| export\n#| echo: false\nimport kit, json  # both\nfrom typing import (\n    Any,\n    Annotated,\n)\n\n"
+        "todo = kit.Plugin(\"todo\", description_for_model=\"Keeps todos.\")",
+        "1 + 1",
+        "#| export\n# a note\nfrom __future__ import annotations\nfrom typing import Any\nimport kit\n\n\n"
+        "@todo.get(\"/a\")\ndef a() -> list[Any]:\n    text = \"\"\"one\n\n   \nimport two\"\"\"\n    return [text, json.dumps(1)]",
+        "#| export\nfrom datetime import time\nimport helper",
+        "#| export\nimport os; os.environ.setdefault(\"A\", \"1\")\nimport math\n\n\n@todo.get(\"/b\")\ndef b() -> float:\n    return math.pi",
+        "#| export\nimport time\ntry:\n    import tomllib\nexcept ImportError:\n    tomllib = None",
+    )  # fmt: skip
+    (tmp_path / "helper.py").write_text("")
+    made = kit.export(path, tmp_path / "out")
+    assert made.ok, made
+    assert (made.path / "app.py").read_text() == (
+        '"""The plugin of todo.ipynb, made by `kit export`: change it there and export again."""\n\n'
+        "from __future__ import annotations\n\n"
+        "from typing import Annotated, Any\n\n"
+        "import kit, json  # both\n\n"
+        "import helper\n\n"
+        '# Cell 1\ntodo = kit.Plugin("todo", description_for_model="Keeps todos.")\n\n\n'
+        '# Cell 3\n# a note\n\n\n@todo.get("/a")\ndef a() -> list[Any]:\n    text = """one\n\n   \nimport two"""\n'
+        "    return [text, json.dumps(1)]\n\n\n"
+        "# Cell 4\nfrom datetime import time\n\n\n"  # another cell imports another `time`
+        '# Cell 5\nimport os; os.environ.setdefault("A", "1")\nimport math\n\n\n'
+        '@todo.get("/b")\ndef b() -> float:\n    return math.pi\n\n\n'
+        "# Cell 6\nimport time\ntry:\n    import tomllib\nexcept ImportError:\n    tomllib = None\n\n\n"
+        "# `uvicorn app:plugin` serves this\nplugin = todo\n"
+    )
+
+
+def test_imports_are_sorted_as_ruff_has_them(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "todo.ipynb",
+        "#| export\nfrom typing import Any, TYPE_CHECKING, cast\nimport json as j, os.path\nimport kit",
+        "#| export\nfrom fastapi import HTTPException as Problem, Depends, APIRouter, BackgroundTasks, Request, Response, Cookie\n"
+        "from helper import word as w, word\nimport asyncio\nfrom collections import abc\nfrom fastapi import Body",
+        "#| export\ntodo = kit.Plugin(\"todo\", description_for_model=\"Keeps todos.\")",
+    )  # fmt: skip
+    lay(tmp_path)
+    made = kit.export(path, tmp_path / "out")
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "I,E,F", "--ignore", "F401",
+         "--config", "src=['.']", "app.py"],
+        cwd=made.path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + (made.path / "app.py").read_text()
+
+
+def test_routers_models_tokens_lifespan_and_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", "a-token-of-the-shop")
+    lay(tmp_path)
+    made = kit.export(write(tmp_path / "shop.ipynb", *SHOP), tmp_path / "out")
+    assert made.ok, made
+    clock = next(row for row in made.parity.rows if "clock" in row.what)
+    assert clock.note.startswith("another each time")
+    assert {"helper.py", "base.py", "pack/__init__.py", "pack/inner.py", "pack/other.py"} <= set(made.files)
+    assert "unused.py" not in made.files
+    assert "# Cell 2 reads it.\nSHOP_TOKEN=\n" in (made.path / ".env.example").read_text()
+    with served(made.path, SHOP_TOKEN="another-token") as ask:
+        assert ask("GET", "/items/1") == (200, {"name": "abab", "mail": "a@example.com"})
+        assert ask("GET", "/private")[0] == 401
+        assert ask("GET", "/private", Authorization="Bearer another-token") == (200, 1)
+
+
+def test_a_database_of_its_own_and_of_the_environment(tmp_path: Path) -> None:
+    path = write(tmp_path / "todo.ipynb", *DATABASE)
+    (tmp_path / "todo.db").write_text("no database: the proof must not open it")
+    made = kit.export(path, tmp_path / "out")
+    assert made.ok, made
+    assert made.notes == ["Cell 2, line 2 names todo.db: its data stays here, the server starts with none."]
+    needed = (made.path / "requirements.txt").read_text()
+    assert re.search(r"^sqlmodel==\S+$", needed, re.MULTILINE)
+    assert re.search(r"^psycopg\[binary\]", needed, re.MULTILINE)
+    assert "DATABASE_URL" in (made.path / ".env.example").read_text()
+    with served(made.path, DATABASE_URL=f"sqlite:///{tmp_path}/other.db") as ask:
+        assert ask("POST", "/todos?text=milk") == (200, {"id": 1, "text": "milk"})
+        assert ask("GET", "/todos") == (200, [{"id": 1, "text": "milk"}])
+    assert (tmp_path / "other.db").exists()
+    assert "no database" in (tmp_path / "todo.db").read_text()
+
+
+def test_an_app_that_is_no_plugin_is_wrapped(tmp_path: Path) -> None:
+    made = kit.export(write(tmp_path / "app.ipynb", *APP), tmp_path / "out")
+    assert made.ok, made
+    with served(made.path) as ask:
+        assert ask("GET", "/one") == (200, 1)
+        assert ask("GET", "/.well-known/ai-plugin.json")[1]["name_for_human"] == "An App"
+
+
+def test_a_stream_without_end_and_the_whole_kit(tmp_path: Path) -> None:
+    made = kit.export(write(tmp_path / "ticker.ipynb", *STREAM), tmp_path / "out")
+    assert made.ok, made
+    assert "so far" in repr(made.parity)
+    (wheel,) = (made.path / "wheels").iterdir()
+    assert "serving" not in wheel.name
+
+
+def test_mcp_on_request(tmp_path: Path) -> None:
+    pytest.importorskip("mcp")
+    made = kit.export(write(tmp_path / "todo.ipynb", PLUGIN, LIST), tmp_path / "out", mcp=True)
+    assert made.ok
+    assert re.search(
+        r"^\./wheels/\S+\.whl\[mcp\]$", (made.path / "requirements.txt").read_text(), re.MULTILINE
+    )
+    with served(made.path) as ask:
+        headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+        status, _ = ask("POST", "/mcp", **headers)
+        assert status == 400  # it is there, and an empty message is none
+
+
+def test_one_of_several_plugins(tmp_path: Path) -> None:
+    other = PLUGIN.replace("todo", "other").replace("import kit\n", "")
+    path = write(tmp_path / "two.ipynb", PLUGIN, other)
+    assert (
+        json.loads((kit.export(path, tmp_path / "a", name="other").path / "ai-plugin.json").read_text())[
+            "name_for_model"
+        ]
+        == "other"
+    )
+    with pytest.raises(kit.NotebookError, match=r"two\.ipynb has 2 plugins: todo in cell 1, other in cell 2"):
+        kit.export(path, tmp_path / "b")
+
+
+def test_the_same_notebook_gives_the_same_bytes(tmp_path: Path) -> None:
+    path = write(tmp_path / "todo.ipynb", PLUGIN, ADD, LIST)
+    first, second = kit.export(path, tmp_path / "a").path, kit.export(path, tmp_path / "b").path
+    files = sorted(it.relative_to(first) for it in first.rglob("*") if it.is_file())
+    assert files == sorted(it.relative_to(second) for it in second.rglob("*") if it.is_file())
+    assert [it for it in files if (first / it).read_bytes() != (second / it).read_bytes()] == []
+
+
+def test_nothing_of_this_machine_is_in_it(tmp_path: Path) -> None:
+    made = kit.export(write(tmp_path / "todo.ipynb", PLUGIN, ADD, LIST), tmp_path / "out")
+    texts = {it: it.read_bytes() for it in made.path.rglob("*") if it.is_file() and it.suffix != ".whl"}
+    (wheel,) = (made.path / "wheels").iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        texts |= {Path(name): archive.read(name) for name in archive.namelist()}
+        assert not any("chat" in name or "understudy" in name for name in archive.namelist())
+    places = [str(tmp_path), str(ROOT), sys.prefix, str(Path.home()) + "/"]
+    for file, content in texts.items():
+        assert not [place for place in places if place.encode() in content], file
+        assert not re.search(rb"\{\{[A-Z]+\}\}", content), file
+
+
+def test_again_updates_and_keeps_what_its_user_changed(tmp_path: Path) -> None:
+    path, out = write(tmp_path / "todo.ipynb", PLUGIN, ADD, LIST), tmp_path / "out"
+    first = kit.export(path, out)
+    assert set(first.files.values()) == {"written"}
+    assert first.notes == []
+    assert set(kit.export(path, out).files.values()) == {"unchanged"}
+
+    (out / "app.py").write_text((out / "app.py").read_text().replace("return todos", "return list(todos)"))
+    (out / "README.md").unlink()
+    (out / "mine.txt").write_text("mine")
+    again = kit.export(path, out)
+    assert again.ok
+    assert (again.files["app.py"], again.files["README.md"]) == (
+        "kept with your changes",
+        "made again: it was gone",
+    )
+    assert "list(todos)" in (out / "app.py").read_text()
+    assert not (out / "app.py.new").exists()
+
+    more = "#| export\n@todo.get('/more')\ndef more() -> int:\n    return 1"
+    changed = kit.export(write(path, PLUGIN, ADD, LIST, more), out)
+    assert not changed.ok  # the changed app.py does not have the new operation
+    assert [row.what for row in changed.parity.differences] == ["spec", "GET /more"]
+    assert "app.py.new" in repr(changed)
+    assert "def more" in (out / "app.py.new").read_text()
+    assert "list(todos)" in (out / "app.py").read_text()
+    assert changed.files["openapi.json"] == "updated"
+
+    assert kit.export(path, out, force=True).files["app.py"] == "your changes were overwritten"
+    assert "list(todos)" not in (out / "app.py").read_text()
+    assert not (out / "app.py.new").exists()
+    assert (out / "mine.txt").read_text() == "mine"
+
+
+def test_what_is_not_needed_any_more_goes(tmp_path: Path) -> None:
+    lay(tmp_path)
+    path, out = write(tmp_path / "todo.ipynb", PLUGIN, "#| export\nimport base, pack.inner"), tmp_path / "out"
+    kit.export(path, out)
+    (out / "base.py").write_text("WORD = 'mine'\n")
+    made = kit.export(write(path, PLUGIN), out)
+    assert made.files["pack/inner.py"] == "removed: not needed any more"
+    assert not (out / "pack" / "inner.py").exists()
+    assert (out / "base.py").exists()
+    assert "base.py: kept with your changes, though not needed any more." in made.notes
+
+
+def test_a_requirement_left_out_is_noticed(tmp_path: Path) -> None:
+    path, out = write(tmp_path / "todo.ipynb", PLUGIN, "#| export\nimport sqlmodel"), tmp_path / "out"
+    pytest.importorskip("sqlmodel")
+    kit.export(path, out)
+    needed = out / "requirements.txt"
+    text = "".join(line for line in needed.read_text().splitlines(True) if not line.startswith("sqlmodel"))
+    needed.write_text(text)
+    before = {it: it.read_bytes() for it in out.rglob("*") if it.is_file()}
+    with pytest.raises(
+        kit.KitError, match=r"requirements alone: .*No module named 'sqlmodel'\nYou changed requirements\.txt"
+    ):
+        kit.export(path, out)
+    assert {it: it.read_bytes() for it in out.rglob("*") if it.is_file()} == before
+
+
+@pytest.mark.parametrize("content", ["a file", ".", "{}"])
+def test_a_folder_of_something_else_stays_as_it_is(tmp_path: Path, content: str) -> None:
+    path, out = write(tmp_path / "todo.ipynb", PLUGIN), tmp_path / "out"
+    if content == "a file":
+        out.write_text(content)
+    else:
+        out.mkdir()
+        (out / ("mine.txt" if content == "." else RECORD)).write_text(content)
+    with pytest.raises(kit.KitError, match=r"is a file|no export made: mine\.txt|cannot be read"):
+        kit.export(path, out, force=True)
+    assert len(list(out.iterdir()) if out.is_dir() else [1]) == 1
+
+
+def test_a_clone_that_is_empty_will_do(tmp_path: Path) -> None:
+    (tmp_path / "out" / ".git").mkdir(parents=True)
+    assert kit.export(write(tmp_path / "todo.ipynb", PLUGIN), tmp_path / "out").ok
+
+
+def test_its_own_tests_pass_and_notice_a_mistake(tmp_path: Path) -> None:
+    made = kit.export(write(tmp_path / "todo.ipynb", PLUGIN, ADD, LIST), tmp_path / "out")
+
+    def run() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        given = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+        return subprocess.run(command, cwd=made.path, env=given, capture_output=True, text=True)
+
+    done = run()
+    assert "3 passed" in done.stdout, done.stdout
+    app = made.path / "app.py"
+    app.write_text(app.read_text().replace("return todos", "return 1 / 0"))
+    done = run()
+    assert "1 failed, 2 passed" in done.stdout, done.stdout
+
+
+def test_it_shows_itself(tmp_path: Path) -> None:
+    made = kit.export(write(tmp_path / "todo.ipynb", PLUGIN, ADD, LIST), tmp_path / "out")
+    for name in ("app.py", "requirements.txt"):
+        assert f"<code>{name}</code>" in made._repr_html_()
+        assert name in repr(made)
+    assert "3 answers, all the same" in repr(made)
+    assert "<style" not in made._repr_html_()
+    assert "<script" not in made._repr_html_()
+    described = {it for it in exported.FILES if (made.path / it).exists()}
+    assert {it.partition("/")[0] if it.startswith("wheels") else it for it in made.files} - described <= {
+        ".gitignore",
+        ".dockerignore",
+    }
+
+
+def test_the_command(tmp_path: Path) -> None:
+    path = write(tmp_path / "todo.ipynb", PLUGIN, ADD, LIST)
+    command = [sys.executable, "-m", "kit", "export", f"{path}:todo", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "all the same" in done.stdout
+    app = tmp_path / "out" / "app.py"
+    app.write_text(app.read_text() + "\n\n@todo.get('/more')\ndef more() -> int:\n    return 1\n")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "app.py: kept with your changes." in done.stdout
+    assert "differs: /paths/~1more is new" in done.stdout
+
+
+def test_in_an_empty_environment(tmp_path: Path) -> None:
+    """With what pip installs from requirements.txt and nothing else. Without a package index it is skipped."""
+    made = kit.export(write(tmp_path / "todo.ipynb", PLUGIN, ADD, LIST), tmp_path / "out")
+    place = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
+    python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
+    # the README's environments have no pip of their own; the Python that made them has
+    maker = (
+        sys.executable if importlib.util.find_spec("pip") else str(Path(sys.base_prefix, "bin", "python3"))
+    )
+    pip = [maker, "-m", "pip", "--python", str(python), "install", "-q", "--disable-pip-version-check"]
+    done = subprocess.run([*pip, "-r", "requirements.txt"], cwd=made.path, capture_output=True, text=True)
+    if "No matching distribution found" in done.stderr and "ResolutionImpossible" not in done.stderr:
+        pytest.skip("no package index is reached from here")
+    assert done.returncode == 0, done.stderr
+    listed = subprocess.run(
+        [str(python), "-c", "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"],
+        capture_output=True, text=True,
+    ).stdout.lower().split()  # fmt: skip
+    assert {"openai", "typer", "httpx2", "jsonschema"}.isdisjoint(listed)
+    with_it = [str(python), "-m", "uvicorn", "app:plugin", "--port", "0"]
+    process = subprocess.Popen(with_it, cwd=made.path, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        said = ""
+        for line in process.stderr:
+            said += line
+            if found := re.search(r"running on http://127\.0\.0\.1:(\d+)", line):
+                break
+        else:
+            pytest.fail(said)
+        installed = kit.install(f"http://127.0.0.1:{found[1]}")
+        assert installed.problems == []
+        assert installed.call("add_todo", text="milk").data == ["milk"]
+        for page in ("/", "/legal", "/logo.svg", "/.well-known/openapi.yaml", "/docs"):
+            connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=20)
+            connection.request("GET", page)
+            assert connection.getresponse().status == 200, page
+            connection.close()
+    finally:
+        process.terminate()
+        process.communicate()
