@@ -233,7 +233,8 @@ class Exportable:
             if it.name.partition(".")[0] == "kit"
         }
         for code in self.code:
-            for node in ast.walk(code.tree):
+            body = [it for it in code.tree.body if not _is_main(it)]
+            for node in ast.walk(ast.Module(body, [])):
                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                     if node.value.id in called:
                         yield node.attr
@@ -258,7 +259,7 @@ class Exportable:
 
 def _running(statement: ast.stmt) -> Iterator[ast.AST]:
     """The nodes that run when the module is imported."""
-    if isinstance(statement, ast.If) and "__name__" in ast.unparse(statement.test):
+    if _is_main(statement):
         return
     waiting: list[ast.AST] = [statement]
     while waiting:
@@ -266,6 +267,11 @@ def _running(statement: ast.stmt) -> Iterator[ast.AST]:
         yield node
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             waiting += ast.iter_child_nodes(node)
+
+
+def _is_main(statement: ast.stmt) -> bool:
+    """Whether it is `if __name__ == "__main__":`, which no server runs."""
+    return isinstance(statement, ast.If) and "__name__" in ast.unparse(statement.test)
 
 
 def _variable(node: ast.AST) -> str:

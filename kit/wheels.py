@@ -12,8 +12,10 @@ from pathlib import Path
 import kit
 
 DISTRIBUTION = "notebook-plugin-kit"
-# The part of the kit that a server needs, with all that these import, and the packages that those need.
-SERVING = ("plugin", "databases", "display")
+# The part of the kit that a server needs: these modules with all that they import, at once or later, as far
+# as the side of the host and of the notebook, which an exported server never asks for.
+SERVING = ("plugin", "databases")
+NOT_SERVING = ("chat", "discovery", "endpoint", "hosts", "notebook", "server", "targets", "web")
 SERVING_NEEDS = ("fastapi", "pydantic", "python-multipart", "uvicorn", "httptools", "pyyaml")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time a zip can hold: the same wheel has the same bytes
 
@@ -61,24 +63,27 @@ def serving_requirements() -> list[str]:
 
 
 def serving_modules() -> dict[str, str]:
-    """The modules of the serving part, each with its file: `SERVING`, and what those import when imported."""
-    found: dict[str, str] = {}
-    waiting = ["kit", *(f"kit.{name}" for name in SERVING)]
+    """The modules of the serving part, each with its file."""
+    package = Path(kit.__file__).parent
+    found = {"kit": "kit/__init__.py"}
+    waiting = [f"kit.{name}" for name in SERVING]
     while waiting:
         name = waiting.pop()
-        place = Path(kit.__file__).parent.parent.joinpath(*name.split("."))
+        place = package.parent.joinpath(*name.split("."))
         file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
-        if name in found or not file.is_file():  # `from kit import x` may name a thing and not a module
+        # `from kit import x` may name a thing and not a module
+        if name in found or name.split(".")[1] in NOT_SERVING or not file.is_file():
             continue
-        found[name] = file.relative_to(Path(kit.__file__).parent.parent).as_posix()
-        for statement in ast.parse(file.read_bytes()).body:
-            if isinstance(statement, ast.ImportFrom) and (statement.module or "").partition(".")[0] == "kit":
-                waiting += [
-                    str(statement.module),
-                    *(f"{statement.module}.{alias.name}" for alias in statement.names),
-                ]
-            elif isinstance(statement, ast.Import):
-                waiting += [alias.name for alias in statement.names if alias.name.partition(".")[0] == "kit"]
+        found[name] = file.relative_to(package.parent).as_posix()
+        tree = ast.parse(file.read_bytes())
+        typing = [
+            it for it in tree.body if isinstance(it, ast.If) and ast.unparse(it.test) == "TYPE_CHECKING"
+        ]
+        skipped = {id(inner) for it in typing for inner in ast.walk(it)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and id(node) not in skipped:
+                names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+                waiting += [it for it in names if it.startswith("kit.")]
     return dict(sorted(found.items()))
 
 
