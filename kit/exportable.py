@@ -50,7 +50,9 @@ class Exportable:
         self.notebook = notebook
         self.folder = notebook.path.resolve().parent
         self._reserved = set(reserved)
-        self.files = {name: self._included(name) for name in include}  # beside the code, by relative name
+        self.files = {
+            name: data for given in include for name, data in self._included(given)
+        }  # by relative name
         self.code = [Code(cell.source, ast.parse(cell.source), cell) for cell in notebook.exported]
         self.modules: set[str] = set()  # what is imported from packages
         for code in self.code:  # grows: a module beside the notebook imports others
@@ -92,7 +94,11 @@ class Exportable:
             for node in ast.walk(code.tree):
                 text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
                 text = text.removeprefix("sqlite:///")
-                if not _is_name_of_file(text) or text in self.files or not (self.folder / text).is_file():
+                if isinstance(node, ast.Call) and (folder := _folder_opened(node)):
+                    text = folder if (self.folder / folder).is_dir() else ""
+                elif not _is_name_of_file(text) or not (self.folder / text).is_file():
+                    continue
+                if not text or any(name == text or name.startswith(f"{text}/") for name in self.files):
                     continue
                 place = code.place(getattr(node, "lineno", 1))
                 if Path(text).suffix in _DATA:
@@ -103,14 +109,29 @@ class Exportable:
                     )
         return list(told.values())
 
-    def _included(self, name: str) -> bytes:
-        file = (self.folder / name).resolve()
-        if not file.is_file() or not file.is_relative_to(self.folder):
+    def _included(self, given: str) -> Iterator[tuple[str, bytes]]:
+        place = (self.folder / given).resolve()
+        files = [place] if place.is_file() else self._inside(place)
+        if not files or not place.is_relative_to(self.folder):
             raise self.notebook.error(
-                f"There is no file {name} beside {self.notebook.path}.",
+                f"There is no file {given} beside {self.notebook.path}.",
                 "Give the names in include= relative to the notebook.",
             )
-        return self._harmless(name, file.read_bytes())
+        for file in files:
+            name = file.relative_to(self.folder).as_posix()
+            yield name, self._harmless(name, file.read_bytes())
+
+    def _inside(self, package: Path) -> list[Path]:
+        """The files of a folder, caches and what is private left out."""
+        found = (path for path in sorted(package.rglob("*")) if path.is_file())
+        return [
+            path
+            for path in found
+            if not any(
+                part.startswith(".") or part == "__pycache__" for part in path.relative_to(package).parts
+            )
+            and path.suffix not in (".pyc", *_PRIVATE)
+        ]
 
     def _harmless(self, name: str, data: bytes) -> bytes:
         """The content of a file that goes along as it is."""
@@ -161,15 +182,7 @@ class Exportable:
             package.is_dir() and self.folder.joinpath(*parts).with_suffix(".py").is_file()
         ):
             return []
-        files = (path for path in sorted(package.rglob("*")) if path.is_file())
-        inside = [path.relative_to(self.folder) for path in files]
-        return [
-            path.as_posix()
-            for path in inside
-            if "__pycache__" not in path.parts
-            and not any(part.startswith(".") for part in path.parts)
-            and path.suffix not in (".pyc", *_PRIVATE)
-        ]
+        return [path.relative_to(self.folder).as_posix() for path in self._inside(package)]
 
     def _parsed(self, name: str, data: bytes) -> Code:
         try:
@@ -287,6 +300,21 @@ def _variable(node: ast.AST) -> str:
         return ""
     is_environ = ast.unparse(name).rpartition(".")[2] == "environ"
     return key.value if is_environ and isinstance(key, ast.Constant) and isinstance(key.value, str) else ""
+
+
+def _folder_opened(call: ast.Call) -> str:
+    """The folder beside the notebook that `StaticFiles(directory="static")` and its like name."""
+    if ast.unparse(call.func).rpartition(".")[2] not in (
+        "StaticFiles",
+        "Jinja2Templates",
+        "listdir",
+        "scandir",
+        "walk",
+    ):
+        return ""
+    given = [*call.args, *(it.value for it in call.keywords if it.arg == "directory")]
+    texts = (it.value for it in given if isinstance(it, ast.Constant) and isinstance(it.value, str))
+    return next((text for text in texts if text and not text.startswith((".", "/", "~"))), "")
 
 
 def _is_name_of_file(text: str) -> bool:

@@ -112,7 +112,9 @@ def export(
             site = _site(folder_of_proof, wheel, scratch)
             try:
                 with parity.export_side(folder_of_proof, site, scratch / "data") as theirs:
-                    compared = parity.compare(mine, theirs)
+                    compared = parity.compare(
+                        mine, theirs, lambda: _notebook_side(parts, name, scratch / "again")
+                    )
             except KitError as error:
                 raise _does_not_start(error, update) from None
         _check_leaks(made, scratch, parts)
@@ -129,7 +131,7 @@ def _made(parts: Exportable, mine: Side, scratch: Path, mcp: bool) -> tuple[dict
     wheel = write_wheel(wheels) if mcp or parts.uses_whole_kit else write_serving_wheel(wheels)
     needed = Requirements(parts.modules, wheel, parts.has_database, "mcp" if mcp else "")
     words = {
-        "NAME": re.sub(r"[^a-z0-9]+", "-", facts["model"].lower()).strip("-")[:50] or "plugin",
+        "NAME": re.sub(r"[^a-z0-9]+", "-", facts["model"].lower())[:50].strip("-") or "plugin",
         "MODEL": facts["model"],
         "TITLE": facts["title"],
         "WHEEL": wheel.name,
@@ -200,17 +202,17 @@ def _told_of(parts: Exportable) -> Iterator[None]:
     try:
         yield
     except NotebookError as error:
-        path = str(parts.notebook.path)
-        problem, remedy = error.problem.replace(parts.notebook.path.name, path, 1), error.remedy
-        if missing := re.search(r"No such file or directory: '(.*?)'", problem):
-            remedy = (
-                f"It runs without the files of its folder: include=[{missing[1]!r}] takes this one along."
-            )
+        path, problem, remedy = str(parts.notebook.path), error.problem, error.remedy
+        if path not in problem:  # told by the copy in the scratch folder
+            problem = problem.replace(parts.notebook.path.name, path, 1)
+        missing = re.search(r"No such file or directory: '(.*?)'", problem)
         unset = [name for name in parts.variables if f"KeyError: '{name}'" in problem]
         if unset:
-            remedy = (
-                f"Set {unset[0]} in the environment, here and on the server: the export keeps its name only."
-            )
+            remedy = f"Set {unset[0]} here and on the server: the export keeps its name only."
+        elif missing:
+            remedy = f"The files of its folder stay behind: include=[{missing[1]!r}] takes this one along."
+        elif parts.left_behind:
+            remedy = " ".join([remedy, *parts.left_behind])
         raise NotebookError(problem, remedy, notebook=path, cell=error.cell) from None
 
 
@@ -219,7 +221,8 @@ def _does_not_start(error: KitError, update: Update) -> KitError:
     if update.kept:
         return KitError(problem, f"You changed {', '.join(update.kept)}; force=True overwrites that.")
     found = re.search(r"No module named '([\w.]+)'", problem)
-    remedy = f"Write `import {found[1]}` in a marked cell." if found else error.remedy or "Mend the notebook."
+    name = found[1] if found else "NAME"
+    remedy = f"Does it lack a package? `import {name}` in a marked cell makes that a requirement."
     return KitError(f"{problem}\nNothing was written.", remedy)
 
 

@@ -11,24 +11,32 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from kit.errors import KitError, NotebookError
 from kit.spec import Spec, escape
 from kit.tools import Tool, make_tools
 from kit.wellknown import MANIFEST_PATH, SPEC_PATH
 
+CONSEQUENTIAL = "x-openai-isConsequential"
 BASE = "http://localhost:8000"  # the address that the exported documents name
 START_TIMEOUT = 60.0  # seconds until the first answer: a large package may take long to import
 ANSWER_TIMEOUT = 10.0  # seconds for each operation
 MAX_BODY = 1_000_000  # bytes of an answer that are compared
 # Settings of the environment that would make an answer depend on this machine.
-_UNSET = ("PUBLIC_URL", "ALLOWED_HOSTS", "FORWARDED_ALLOW_IPS", "WEB_CONCURRENCY", "LOG_FORMAT", "PORT")
+_UNSET = (
+    "PUBLIC_URL", "ALLOWED_HOSTS", "FORWARDED_ALLOW_IPS", "WEB_CONCURRENCY", "LOG_FORMAT", "MAX_BODY_BYTES",
+    "REQUEST_TIMEOUT", "MPLBACKEND",
+)  # fmt: skip
+_RESERVED = "/?#[]@!$&'()*+,;=:%~"  # what a URL may hold as it is
 _STRINGS = {
     "date": "2024-02-29",
     "date-time": "2024-02-29T12:34:56Z",
@@ -121,12 +129,16 @@ class Parity:
 
     @property
     def _sentence(self) -> str:
-        many = len(self.differences)
+        many, changing = len(self.differences), sum(bool(row.note) for row in self.rows)
         said = (
             f"{many} of {len(self.rows)} answers differ"
             if many
             else f"{len(self.rows)} answers, all the same"
         )
+        if changing and not many:
+            said = (
+                f"{len(self.rows)} answers, the same but for {changing} that the notebook changes by itself"
+            )
         more = (
             f"; not called, since they may change something: {', '.join(self.skipped)}"
             if self.skipped
@@ -155,7 +167,10 @@ class Side:
 
     def __init__(self, process: subprocess.Popen[str], errors: Path) -> None:
         self._process, self._errors = process, errors
-        line = process.stdout.readline() if process.stdout else ""
+        timer = threading.Timer(START_TIMEOUT, process.kill)
+        timer.start()
+        line = process.stdout.readline() if process.stdout else ""  # empty: the process has ended
+        timer.cancel()
         self.facts: dict[str, Any] = json.loads(line) if line else {}
 
     def ask(self, method: str, url: str, headers: Mapping[str, str] | None = None, limit: float = ANSWER_TIMEOUT) -> Answer:  # fmt: skip
@@ -204,7 +219,8 @@ def notebook_side(path: str, name: str | None, scratch: Path) -> Iterator[Side]:
                 side.facts["problem"], side.facts["remedy"], notebook=path, cell=side.facts["cell"]
             )
         if "port" not in side.facts:
-            raise KitError(f"{path} ended Python while it was read: {side.words}", "Mend the cell.")
+            why = side.words or f"it took longer than {START_TIMEOUT:.0f} s, or a cell ends the process"
+            raise KitError(f"{path} did not get as far as to serve: {why}.", "Mend the cell.")
         yield side
 
 
@@ -216,29 +232,42 @@ def export_side(folder: Path, site: list[Path], scratch: Path) -> Iterator[Side]
         yield side
 
 
-def compare(notebook: Side, export: Side) -> Parity:
-    """Asks both for manifest, spec, and every operation that changes nothing."""
+def compare(notebook: Side, export: Side, again: Callable[[], AbstractContextManager[Side]]) -> Parity:
+    """Asks both for manifest, spec, and every operation that changes nothing.
+
+    An answer may be another each time, or after each start: the notebook itself is asked a second time then,
+    and served a second time, which `again` does.
+    """
     parity = Parity()
     documents = []
     for what, path in (("manifest", MANIFEST_PATH), ("spec", SPEC_PATH)):
         mine, theirs = notebook.document(path), export.document(path)
         documents.append(mine.body)
         parity.rows.append(Row(what, str(mine), str(theirs), _documents_differ(mine, theirs)))
-    spec = Spec(json.loads(documents[1]))
-    for name, tool in make_tools(spec).items():
-        if tool.operation.method not in ("GET", "HEAD") or tool.operation.consequential:
+    asked = []
+    for name, tool in make_tools(Spec(json.loads(documents[1]))).items():
+        if tool.operation.method not in ("GET", "HEAD") or tool.operation.raw.get(CONSEQUENTIAL) is True:
             parity.skipped.append(name)
             continue
         request = tool.request(_arguments(tool))
-        asked = (request.method, request.url, dict(request.headers))
+        asked.append((request.method, quote(request.url, safe=_RESERVED), dict(request.headers)))
+    answers = []
+    for question in asked:
         with ThreadPoolExecutor(2) as pool:  # at one moment: what tells the time tells the same
-            both = [pool.submit(side.ask, *asked) for side in (notebook, export)]
-            mine, theirs = (each.result() for each in both)
-        differs, note = _differ(mine, theirs), ""
-        if differs and _differ(mine, notebook.ask(*asked)):
-            note = "another each time, alike in status and kind"
-            differs = "" if (mine.status, mine.media_type) == (theirs.status, theirs.media_type) else differs
-        parity.rows.append(Row(f"{request.method} {request.url}", str(mine), str(theirs), differs, note))
+            both = [pool.submit(side.ask, *question) for side in (notebook, export)]
+            answers.append([each.result() for each in both])
+    fresh = None
+    with contextlib.ExitStack() as stack:
+        for question, (mine, theirs) in zip(asked, answers, strict=True):
+            differs, note = _differ(mine, theirs), ""
+            if differs == "body":
+                if _differ(mine, notebook.ask(*question)) == "body":
+                    differs, note = "", "another each time, alike in status and kind"
+                else:
+                    fresh = fresh or stack.enter_context(again())
+                    if _differ(mine, fresh.ask(*question)) == "body":
+                        differs, note = "", "another after each start, alike in status and kind"
+            parity.rows.append(Row(f"{question[0]} {question[1]}", str(mine), str(theirs), differs, note))
     return parity
 
 
@@ -246,6 +275,7 @@ def compare(notebook: Side, export: Side) -> Parity:
 def _side(command: list[str], scratch: Path) -> Iterator[Side]:
     scratch.mkdir(parents=True, exist_ok=True)
     given = {key: value for key, value in os.environ.items() if key not in _UNSET}
+    given = {key: value for key, value in given.items() if not key.startswith("JPY_")}
     given["DATABASE_URL"] = f"sqlite:///{(scratch / 'proof.db').as_posix()}"
     errors = scratch / "stderr.txt"
     with errors.open("w") as sink:

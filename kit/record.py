@@ -120,7 +120,12 @@ def _recorded(folder: Path) -> dict[str, str]:
         return {}
     try:
         found = json.loads(file.read_bytes())["files"]
-        return {str(name): str(digest) for name, digest in found.items()}
+        inside = {
+            name: digest
+            for name, digest in found.items()
+            if ".." not in name and not Path(name).is_absolute()
+        }
+        return {str(name): str(digest) for name, digest in inside.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise KitError(
             f"{file}, the record of what was exported, cannot be read.", "Export into a new folder."

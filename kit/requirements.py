@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ from importlib import metadata
 from importlib.metadata import Distribution
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kit.errors import KitError
 from kit.wheels import DISTRIBUTION
@@ -26,6 +27,17 @@ if TYPE_CHECKING:
 # Which distributions bring what an app with a database, and one on Lambda, needs beside what it imports.
 DATABASES = ("sqlmodel", "sqlalchemy")
 POSTGRESQL, LAMBDA = "psycopg[binary]", "mangum"
+
+# What a module imports without being told by its own package's requirements.
+_BRINGS = {
+    f"{root}.{module}": needed
+    for root in ("fastapi", "starlette")
+    for module, needed in (
+        ("templating", "jinja2"),
+        ("middleware.sessions", "itsdangerous"),
+        ("testclient", "httpx2"),
+    )
+}
 
 
 def imports_of(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
@@ -103,7 +115,12 @@ class Requirements:
         found = self._installed.get(_key(requirement.name))
         if found is None:  # not installed here: as the kit's own extra has it
             return _of_kit(requirement)
-        return f"{_key(requirement.name)}{extras}=={found.version}"
+        origin = _origin(found)
+        if "vcs_info" in origin:
+            vcs = origin["vcs_info"]
+            return f"{_key(requirement.name)}{extras} @ {vcs['vcs']}+{origin['url']}@{vcs['commit_id']}"
+        # A local version, such as 2.9.0+cpu, is in no index under that name.
+        return f"{_key(requirement.name)}{extras}=={found.version.partition('+')[0]}"
 
 
 def distributions_of(text: str, wheel: Path) -> list[Distribution]:
@@ -163,6 +180,8 @@ def _by_module() -> dict[str, list[str]]:
 
 def _owners(module: str) -> Iterator[str]:
     """The distributions that bring a module: all that share its root, or the one that has its very file."""
+    if module in _BRINGS:
+        yield from _owners(_BRINGS[module])
     root = module.partition(".")[0]
     if root == "kit" or root in sys.stdlib_module_names:
         return
@@ -178,12 +197,18 @@ def _owners(module: str) -> Iterator[str]:
 
 
 def _check_origin(distribution: Distribution) -> None:
-    origin = distribution.read_text("direct_url.json") or ""
-    if '"file:' in origin:
+    # conda notes the folder that it built a package in
+    is_conda = (distribution.read_text("INSTALLER") or "").strip() == "conda"
+    if str(_origin(distribution).get("url", "")).startswith("file:") and not is_conda:
         raise KitError(
             f"{distribution.name} is installed from a folder of this machine: no other one could install it.",
             "Lay its modules beside the notebook, or install it from a package index or a git address.",
         )
+
+
+def _origin(distribution: Distribution) -> dict[str, Any]:
+    """Where it was installed from, if not from an index (PEP 610)."""
+    return dict(json.loads(distribution.read_text("direct_url.json") or "{}"))
 
 
 def _needs_of(wheel: Path, extra: str) -> list[Requirement]:

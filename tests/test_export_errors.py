@@ -11,7 +11,7 @@ import pytest
 from test_notebook import ADD, MISTAKES, PLUGIN, write
 
 import kit
-from kit import leaks
+from kit import leaks, requirements
 
 GET = "#| export\n@todo.get('/n')\ndef number() -> int:\n    return {}"
 WRONG: dict[str, tuple[str, str]] = {
@@ -115,7 +115,7 @@ def test_a_variable_that_is_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("TODO_TOKEN", raising=False)
     path = write(tmp_path / "todo.ipynb", PLUGIN, "#| export\nimport os\nTOKEN = os.environ['TODO_TOKEN']")
     with pytest.raises(
-        kit.NotebookError, match=r"(?s)Cell 2.*KeyError: 'TODO_TOKEN'.*Set TODO_TOKEN in the environment"
+        kit.NotebookError, match=r"(?s)Cell 2.*KeyError: 'TODO_TOKEN'.*Set TODO_TOKEN here and on the server"
     ):
         kit.export(path, tmp_path / "out")
 
@@ -153,7 +153,7 @@ def test_a_difference_is_reported(tmp_path: Path) -> None:
 
 def test_an_app_that_ends_python(tmp_path: Path) -> None:
     path = write(tmp_path / "todo.ipynb", PLUGIN, "#| export\nimport os\nos._exit(3)")
-    with pytest.raises(kit.KitError, match="ended Python while it was read"):
+    with pytest.raises(kit.KitError, match="did not get as far as to serve"):
         kit.export(path, tmp_path / "out")
 
 
@@ -188,3 +188,49 @@ def test_no_process_is_left_behind(tmp_path: Path) -> None:
 def test_paths_that_are_short_words_are_no_paths_of_the_machine(tmp_path: Path) -> None:
     assert leaks.path_in("get('/srv')", Path("/srv")) is None
     assert leaks.path_in("open('/srv/data.csv')", Path("/srv")) == (1, "/srv/")
+
+
+def test_a_folder_beside_the_notebook(tmp_path: Path) -> None:
+    (tmp_path / "static" / "deep").mkdir(parents=True)
+    (tmp_path / "static" / "deep" / "a.txt").write_text("a")
+    (tmp_path / "static" / ".env").write_text("A=1")
+    mounting = "#| export\nfrom fastapi.staticfiles import StaticFiles\ntodo.mount('/s', StaticFiles(directory='static'))"
+    path = write(tmp_path / "todo.ipynb", PLUGIN, mounting)
+    with pytest.raises(kit.NotebookError, match=r"(?s)Cell 2.*include=\['static'\] takes it along"):
+        kit.export(path, tmp_path / "out")
+    made = kit.export(path, tmp_path / "out", include=["static"])
+    assert made.notes == []
+    assert (tmp_path / "out" / "static" / "deep" / "a.txt").read_text() == "a"
+    assert not (tmp_path / "out" / "static" / ".env").exists()
+
+
+def test_what_another_start_changes_is_no_difference(tmp_path: Path) -> None:
+    random = GET.replace("-> int", "-> float").format("seed")
+    path = write(tmp_path / "todo.ipynb", PLUGIN, "#| export\nimport random\nseed = random.random()", random)
+    made = kit.export(path, tmp_path / "out")
+    assert made.ok
+    assert "another after each start" in repr(made)
+    assert "the same but for 1 that the notebook changes by itself" in repr(made)
+
+
+def test_a_cell_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kit.parity.START_TIMEOUT", 2.0)
+    path = write(tmp_path / "todo.ipynb", PLUGIN, "#| export\nimport time\ntime.sleep(3600)")
+    with pytest.raises(kit.KitError, match=r"did not get as far as to serve: it took longer than 2 s"):
+        kit.export(path, tmp_path / "out")
+
+
+def test_packages_that_no_other_machine_could_install() -> None:
+    class Installed:
+        name = "acme"
+
+        def __init__(self, url: str, installer: str = "pip") -> None:
+            self.texts = {"direct_url.json": f'{{"url": "{url}"}}', "INSTALLER": installer}
+
+        def read_text(self, name: str) -> str | None:
+            return self.texts.get(name)
+
+    with pytest.raises(kit.KitError, match="acme is installed from a folder of this machine"):
+        requirements._check_origin(Installed("file:///home/sam/acme"))  # type: ignore[arg-type]
+    requirements._check_origin(Installed("file:///croot/acme", "conda"))  # type: ignore[arg-type]
+    requirements._check_origin(Installed("https://example.com/acme.whl"))  # type: ignore[arg-type]
