@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -214,9 +215,18 @@ class Plugin(FastAPI):
         def outermost(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             if scope["type"] == "http" and scope["path"].endswith(HEALTH_PATH) and self._is_for_health(scope):
                 return answer(scope, send, 200, {"status": "ok"})
+            if scope["type"] == "lifespan" and "uvicorn" in sys.modules:
+                self._begin()
             return watched(scope, receive, send)
 
         return outermost
+
+    def _begin(self) -> None:
+        """What a server's start is used for, before the author's own lifespan."""
+        from kit import shutdown, workers
+
+        shutdown.of_this_process(self._settings.shutdown_timeout)
+        workers.tell(self)
 
     def _is_for_health(self, scope: Scope) -> bool:
         """Whether a load balancer asks if the plugin serves, and nobody has a page of their own there.
