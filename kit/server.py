@@ -91,14 +91,17 @@ class ServerThread:
             )
 
     def stop(self, grace: float = GRACE) -> None:
-        """Ends the server: requests under way get `grace` seconds; with more than one, none is lost."""
+        """Ends the server: requests under way get `grace` seconds, with 0 as many as they need.
+
+        With another grace than the usual none is lost, which takes longer.
+        """
         if self._loop is not None and self._uvicorn is not None:
-            if grace > GRACE:
+            if grace != GRACE:
                 lose_nothing(self._uvicorn, grace)
             with contextlib.suppress(RuntimeError):  # it has ended already
                 self._loop.call_soon_threadsafe(self._uvicorn.end)
         if self.thread.ident is not None:
-            self.thread.join(grace - GRACE + STOP_TIMEOUT)
+            self.thread.join(grace + STOP_TIMEOUT if grace else None)
         self._socket.close()
 
     def _run(self) -> None:
@@ -173,7 +176,7 @@ class Server:
         return self._thread is not None and self._thread.thread.is_alive()
 
     def stop(self, grace: float = GRACE) -> None:
-        """Ends the server; requests under way get `grace` seconds. A second call does nothing."""
+        """Ends the server; requests under way get `grace` seconds, with 0 any. A second call does nothing."""
         with _lock:
             if self in _servers:
                 _servers.remove(self)

@@ -8,6 +8,7 @@ that ask without a pause lost 0 to 23 requests at each SIGTERM, with new connect
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -33,9 +34,18 @@ def lose_nothing(server: uvicorn.Server, timeout: float) -> None:
         server.config.timeout_graceful_shutdown = timeout or None  # type: ignore[assignment]
         # This very list is what answers under way add to their headers.
         server.server_state.default_headers.append((b"connection", b"close"))
-        listening = [os.dup(sock.fileno()) for each in server.servers for sock in each.sockets]
-        for each in (*server.servers, *(sockets or [])):
+        listening = []
+        for sock in [sock for each in server.servers for sock in each.sockets]:
+            listening.append(os.dup(sock.fileno()))
+            with contextlib.suppress(NotImplementedError):  # Windows
+                loop.remove_reader(sock.fileno())
+        # asyncio has a task for each connection that it accepts, which fails once its server is closed.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for each in server.servers:
             each.close()
+        for each_socket in sockets or []:
+            each_socket.close()
         accepted = [connection for number in listening for connection in _accept(number)]
 
         def protocol() -> Any:
