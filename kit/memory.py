@@ -97,7 +97,7 @@ def _state(name: str, value: Any, changes: bool) -> str:
         # A filled one with a constant's name is a table to look things up in.
         return type(value).__name__ if changes and not (value and name.isupper()) else ""
     if getattr(value, "_is_single", False):
-        return "SQLite database in memory"
+        return "database"
     kind = value if isinstance(value, type) else type(value)
     held_by_class = [getattr(each, "__func__", each) for each in vars(kind).values()]
     methods = [each for each in held_by_class if isinstance(each, FunctionType)]

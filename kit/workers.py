@@ -93,7 +93,7 @@ def tell(plugin: Plugin) -> None:
     for what in in_memory(plugin):
         _log.warning(
             "%s in memory: each of the %s workers has its own, and it ends with the worker. "
-            "Keep it in kit.database.", what, workers,
+            "What all of them are to see belongs into a database outside: DATABASE_URL or a file.", what, workers,
         )  # fmt: skip
 
 
