@@ -115,11 +115,12 @@ def logged(app: ASGIApp) -> ASGIApp:
         try:
             await app(scope, receive, sending)
         except Exception:
-            status = status or 500
+            if not written:  # it broke off in the middle of an answer, or before
+                write_line(500)
             raise
         finally:
-            if not written:  # the client has gone (499, as nginx writes it), or nothing was answered
-                write_line(status if status >= 500 else 499)
+            if not written:  # the client has gone: 499, as nginx writes it
+                write_line(499)
 
     def outermost(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return (logging_it if scope["type"] == "http" else app)(scope, receive, send)

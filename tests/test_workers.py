@@ -147,8 +147,8 @@ def test_a_plugin_that_does_not_load_ends_them_all_and_tells_once(tmp_path: Path
 
 
 def test_a_notebook_is_served_by_workers(tmp_path: Path) -> None:
-    project = kit.new(tmp_path / "weather")
-    command = ["kit", "serve", str(project.folder / "plugin.ipynb"), "--workers", "2"]
+    kit.new("weather", tmp_path)
+    command = ["kit", "serve", str(tmp_path / "weather" / "plugin.ipynb"), "--workers", "2"]
     with running(tmp_path, "", *command, PUBLIC_URL="https://weather.example.com") as server:
         manifest = httpx2.get(f"{server.url}/.well-known/ai-plugin.json").json()
         assert manifest["api"]["url"].startswith("https://weather.example.com/")
