@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from kernel import Kernel
+from postgres import postgres, url  # noqa: F401
 
 import kit
 from kit.demo import make_plugin

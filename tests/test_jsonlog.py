@@ -1,0 +1,113 @@
+"""The log of a server: one line a request, with an id that the answer has too, and no secret in it."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from roads import ROADS, Running, running
+
+APP = """
+import logging
+import kit
+from fastapi.responses import StreamingResponse
+
+plugin = kit.Plugin("logs", description_for_model="Is logged.")
+log = logging.getLogger("app")
+
+@plugin.get("/say/{word}")
+def say(word: str, api_key: str = "") -> str:
+    log.warning("it says %s", word)
+    return word
+
+@plugin.get("/fail")
+def fail() -> str:
+    raise ValueError("not today\\nnor tomorrow")
+
+@plugin.get("/half")
+async def half() -> StreamingResponse:
+    async def parts():
+        yield "a"
+        raise ValueError("in the middle")
+    return StreamingResponse(parts())
+"""
+
+on_each = pytest.mark.parametrize("road", ["uvicorn", "kit", "kit, 2 workers"])
+
+
+def lines(server: Running, **wanted: Any) -> list[dict[str, Any]]:
+    """The JSON lines that have all of `wanted`, once there are any."""
+    while True:
+        made = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
+        found = [line for line in made if wanted.items() <= line.items()]
+        if found:
+            return found
+        time.sleep(0.02)
+
+
+@on_each
+def test_a_request_is_one_line_with_the_id_that_its_answer_has(tmp_path: Path, road: str) -> None:
+    with running(tmp_path, APP, *ROADS[road], LOG_FORMAT="json") as server:
+        answer = httpx2.get(f"{server.url}/say/hello?api_key=hunter2&n=1")
+        known = answer.headers["x-request-id"]
+        (line,) = lines(server, logger="kit.requests", request_id=known)
+        assert (line["method"], line["path"], line["status"]) == ("GET", "/say/hello?api_key=***&n=1", 200)
+        assert line["level"] == "info"
+        assert line["ms"] > 0
+        assert line["time"].endswith("+00:00")
+        # what the operation itself logs has the same id, from its thread too
+        (own,) = lines(server, logger="app")
+        assert (own["message"], own["level"], own["request_id"]) == ("it says hello", "warning", known)
+        assert "hunter2" not in server.log
+        assert "/health" not in server.log
+
+
+@on_each
+def test_an_exception_is_one_line_with_its_traceback_and_the_id(tmp_path: Path, road: str) -> None:
+    with running(tmp_path, APP, *ROADS[road], LOG_FORMAT="json") as server:
+        answer = httpx2.get(f"{server.url}/fail", headers={"X-Request-ID": "mine-1"})
+        assert (answer.status_code, answer.headers["x-request-id"]) == (500, "mine-1")
+        (line,) = lines(server, logger="kit.requests", request_id="mine-1")
+        assert (line["status"], line["level"]) == (500, "error")
+        (error,) = lines(server, level="error", logger="uvicorn.error", request_id="mine-1")
+        assert "ValueError: not today\nnor tomorrow" in error["exception"]
+        assert "app.py" in error["exception"]
+
+
+@pytest.mark.parametrize("said", ["a b", "x" * 200, 'a"}', ""])
+def test_an_id_that_is_not_sane_is_replaced(tmp_path: Path, said: str) -> None:
+    with running(tmp_path, APP, *ROADS["uvicorn"], LOG_FORMAT="json") as server:
+        ids = {
+            httpx2.get(f"{server.url}/say/a", headers={"X-Request-ID": said}).headers["x-request-id"]
+            for _ in range(2)
+        }
+        assert len(ids) == 2
+        assert said not in ids
+
+
+def test_an_answer_that_breaks_off_is_logged(tmp_path: Path) -> None:
+    with running(tmp_path, APP, *ROADS["uvicorn"], LOG_FORMAT="json") as server:
+        with pytest.raises(httpx2.TransportError):
+            httpx2.get(f"{server.url}/half", headers={"X-Request-ID": "half"})
+        (line,) = lines(server, logger="kit.requests", request_id="half")
+        assert line["status"] == 500
+
+
+def test_text_is_for_people(tmp_path: Path) -> None:
+    with running(tmp_path, APP, *ROADS["kit"], LOG_FORMAT="text") as server:
+        httpx2.get(f"{server.url}/say/hello?token=abc", headers={"X-Request-ID": "mine-1"})
+        while "GET" not in server.log:
+            time.sleep(0.02)
+        (line,) = [line for line in server.log.splitlines() if "GET" in line]
+        assert " INFO GET /say/hello?token=*** 200 in " in line
+        assert line.endswith("[mine-1]")
+
+
+def test_without_the_variable_nothing_is_logged_or_added(tmp_path: Path) -> None:
+    with running(tmp_path, APP, *ROADS["kit"]) as server:
+        assert "x-request-id" not in httpx2.get(f"{server.url}/say/hello").headers
+        assert "GET" not in server.log
