@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from kit.errors import KitError
 
 if TYPE_CHECKING:
     from kit.installed import InstalledPlugin
+    from kit.server import Server
 
 app = typer.Typer(
     name="kit",
@@ -130,21 +132,29 @@ def serve(
         str | None, typer.Option(help="Its https address in the world; or cloudflared or ngrok: a tunnel.")
     ] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Serve anew when the file changes.")] = False,
+    workers: Annotated[
+        int, typer.Option(help="Processes that serve it on one port.", envvar="WEB_CONCURRENCY", min=1)
+    ] = 1,
 ) -> None:
-    """Serve a plugin, or any FastAPI app, from a notebook, a file or a module."""
+    """Serve a plugin, or any FastAPI app, from a notebook, a file or a module. SIGTERM loses no request."""
     from kit.server import serve as start
     from kit.targets import Target
     from kit.tunnels import BY_NAME
 
     source = Target(target)
     public: Any = BY_NAME.get(public_url or "", public_url)
+    if workers > 1:
+        if reload:
+            raise KitError("--reload serves from one process.", "Leave out --workers, or --reload.")
+        _serve_workers(target, port, host, public, workers)
+        return
     with start(source.plugin(), port, host=host, public_url=public) as server:
         print(f"{server.plugin.manifest.name_for_human} is served at {server.url}")
         print(f"  manifest  {server.manifest_url}\n  spec      {server.spec_url}")
         if server.public_url:
             print("\n  ".join([f"  public    {server.public_url}", *server.notes]))
         if not reload:
-            _wait("Ctrl+C ends it.")
+            _wait("Ctrl+C ends it.", server)
             return
         print(f"It follows {source.where}. Ctrl+C ends it.", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
@@ -452,11 +462,35 @@ def _install(url: str, token: str | None, follow_refs: bool = False) -> Installe
     return install(source, token=token, follow_refs=follow_refs)
 
 
-def _wait(words: str) -> None:
+def _wait(words: str, server: Server | None = None) -> None:
+    """Until Ctrl+C; or until SIGTERM, after which the requests under way are finished."""
+    told = threading.Event()
+    if server is not None:
+        signal.signal(signal.SIGTERM, lambda *_: told.set())
     print(words, flush=True)
     with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()
+        told.wait()
+        if server is not None:
+            from kit.settings import from_environment
+
+            server.stop(from_environment().shutdown_timeout)
     print()
+
+
+def _serve_workers(target: str, port: int, host: str, public: Any, count: int) -> None:
+    from kit.server import listen
+    from kit.tunnels import checked
+    from kit.workers import run
+
+    sock = listen(host, port)
+    port = sock.getsockname()[1]
+    with contextlib.ExitStack() as tunnel:
+        if public:
+            public = checked(public if isinstance(public, str) else tunnel.enter_context(public(port)))
+            os.environ["PUBLIC_URL"] = public
+        address = f"[{host}]" if ":" in host else host
+        print(f"{count} workers serve {target} at {public or f'http://{address}:{port}'}", flush=True)
+        run(target, sock, count)
 
 
 def _value(schema: Any, text: str) -> Any:

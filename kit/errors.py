@@ -37,12 +37,12 @@ class KitError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows: the lines the user wrote, then the message. Those of libraries are no help."""
-        frames = [f for f in traceback.extract_tb(self.__traceback__) if _is_users(f.filename)]
+        frames = [f for f in traceback.extract_tb(self.__traceback__) if is_users(f.filename)]
         shown = [f"{_place(frame)}, line {frame.lineno}: {frame.line}" for frame in frames if frame.line]
         return [*shown, f"\x1b[31m{type(self).__name__}\x1b[0m: {self}"]
 
 
-def _is_users(file: str) -> bool:
+def is_users(file: str) -> bool:
     """Whether code of this file is the user's own: not the kit's, a library's or Python's."""
     paths = sysconfig.get_paths()
     others = (os.path.dirname(__file__), *(paths[name] for name in ("stdlib", "purelib", "platlib")))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import sys
 import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any
 from weakref import WeakSet
 
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from starlette._utils import get_route_path
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit import cells
+from kit import cells, settings
+from kit.guard import HEALTH_PATH, answer, for_hosts, limited
 from kit.manifest import LIMITS, Auth, Manifest, NoAuth
 from kit.routes import Registry, operation_name, operations
 from kit.spec import Spec
@@ -29,7 +32,8 @@ class Plugin(FastAPI):
     The operationId is the function's name. Left out, `name_for_human` is made from
     `name_for_model`, and `description_for_human` is `description_for_model` where it is short
     enough. `public_url` is where the world reaches the plugin, if not by the address a request
-    names. `cors_origins` are the pages that may call it: ChatGPT's.
+    names. `cors_origins` are the pages that may call it: ChatGPT's. What a server says wins over both:
+    the environment variables of `kit.settings`, among them PUBLIC_URL.
 
     Raises `ManifestError` with every broken rule of the manifest at once, `OperationError` for a
     function that cannot become an operation, `OperationClash` for two of one name.
@@ -54,6 +58,8 @@ class Plugin(FastAPI):
     ) -> None:
         if not description_for_human and len(description_for_model) <= LIMITS["description_for_human"]:
             description_for_human = description_for_model
+        self._settings = settings.from_environment()
+        public_url = self._settings.public_url or public_url
         self.manifest = Manifest(
             name_for_model=name_for_model,
             name_for_human=name_for_human or _titled(name_for_model),
@@ -86,6 +92,10 @@ class Plugin(FastAPI):
         self._builtin_routes: list[BaseRoute] = list(self.router.routes)
         self._own_middleware = len(self.user_middleware)
         self._registry = Registry(self, self._well_known.pages)
+        if self._settings.log_format:
+            from kit import jsonlog
+
+            jsonlog.write(self._settings.log_format)
         self._take_over()
         _live.add(self)
 
@@ -174,7 +184,8 @@ class Plugin(FastAPI):
         that a cell has defined again, and answers for the manifest and its like itself, where no
         middleware of the author's wants to see them.
         """
-        stack = super().build_middleware_stack()
+        said = self._settings
+        stack = limited(super().build_middleware_stack(), said.max_body, said.request_timeout)
         registry, well_known = self._registry, self._well_known
         pages = {} if self.user_middleware else well_known.pages
         if pages:
@@ -188,14 +199,47 @@ class Plugin(FastAPI):
 
         cors, asking = with_cors(answering, self._cors_origins)
 
-        def outermost(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        def refreshing(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             if registry.watched:
                 registry.refresh()
             if scope["type"] == "http":
                 return (answering if asking.isdisjoint(scope["headers"]) else cors)(scope, receive, send)
             return stack(scope, receive, send)
 
+        watched: ASGIApp = for_hosts(refreshing, said.allowed_hosts) if said.allowed_hosts else refreshing
+        if said.log_format:
+            from kit.jsonlog import logged
+
+            watched = logged(watched)
+
+        def outermost(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+            if scope["type"] == "http" and scope["path"].endswith(HEALTH_PATH) and self._is_for_health(scope):
+                return answer(scope, send, 200, {"status": "ok"})
+            if scope["type"] == "lifespan" and "uvicorn" in sys.modules:
+                self._begin()
+            return watched(scope, receive, send)
+
         return outermost
+
+    def _begin(self) -> None:
+        """What a server's start is used for, before the author's own lifespan."""
+        from kit import shutdown, workers
+
+        shutdown.of_this_process(self._settings.shutdown_timeout)
+        workers.tell(self)
+
+    def _is_for_health(self, scope: Scope) -> bool:
+        """Whether a load balancer asks if the plugin serves, and nobody has a page of their own there.
+
+        Answered before hosts, logs and middleware: a probe has no name, no token, and comes every second.
+        The database is not asked: a replica that cannot reach it is no better after a restart.
+        """
+        if scope["method"] not in ("GET", "HEAD") or get_route_path(scope) != HEALTH_PATH:
+            return False
+        apps = filter(None, (self, self._wrapped))
+        return not any(
+            context.path == HEALTH_PATH for app in apps for context in iter_route_contexts(list(app.routes))
+        )
 
     async def _nothing_matched(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].endswith(("/mcp", "/mcp/")) and self._is_for_mcp(scope):

@@ -21,6 +21,7 @@ from kit.errors import PortInUse, ServeError
 from kit.frame import Frame, browser_url
 from kit.plugin import Plugin
 from kit.requestlog import RequestLog
+from kit.shutdown import lose_nothing
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -89,13 +90,18 @@ class ServerThread:
                 "Mend it and run this again.",
             )
 
-    def stop(self) -> None:
-        """Ends the server: requests under way get one second."""
+    def stop(self, grace: float = GRACE) -> None:
+        """Ends the server: requests under way get `grace` seconds, with 0 as many as they need.
+
+        With another grace than the usual none is lost, which takes longer.
+        """
         if self._loop is not None and self._uvicorn is not None:
+            if grace != GRACE:
+                lose_nothing(self._uvicorn, grace)
             with contextlib.suppress(RuntimeError):  # it has ended already
                 self._loop.call_soon_threadsafe(self._uvicorn.end)
         if self.thread.ident is not None:
-            self.thread.join(STOP_TIMEOUT)
+            self.thread.join(grace + STOP_TIMEOUT if grace else None)
         self._socket.close()
 
     def _run(self) -> None:
@@ -169,17 +175,18 @@ class Server:
     def is_running(self) -> bool:
         return self._thread is not None and self._thread.thread.is_alive()
 
-    def stop(self) -> None:
-        """Ends the server. A second call does nothing."""
+    def stop(self, grace: float = GRACE) -> None:
+        """Ends the server; requests under way get `grace` seconds, with 0 any. A second call does nothing."""
         with _lock:
             if self in _servers:
                 _servers.remove(self)
             with contextlib.suppress(ValueError):
                 self.plugin._successors.remove(self.follow)
             self._tunnel.close()
-            if self._thread is not None:
-                self._thread.stop()
+            # Before the thread's: while one is open, connections come that nobody accepts any more.
             self._listening.close()
+            if self._thread is not None:
+                self._thread.stop(grace)
 
     def frame(self, path: str = "/", height: int = 400) -> Any:
         """A page of the plugin in an IFrame, for the output of a cell, with its link above."""

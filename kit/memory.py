@@ -1,0 +1,108 @@
+"""What a plugin keeps in the memory of its process, where several processes would each have their own.
+
+A look at the functions, not a proof: at what the operations, their dependencies and the author's
+functions that those call refer to, and whether they change it.
+"""
+
+from __future__ import annotations
+
+import dis
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING, Any
+
+from kit.errors import is_users
+from kit.routes import operations
+
+if TYPE_CHECKING:
+    from kit.plugin import Plugin
+
+_KINDS = (dict, list, set, deque, bytearray)
+_CHANGES = frozenset(
+    "add append appendleft clear difference_update discard extend extendleft insert intersection_update "
+    "pop popitem popleft remove reverse setdefault sort symmetric_difference_update update subtract".split()
+)
+
+
+def in_memory(plugin: Plugin) -> list[str]:
+    """One phrase for each thing that operations change and that lives in memory: `todos, a dict`."""
+    found: dict[str, str] = {}
+    waiting: list[Any] = list(_functions(plugin))
+    seen: set[int] = set()
+    while waiting:
+        function = waiting.pop()
+        while hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        function = getattr(function, "__func__", function)
+        if not isinstance(function, FunctionType) or id(function) in seen:
+            continue
+        seen.add(id(function))
+        names, rebound, changes = _uses(function.__code__)
+        for name, value in _values(function, names):
+            if isinstance(value, FunctionType):
+                if is_users(value.__code__.co_filename):
+                    waiting.append(value)
+            elif name in rebound or (kind := _state(name, value, changes)):
+                found[name] = type(value).__name__ if name in rebound else kind
+    return [f"{name}, {'an' if kind[0] in 'aeiou' else 'a'} {kind}" for name, kind in sorted(found.items())]
+
+
+def _functions(plugin: Plugin) -> Iterator[Callable[..., Any]]:
+    for app in filter(None, (plugin, plugin._wrapped)):
+        for middleware in app.user_middleware:
+            yield from (each for each in middleware.kwargs.values() if callable(each))
+        for context in operations(app.routes):
+            waiting = [getattr(context, "dependant", None) or context.original_route.dependant]  # type: ignore[attr-defined]
+            while waiting:
+                dependant = waiting.pop()
+                waiting += dependant.dependencies
+                if dependant.call:
+                    yield dependant.call
+
+
+def _uses(code: CodeType) -> tuple[set[str], set[str], bool]:
+    """The names that code refers to, those that it binds anew outside of itself, and whether it changes
+    things in place; with the functions inside of it."""
+    names, rebound, changes = {*code.co_names, *code.co_freevars}, set(), False
+    for step in dis.get_instructions(code):
+        if step.opname == "STORE_GLOBAL" or (
+            step.opname == "STORE_DEREF" and step.argval in code.co_freevars
+        ):
+            rebound.add(step.argval)
+        changes |= step.opname in ("STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE", "STORE_ATTR")
+    changes |= not _CHANGES.isdisjoint(code.co_names)
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            more = _uses(inner)
+            names, rebound, changes = names | more[0], rebound | more[1], changes or more[2]
+    return names, rebound, changes
+
+
+def _values(function: FunctionType, names: set[str]) -> Iterator[tuple[str, Any]]:
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    for name in names:
+        if name in cells:
+            try:
+                yield name, cells[name].cell_contents
+            except ValueError:  # not bound yet
+                continue
+        elif name in function.__globals__:
+            yield name, function.__globals__[name]
+
+
+def _state(name: str, value: Any, changes: bool) -> str:
+    """The kind of a value that holds state, "" for one that does not."""
+    if isinstance(value, _KINDS):
+        # A filled one with a constant's name is a table to look things up in.
+        return type(value).__name__ if changes and not (value and name.isupper()) else ""
+    if getattr(value, "_is_single", False):
+        return "SQLite database in memory"
+    kind = value if isinstance(value, type) else type(value)
+    held_by_class = [getattr(each, "__func__", each) for each in vars(kind).values()]
+    methods = [each for each in held_by_class if isinstance(each, FunctionType)]
+    if hasattr(kind, "model_fields") or not any(is_users(each.__code__.co_filename) for each in methods):
+        return ""
+    held = [item for key, item in getattr(value, "__dict__", {}).items() if not key.startswith("__")]
+    changes = changes or any(_uses(method.__code__)[2] for method in methods if method.__name__ != "__init__")
+    return kind.__name__ if changes and any(isinstance(item, _KINDS) for item in held) else ""

@@ -1,0 +1,88 @@
+"""What a server is told by its environment, and nothing by its code: limits, hosts, logs, its address.
+
+| variable | default | |
+|---|---|---|
+| PUBLIC_URL | none | the https address that manifest and spec name |
+| ALLOWED_HOSTS | all | host names, comma separated; `*.example.com` is all subdomains |
+| MAX_BODY_BYTES | 10000000 | a larger request gets status 413; 0 is no limit |
+| REQUEST_TIMEOUT | 45 | seconds until an answer must begin, else status 504; 0 is no limit |
+| SHUTDOWN_TIMEOUT | 30 | seconds for the requests under way when the server is told to end |
+| LOG_FORMAT | none | `json` or `text`: a line for each request on stderr |
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from kit.errors import KitError, ServeError
+
+_HOST_NAME = re.compile(r"\[[0-9a-f:.]+\]|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One reading of the environment. Sizes are bytes, times seconds; 0 is no limit."""
+
+    public_url: str | None
+    allowed_hosts: tuple[str, ...]  # empty: all
+    max_body: int
+    request_timeout: float
+    shutdown_timeout: float
+    log_format: str  # "json", "text" or ""
+
+
+def from_environment() -> Settings:
+    """The settings as the environment has them now. Raises `KitError` naming the variable that is wrong."""
+    log_format = _said("LOG_FORMAT").lower()
+    if log_format not in ("", "json", "text"):
+        raise KitError(
+            f"LOG_FORMAT is {log_format!r}.", "It is json or text; unset, the kit logs no requests."
+        )
+    public_url = _public_url()
+    hosts = _hosts()
+    if hosts and public_url:
+        hosts = (*hosts, urlsplit(public_url).hostname or "")
+    return Settings(
+        public_url=public_url,
+        allowed_hosts=hosts,
+        max_body=int(_number("MAX_BODY_BYTES", "10000000", "bytes", r"\d+")),
+        request_timeout=_number("REQUEST_TIMEOUT", "45", "seconds"),
+        shutdown_timeout=_number("SHUTDOWN_TIMEOUT", "30", "seconds"),
+        log_format=log_format,
+    )
+
+
+def _said(name: str) -> str:
+    return os.environ.get(name, "").strip()
+
+
+def _number(name: str, default: str, unit: str, form: str = r"\d+(\.\d+)?") -> float:
+    said = _said(name) or default
+    if not re.fullmatch(form, said, re.ASCII):
+        raise KitError(f"{name} is {said!r}.", f"It is a number of {unit}, such as {default}; 0 is no limit.")
+    return float(said)
+
+
+def _public_url() -> str | None:
+    if not (said := _said("PUBLIC_URL")):
+        return None
+    from kit.tunnels import checked
+
+    try:
+        return checked(said)
+    except ServeError as error:
+        raise KitError(f"PUBLIC_URL: {error.problem}", error.remedy) from None
+
+
+def _hosts() -> tuple[str, ...]:
+    hosts = tuple(host.strip().lower() for host in _said("ALLOWED_HOSTS").split(",") if host.strip())
+    for host in hosts:
+        if host != "*" and not _HOST_NAME.fullmatch(host):
+            raise KitError(
+                f"ALLOWED_HOSTS has {host!r}, which is no host name.",
+                "Write names without scheme, port and path: plugin.example.com,*.example.org",
+            )
+    return () if "*" in hosts else tuple(host.strip("[]") for host in hosts)
