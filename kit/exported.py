@@ -40,7 +40,8 @@ FILES = {
     "kubernetes.yaml": "the image on Kubernetes",
     "template.yaml": "AWS SAM: Lambda with a URL",
     "lambda_handler.py": "what Lambda calls",
-    "build.py": "what `sam build` runs: the app, its packages and their bytecode in one folder",
+    "Makefile": "what `sam build` looks for",
+    "build.py": "what it runs: the app, its packages and their bytecode in one folder",
 }
 
 
