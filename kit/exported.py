@@ -40,6 +40,8 @@ FILES = {
     "kubernetes.yaml": "the image on Kubernetes",
     "template.yaml": "AWS SAM: Lambda with a URL",
     "lambda_handler.py": "what Lambda calls",
+    "Makefile": "what `sam build` looks for",
+    "build.py": "what it runs: the app, its packages and their bytecode in one folder",
 }
 
 
@@ -138,6 +140,7 @@ def _made(parts: Exportable, mine: Side, scratch: Path, mcp: bool) -> tuple[dict
         "PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",
         "NOTEBOOK": parts.notebook.path.name,
         "VARIABLES": _settings(parts, needed.has_database),
+        "OPTIONAL": "false" if needed.has_database else "true",  # Kubernetes, of the secret with DATABASE_URL
     }
     texts = rendered(TEMPLATE, words)
     texts["app.py"] = app_source(parts.notebook, facts["variable"], facts["is_plugin"], parts.neighbours)
@@ -242,7 +245,9 @@ def _check_leaks(made: dict[str, bytes], scratch: Path, parts: Exportable) -> No
 
 
 def _reserved() -> set[str]:
-    words = dict.fromkeys(("NAME", "MODEL", "TITLE", "WHEEL", "PYTHON", "NOTEBOOK", "VARIABLES"), "")
+    words = dict.fromkeys(
+        ("NAME", "MODEL", "TITLE", "WHEEL", "PYTHON", "NOTEBOOK", "VARIABLES", "OPTIONAL"), ""
+    )
     return {
         *rendered(TEMPLATE, words),
         "app.py",

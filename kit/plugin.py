@@ -203,7 +203,11 @@ class Plugin(FastAPI):
             if registry.watched:
                 registry.refresh()
             if scope["type"] == "http":
-                return (answering if asking.isdisjoint(scope["headers"]) else cors)(scope, receive, send)
+                try:
+                    is_plain = asking.isdisjoint(scope["headers"])
+                except TypeError:  # ASGI allows lists for pairs: Mangum's, on Lambda
+                    is_plain = asking.isdisjoint(map(tuple, scope["headers"]))
+                return (answering if is_plain else cors)(scope, receive, send)
             return stack(scope, receive, send)
 
         watched: ASGIApp = for_hosts(refreshing, said.allowed_hosts) if said.allowed_hosts else refreshing

@@ -1,0 +1,131 @@
+"""Cold starts on Lambda: the export against a bare handler and against FastAPI with Mangum, side by side."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from lambdas import Function, build, runtime_site
+
+import kit
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "04_operations.ipynb"
+ROUNDS = 7
+HANDLER = "def handler(event, context):\n    return {'statusCode': 200, 'body': '{}'}\n"
+FASTAPI = """
+from fastapi import FastAPI
+from mangum import Mangum
+from pydantic import BaseModel
+
+app = FastAPI()
+todos: dict[str, list[str]] = {}
+
+
+class NewTodo(BaseModel):
+    text: str
+
+
+@app.post("/users/{username}/todos")
+def add_todo(username: str, new: NewTodo) -> list[str]:
+    todos.setdefault(username, []).append(new.text)
+    return todos[username]
+
+
+@app.get("/users/{username}/todos")
+def list_todos(username: str) -> list[str]:
+    return todos.get(username, [])
+
+
+@app.delete("/users/{username}/todos/{number}")
+def delete_todo(username: str, number: int) -> str:
+    return todos[username].pop(number - 1)
+
+
+handler = Mangum(app)
+"""
+CELLS = ["""#| export
+import kit
+from pydantic import BaseModel
+
+todo = kit.Plugin("todo", description_for_model="Keeps the TODO list of each user.")
+todos: dict[str, list[str]] = {}
+
+
+class NewTodo(BaseModel):
+    text: str
+
+
+@todo.post("/users/{username}/todos")
+def add_todo(username: str, new: NewTodo) -> list[str]:
+    todos.setdefault(username, []).append(new.text)
+    return todos[username]
+
+
+@todo.get("/users/{username}/todos")
+def list_todos(username: str) -> list[str]:
+    return todos.get(username, [])
+
+
+@todo.delete("/users/{username}/todos/{number}")
+def delete_todo(username: str, number: int) -> str:
+    return todos[username].pop(number - 1)
+"""]
+
+
+def coldstart() -> list[tuple[str, ...]]:
+    """Milliseconds from the start of the runtime to the first answer: the least and the middle of seven."""
+    import json
+
+    with tempfile.TemporaryDirectory() as place:
+        home = Path(place)
+        notebook = home / "todo.ipynb"
+        cells = [{"cell_type": "code", "source": cell} for cell in CELLS]
+        notebook.write_text(json.dumps({"cells": cells}))
+        kit.export(notebook, home / "memory")
+        kit.export(NOTEBOOK, home / "database")
+        memory = build(home / "memory", home / "memory-built")
+        database = build(home / "database", home / "database-built")
+        for name, text in (("bare.py", HANDLER), ("plain.py", FASTAPI)):
+            (memory / name).write_text(text)
+        compiled = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+        import subprocess
+
+        subprocess.run([*compiled, memory / "bare.py", memory / "plain.py"], check=True)
+        site = runtime_site(home / "site")
+        sqlite = {"DATABASE_URL": f"sqlite:///{home / 'data.db'}"}
+        todos, manifest = "/users/sam/todos", "/.well-known/ai-plugin.json"
+        cases: list[tuple[str, Callable[[], Function], str]] = [
+            ("bare handler", lambda: Function(memory, "bare.handler", {}, site), todos),
+            ("FastAPI and Mangum: first operation", lambda: Function(memory, "plain.handler", {}, site), todos),
+            ("kit: first manifest", lambda: Function(memory, "lambda_handler.handler", {}, site), manifest),
+            ("kit: first operation", lambda: Function(memory, "lambda_handler.handler", {}, site), todos),
+            (
+                "kit with SQLModel: first operation",
+                lambda: Function(database, "lambda_handler.handler", sqlite, site),
+                todos,
+            ),
+        ]
+        found: dict[str, list[float]] = {name: [] for name, _, _ in cases}
+        for _ in range(ROUNDS):  # in turn: what else the machine does meets all of them alike
+            for name, start, path in cases:
+                began = time.perf_counter()
+                with start() as function:
+                    status, _ = function.ask("GET", path)
+                    found[name].append((time.perf_counter() - began) * 1000)
+                    assert status == 200, name
+        plain = min(found["FastAPI and Mangum: first operation"])
+        return [
+            (name, f"{min(ms):.0f}", f"{statistics.median(ms):.0f}", f"{min(ms) / plain:.2f}")
+            for name, ms in found.items()
+        ]
+
+
+if __name__ == "__main__":
+    for row in coldstart():
+        print("  ".join(row))
