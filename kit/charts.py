@@ -35,7 +35,7 @@ class Bars:
                 parts.append(
                     f'<rect x="{_LEFT}" y="{y}" width="{max(width, 1)}" height="{_BAR - 3}" fill="{color}"/>'
                 )
-                words = f"{_number(value)} {self.unit}".rstrip() + f", {name}"
+                words = f"{_number(value)} {self.unit}".rstrip() + (f", {name}" if name else "")
                 parts.append(_text(_LEFT + width + 6, y + 13, words, "start"))
                 y += _BAR
             y += _GAP

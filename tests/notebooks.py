@@ -36,13 +36,16 @@ FIXED: list[tuple[re.Pattern[str], Any]] = [
 def execute(path: Path) -> Any:
     """The notebook, run in a kernel of its own, its outputs fixed."""
     notebook = nbformat.read(path, as_version=4)
+    outputs = {cell.id: cell.get("outputs") for cell in notebook.cells}
     NotebookClient(
         notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
     ).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [_fixed(output) for output in _merged(cell.outputs)]
+            # What is measured differs each time: the outputs that are there stay.
+            kept = outputs.get(cell.id) if "measured" in cell.metadata.get("tags", []) else None
+            cell.outputs = kept or [_fixed(output) for output in _merged(cell.outputs)]
     notebook.metadata.language_info = {"name": "python"}
     return notebook
 
