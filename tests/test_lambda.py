@@ -14,11 +14,9 @@ from typing import Any
 import lambdas
 import pytest
 from lambdas import HOST, Function, Refused, event, rest_event
-from test_databases import empty_postgres, postgres
+from postgres import empty_postgres
 
 import kit
-
-__all__ = ["postgres"]  # the fixture
 
 for package in ("awslambdaric", "moto", "samtranslator", "cfnlint", "mangum"):
     pytest.importorskip(package)
