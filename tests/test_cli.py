@@ -87,10 +87,12 @@ def app_file(tmp_path: Path) -> Path:
         "@shop.get('/greeting')\ndef greeting() -> str:\n    return GREETING\n"
         "plain = FastAPI()\n@plain.get('/x')\ndef x() -> int:\n    return 1\n"
     )
+    two = "import kit\none, two = (kit.Plugin(name, description_for_model='x') for name in ('one', 'two'))\n"
+    (tmp_path / "two.py").write_text(two)
     return tmp_path / "shop.py"
 
 
-@pytest.mark.parametrize("target", ["shop.py:shop", "shop:shop"])
+@pytest.mark.parametrize("target", ["shop.py:shop", "shop:shop", "shop.py"])
 def test_serve_a_plugin_of_a_file_or_a_module(app_file: Path, target: str) -> None:
     with running("serve", target, until="Ctrl+C", cwd=app_file.parent) as said:
         assert httpx2.get(url_in(said) + "/greeting").json() == "hello"
@@ -110,7 +112,7 @@ def test_serve_makes_a_plugin_of_any_app(app_file: Path) -> None:
         ("nowhere.py:x", "There is no file nowhere.py"),
         ("nowhere:x", "There is no module 'nowhere'"),
         ("shop.py:wrong", "There are: shop, plain"),
-        ("shop.py", "Which plugin of shop.py?"),
+        ("two.py", "Which plugin of two.py?"),
     ],
 )
 def test_serve_says_what_is_wrong(app_file: Path, target: str, words: str) -> None:
