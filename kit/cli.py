@@ -71,14 +71,17 @@ def export(
         list[str] | None, typer.Option(help="A file beside the notebook to take along; may be repeated.")
     ] = None,
     mcp: Annotated[bool, typer.Option("--mcp", help="Serve MCP too: it takes the whole kit.")] = False,
+    token: Token = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that you changed since.")] = False,
 ) -> None:
     """Make a server of a notebook, and prove that it answers the same. Status 1 if it does not."""
     from kit.exported import export as make
     from kit.targets import Target
 
-    source = Target(notebook)
-    made = make(source.path, folder, name=source.name or None, include=include or (), mcp=mcp, force=force)
+    source, taken = Target(notebook), include or ()
+    made = make(
+        source.path, folder, name=source.name or None, include=taken, mcp=mcp, token=token, force=force
+    )
     print(made)
     if not made.ok:
         raise typer.Exit(1)

@@ -232,7 +232,7 @@ async def _installed(
 def _made(
     manifest: Manifest | None, spec: Spec, base_url: str, road: Road, wishes: Wishes, problems: list[Problem]
 ) -> InstalledPlugin:
-    headers = [_credential(manifest, spec, wishes.token)] if wishes.token else []
+    headers = [credential(manifest, spec, wishes.token)] if wishes.token else []
     manifest = manifest or _manifest_for(spec)
     # Beside JupyterLab this import takes a second (it builds a grammar for IRIs). The first call needs it:
     # it is made while the user reads what was installed.
@@ -240,7 +240,7 @@ def _made(
     return InstalledPlugin(manifest, spec, base_url.rstrip("/"), road, problems, headers, wishes.serves_mcp)
 
 
-def _credential(manifest: Manifest | None, spec: Spec, token: str) -> tuple[str, str]:
+def credential(manifest: Manifest | None, spec: Spec, token: str) -> tuple[str, str]:
     """The header that a token goes into: as the manifest says, or, without one, the spec's first scheme."""
     kind = getattr(manifest.auth, "authorization_type", "bearer") if manifest else "bearer"
     scheme = next(iter(spec.security_schemes.values()), {}) if manifest is None else {}

@@ -91,6 +91,7 @@ def export(
     name: str | None = None,
     include: Iterable[str] = (),
     mcp: bool = False,
+    token: str | None = None,
     force: bool = False,
 ) -> Export:
     """Makes `folder` a project that serves the notebook's plugin, and proves it before it writes anything.
@@ -98,7 +99,7 @@ def export(
     `name` chooses among several plugins. Modules beside the notebook that it imports come along; other files
     of its folder do if `include` names them. `mcp` serves MCP too, which takes the whole kit. The proof starts
     the app with nothing but its requirements, and compares manifest, spec and every answer that changes nothing
-    with the notebook's: `.parity`. Run again, it updates what it made; a file that was changed stays, unless
+    with the notebook's: `.parity`; `token` is what a user of the plugin would give, and is not kept. Run again, it updates what it made; a file that was changed stays, unless
     `force`. Raises `NotebookError`, naming the cell, for what cannot be exported, and `KitError` for a folder
     of something else and for an app that does not start.
     """
@@ -115,7 +116,7 @@ def export(
             try:
                 with parity.export_side(folder_of_proof, site, scratch / "data") as theirs:
                     compared = parity.compare(
-                        mine, theirs, lambda: _notebook_side(parts, name, scratch / "again")
+                        mine, theirs, lambda: _notebook_side(parts, name, scratch / "again"), token
                     )
             except KitError as error:
                 raise _does_not_start(error, update) from None

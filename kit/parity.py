@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from kit.discovery import credential
 from kit.errors import KitError, NotebookError
+from kit.manifest import Manifest
 from kit.spec import Spec, escape
 from kit.tools import Tool, make_tools
 from kit.wellknown import MANIFEST_PATH, SPEC_PATH
@@ -144,6 +146,8 @@ class Parity:
             if self.skipped
             else ""
         )
+        if any(row.notebook.startswith("401") for row in self.rows):
+            more += "; with a token, what was refused with status 401 could be compared further"
         return f"{said}{more}."
 
     def __repr__(self) -> str:
@@ -232,8 +236,10 @@ def export_side(folder: Path, site: list[Path], scratch: Path) -> Iterator[Side]
         yield side
 
 
-def compare(notebook: Side, export: Side, again: Callable[[], AbstractContextManager[Side]]) -> Parity:
-    """Asks both for manifest, spec, and every operation that changes nothing.
+def compare(
+    notebook: Side, export: Side, again: Callable[[], AbstractContextManager[Side]], token: str | None = None
+) -> Parity:
+    """Asks both for manifest, spec, and every operation that changes nothing, with the token where one is given.
 
     An answer may be another each time, or after each start: the notebook itself is asked a second time then,
     and served a second time, which `again` does.
@@ -244,13 +250,14 @@ def compare(notebook: Side, export: Side, again: Callable[[], AbstractContextMan
         mine, theirs = notebook.document(path), export.document(path)
         documents.append(mine.body)
         parity.rows.append(Row(what, str(mine), str(theirs), _documents_differ(mine, theirs)))
-    asked = []
-    for name, tool in make_tools(Spec(json.loads(documents[1]))).items():
+    spec, asked = Spec(json.loads(documents[1])), []
+    known = [credential(Manifest.read(json.loads(documents[0])), spec, token)] if token else []
+    for name, tool in make_tools(spec).items():
         if tool.operation.method not in ("GET", "HEAD") or tool.operation.raw.get(CONSEQUENTIAL) is True:
             parity.skipped.append(name)
             continue
         request = tool.request(_arguments(tool))
-        asked.append((request.method, quote(request.url, safe=_RESERVED), dict(request.headers)))
+        asked.append((request.method, quote(request.url, safe=_RESERVED), dict([*known, *request.headers])))
     answers = []
     for question in asked:
         with ThreadPoolExecutor(2) as pool:  # at one moment: what tells the time tells the same

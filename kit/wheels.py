@@ -23,11 +23,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time a zip can hold: the same wheel
 def write_wheel(folder: Path) -> Path:
     """Writes the wheel of the kit that runs into `folder` and gives its path. Needs no tool, no network."""
     installed = distribution(DISTRIBUTION)
-    info = {}
-    for file in installed.files or ():
-        place = file.as_posix().partition(".dist-info/")[2]
-        if place.startswith(("METADATA", "entry_points.txt", "licenses/")):
-            info[place] = Path(str(file.locate())).read_bytes()
+    info = _information("METADATA", "entry_points.txt", "licenses/")
     return _write(folder, installed.version, _package(), info)
 
 
@@ -50,7 +46,8 @@ def write_serving_wheel(folder: Path) -> Path:
         f"Requires-Python: {installed.metadata['Requires-Python']}",
         *(f"Requires-Dist: {needed}" for needed in serving_requirements()),
     ]
-    return _write(folder, version, parts, {"METADATA": "\n".join([*lines, ""]).encode()})
+    metadata = "\n".join([*lines, ""]).encode()
+    return _write(folder, version, parts, {"METADATA": metadata, **_information("licenses/")})
 
 
 def serving_requirements() -> list[str]:
@@ -85,6 +82,15 @@ def serving_modules() -> dict[str, str]:
                 names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
                 waiting += [it for it in names if it.startswith("kit.")]
     return dict(sorted(found.items()))
+
+
+def _information(*wanted: str) -> dict[str, bytes]:
+    """These files of the installed kit's metadata."""
+    places = {
+        file.as_posix().partition(".dist-info/")[2]: file for file in distribution(DISTRIBUTION).files or ()
+    }
+    found = {place: file for place, file in places.items() if place.startswith(wanted)}
+    return {place: Path(str(file.locate())).read_bytes() for place, file in found.items()}
 
 
 def _write(folder: Path, version: str, contents: dict[str, bytes], info: dict[str, bytes]) -> Path:

@@ -207,6 +207,12 @@ def test_routers_models_tokens_lifespan_and_neighbours(
     assert {"helper.py", "base.py", "pack/__init__.py", "pack/inner.py", "pack/other.py"} <= set(made.files)
     assert "unused.py" not in made.files
     assert "# Cell 2 reads it.\nSHOP_TOKEN=\n" in (made.path / ".env.example").read_text()
+    assert next(row for row in made.parity.rows if "private" in row.what).export.startswith("401")
+    assert "with a token" in repr(made)
+    known = kit.export(tmp_path / "shop.ipynb", tmp_path / "out", token="a-token-of-the-shop")
+    assert known.ok, known
+    assert next(row for row in known.parity.rows if "private" in row.what).export == "200, 1 bytes"
+    assert not [it for it in made.path.rglob("*") if it.is_file() and b"a-token-of" in it.read_bytes()]
     with served(made.path, SHOP_TOKEN="another-token") as ask:
         assert ask("GET", "/items/1") == (200, {"name": "abab", "mail": "a@example.com"})
         assert ask("GET", "/private")[0] == 401
