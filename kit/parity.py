@@ -75,7 +75,10 @@ manifest = plugin.manifest
 serve(plugin, variable=variable, is_plugin=is_plugin, model=manifest.name_for_model, title=manifest.name_for_human)
 """
 _EXPORT = """
-sys.path[:0] = sys.argv[1:]
+import site
+sys.path.insert(0, sys.argv[1])
+for folder in sys.argv[2:]:
+    site.addsitedir(folder)
 os.chdir(sys.argv[1])
 serve("app:plugin")
 """

@@ -16,7 +16,7 @@ from importlib import metadata
 from importlib.metadata import Distribution
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from kit.errors import KitError
 from kit.wheels import DISTRIBUTION
@@ -50,7 +50,7 @@ def imports_of(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             skipped |= {id(inner) for part in node.body for inner in ast.walk(part)}
-        elif isinstance(node, ast.Try) and any(_catches_import(handler) for handler in node.handlers):
+        elif _can_do_without(node):
             optional |= {id(inner) for part in node.body for inner in ast.walk(part)}
     for node in ast.walk(tree):
         if id(node) in skipped:
@@ -164,6 +164,13 @@ def _link(source: Path, target: Path) -> None:
         target.symlink_to(source, target_is_directory=source.is_dir())
     except OSError:  # Windows allows links to developers only
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
+
+
+def _can_do_without(node: ast.AST) -> TypeGuard[ast.Try | ast.With]:
+    """Whether what is imported in it may be missing."""
+    if isinstance(node, ast.With):
+        return bool(re.search(r"suppress\(.*(Import|NotFound)Error", ast.unparse(node.items[0])))
+    return isinstance(node, ast.Try) and any(_catches_import(handler) for handler in node.handlers)
 
 
 def _catches_import(handler: ast.ExceptHandler) -> bool:

@@ -434,9 +434,10 @@ def test_in_an_empty_environment(tmp_path: Path) -> None:
         sys.executable if importlib.util.find_spec("pip") else str(Path(sys.base_prefix, "bin", "python3"))
     )
     pip = [maker, "-m", "pip", "--python", str(python), "install", "-q", "--disable-pip-version-check"]
-    done = subprocess.run([*pip, "-r", "requirements.txt"], cwd=made.path, capture_output=True, text=True)
-    if "No matching distribution found" in done.stderr and "ResolutionImpossible" not in done.stderr:
+    probe = subprocess.run([*pip, "--dry-run", "typing-extensions"], capture_output=True)
+    if probe.returncode:
         pytest.skip("no package index is reached from here")
+    done = subprocess.run([*pip, "-r", "requirements.txt"], cwd=made.path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     listed = subprocess.run(
         [str(python), "-c", "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"],

@@ -74,6 +74,7 @@ def test_what_does_not_load_does_not_export(tmp_path: Path, kind: str) -> None:
         "def f(authorization: str) -> bool:\n    return authorization == f'Bearer {todos}'",
         "if __name__ == '__main__':\n    kit.serve(todo)",
         "try:\n    import no_such_thing\nexcept ImportError:\n    no_such_thing = None",
+        "import contextlib\nwith contextlib.suppress(ImportError):\n    import no_such_thing",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from no_such_thing import X",
     ],
 )
