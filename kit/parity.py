@@ -151,6 +151,8 @@ class Parity:
         )
         if any(row.notebook.startswith("401") for row in self.rows):
             more += "; with a token, what was refused with status 401 could be compared further"
+        if failed := [row.what for row in self.rows if row.notebook.startswith("5")]:
+            more += f"; an error of the notebook's own: {', '.join(failed)}"
         return f"{said}{more}."
 
     def __repr__(self) -> str:

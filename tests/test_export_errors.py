@@ -152,6 +152,12 @@ def test_a_difference_is_reported(tmp_path: Path) -> None:
     assert "1 of 3 answers differ" in repr(made)
 
 
+def test_an_error_of_both_is_told(tmp_path: Path) -> None:
+    made = kit.export(write(tmp_path / "todo.ipynb", PLUGIN, GET.format("1 / 0")), tmp_path / "out")
+    assert made.ok
+    assert "an error of the notebook's own: GET /n" in repr(made)
+
+
 def test_an_app_that_ends_python(tmp_path: Path) -> None:
     path = write(tmp_path / "todo.ipynb", PLUGIN, "#| export\nimport os\nos._exit(3)")
     with pytest.raises(kit.KitError, match="did not get as far as to serve"):
