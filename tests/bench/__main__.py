@@ -15,6 +15,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from exported import exported
 from measures import Row, imports, launches, parallel, throughput, turns
 from sizes import peers, sizes
 
@@ -24,6 +25,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
     "throughput": throughput,
     "turn": turns,
     "parallel": parallel,
+    "export": exported,
 }
 
 
