@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
 import sys
 import warnings
 from collections.abc import Awaitable, Callable
@@ -227,10 +228,13 @@ class Plugin(FastAPI):
 
     def _begin(self) -> None:
         """What a server's start is used for, before the author's own lifespan."""
-        from kit import shutdown, workers
+        from kit import shutdown
 
         shutdown.of_this_process(self._settings.shutdown_timeout)
-        workers.tell(self)
+        if multiprocessing.parent_process() is not None or "gunicorn" in sys.modules:
+            from kit import workers
+
+            workers.tell(self)
 
     def _is_for_health(self, scope: Scope) -> bool:
         """Whether a load balancer asks if the plugin serves, and nobody has a page of their own there.

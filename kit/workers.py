@@ -73,9 +73,7 @@ def make() -> Plugin:
 
 
 def count() -> int:
-    """How many processes serve this plugin on this machine, as far as this one of them can tell."""
-    if multiprocessing.parent_process() is None and "gunicorn" not in sys.modules:
-        return 1
+    """How many processes serve this plugin on this machine, as far as one of them can tell."""
     asked = re.search(r"(?:--workers[ =]|-w ?)(\d+)", " ".join(sys.argv))  # a child has its parent's
     said = asked[1] if asked else os.environ.get("UVICORN_WORKERS") or os.environ.get("WEB_CONCURRENCY", "1")
     with contextlib.suppress(ValueError):

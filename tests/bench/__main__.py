@@ -16,6 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from coldstart import coldstart
+from exported import exported
 from measures import Row, imports, launches, parallel, throughput, turns
 from sizes import peers, sizes
 
@@ -26,6 +27,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
     "turn": turns,
     "parallel": parallel,
     "coldstart": coldstart,
+    "export": exported,
 }
 
 

@@ -44,6 +44,18 @@ def add_many(app: Any) -> Any:
     return app
 
 
+def kit_app() -> Any:
+    """For `uvicorn --factory`, as an exported server makes its plugin."""
+    import kit
+
+    return add_operations(kit.Plugin("bench", description_for_model="Plugin for benchmarks."))
+
+
+def fastapi_app() -> Any:
+    """What one would write by hand for it."""
+    return add_operations(FastAPI(title="Bare"))
+
+
 def main(kind: str) -> None:
     """Serves one of the kinds until it is ended."""
     import kit

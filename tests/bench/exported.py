@@ -1,0 +1,104 @@
+"""A plugin served by uvicorn alone, as an exported project is, against FastAPI with the same settings."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from measures import HERE, Row, _hammer, row
+
+PATH = "/items/3"
+CONNECTIONS = 32
+
+
+class Started:
+    """A uvicorn with some workers. `seconds` is from its start to the first answer of an operation."""
+
+    def __init__(self, app: str, workers: int) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "uvicorn", "--factory", f"servers:{app}", "--app-dir", str(HERE)]
+        command += ["--port", str(port), "--no-access-log", "--log-level", "warning"]
+        command += ["--workers", str(workers)] if workers > 1 else []
+        start = time.perf_counter()
+        self.process = subprocess.Popen(command)
+        while True:
+            try:
+                urllib.request.urlopen(self.url + PATH, timeout=10).read()
+                break
+            except OSError:
+                time.sleep(0.002)
+        self.seconds = time.perf_counter() - start
+        time.sleep(0.5 * (workers - 1))  # the other workers
+
+    def megabytes(self) -> float:
+        """Resident memory of the only worker."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
+
+    def rate(self) -> float:
+        """Requests a second: wrk's count where it is installed, else that of a client in Python."""
+        if shutil.which("wrk") is None:
+            return asyncio.run(_hammer(self.url, PATH, 1, CONNECTIONS))
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d2s", self.url + PATH]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "Non-2xx" not in done.stdout, done.stdout
+        return float(re.findall(r"Requests/sec:\s+([\d.]+)", done.stdout)[0])
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def both(workers: int = 1) -> Iterator[tuple[Started, Started]]:
+    kit, bare = Started("kit_app", workers), Started("fastapi_app", workers)
+    try:
+        yield kit, bare
+    finally:
+        kit.stop()
+        bare.stop()
+
+
+def exported() -> list[Row]:
+    """Throughput with 1, 2 and 4 workers, memory and start-up."""
+    client = "wrk" if shutil.which("wrk") else "a client in Python"
+    rows = []
+    for workers in (1, 2, 4):
+        with both(workers) as (kit, bare):
+            kit.rate(), bare.rate()
+            pairs = [_in_turn(number, kit.rate, bare.rate) for number in range(12 if workers == 1 else 6)]
+        what = f"uvicorn, {workers} worker{'s' if workers > 1 else ''}, {client} / FastAPI"
+        aim = "0.97x or more" if workers == 1 else "-"
+        rows.append(row(what, [a for a, _ in pairs], [b for _, b in pairs], aim, "/s", 1))
+    starts, memory = [], []
+    for _ in range(7):
+        with both() as (kit, bare):
+            starts.append((kit.seconds, bare.seconds))
+            memory.append((kit.megabytes(), bare.megabytes()))
+    rows.append(row("uvicorn: start to first answer / FastAPI", *_columns(starts), "-"))
+    rows.append(row("uvicorn: memory / FastAPI", *_columns(memory), "-", "MB", 1))
+    return rows
+
+
+def _in_turn(number: int, a: Callable[[], float], b: Callable[[], float]) -> tuple[float, float]:
+    """Both, the first of them first every other time: a machine that speeds up favours neither."""
+    if number % 2:
+        second = b()
+        return a(), second
+    return a(), b()
+
+
+def _columns(pairs: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [a for a, _ in pairs], [b for _, b in pairs]
