@@ -144,6 +144,7 @@ class Server:
         self.public_url: str | None = None
         self.notes: list[str] = []  # what one should know of a plugin that the world can reach
         self._published: str | Tunnel | None = None
+        self._unpublished: str | None = None  # the plugin's own public_url, without a published one
         self._tunnel = contextlib.ExitStack()
         self.host = host
         self.port: int = sock.getsockname()[1]
@@ -210,14 +211,21 @@ class Server:
         self.plugin._successors.append(self.follow)
         _servers.append(self)
 
-    def _publish(self, public: str | Tunnel) -> None:
-        """Names the address at which the world reaches the plugin, or opens a tunnel that makes one."""
+    def _publish(self, public: str | Tunnel | None) -> None:
+        """Names the address at which the world reaches the plugin, or opens a tunnel that makes one; or none."""
         from kit.tunnels import checked
 
         if public == self._published:  # a free tunnel would have another address after each run of the cell
             return
         self._tunnel.close()
+        if self.public_url and self.plugin.public_url == self.public_url:
+            self.plugin.public_url = self._unpublished
+        self._published = self.public_url = None
+        self.notes = []
+        if not public:
+            return
         url = checked(public if isinstance(public, str) else self._tunnel.enter_context(public(self.port)))
+        self._unpublished = self.plugin.public_url
         self._published = public
         self.public_url = self.plugin.public_url = url
         self.notes = _notes(self.plugin, url)
@@ -226,7 +234,8 @@ class Server:
         """Serves another plugin in place of its own, on the same port, with no request refused."""
         with _lock:
             earlier, old = self._thread, self.plugin
-            plugin.public_url = self.public_url or plugin.public_url
+            if self.public_url:
+                self._unpublished, plugin.public_url = plugin.public_url, self.public_url
             thread = ServerThread(self.calls.watch(plugin), self._listening.dup())
             thread.start()
             self._thread, self.plugin = thread, plugin
@@ -273,27 +282,25 @@ def serve(
     containers: everybody who reaches it can call the plugin. `public_url` is the https address
     at which the world reaches it and which the manifest names, or a tunnel that makes one, such as
     `kit.tunnels.cloudflared`; the rules of the hosts are then held against it at once, and what is found is in
-    `.notes`. A FastAPI app that is no plugin is wrapped. Raises `PortInUse`, `ServeError`.
+    `.notes`; run again without, it is public no longer. A FastAPI app that is no plugin is wrapped. Raises `PortInUse`, `ServeError`.
     """
     if not isinstance(plugin, Plugin):
         plugin = Plugin.wrap(plugin)
     if isinstance(public_url, str) and public_url:
         from kit.tunnels import checked
 
-        plugin.public_url = checked(public_url)
+        checked(public_url)  # before anything starts
     with _lock:
         earlier = _earlier(plugin)
         if earlier and (port in (None, 0, earlier.port)) and earlier.host == host:
             if earlier.plugin is not plugin:
                 earlier.follow(plugin)
-            if public_url:
-                earlier._publish(public_url)
+            earlier._publish(public_url or None)
             return earlier
         server = Server(plugin, host, listen(host, port or 0))
         try:
             server._start()
-            if public_url:
-                server._publish(public_url)
+            server._publish(public_url or None)
         except BaseException:
             server.stop()
             raise

@@ -113,11 +113,9 @@ def _running(command: list[str], address: Callable[[str], str], where: str) -> I
     reader.start()
     atexit.register(end)
     try:
-        known.wait(START_TIMEOUT)
+        in_time = known.wait(START_TIMEOUT)
         if not found:
-            state = (
-                "has ended" if process.poll() is not None else f"gave no address within {START_TIMEOUT:.0f} s"
-            )
+            state = "has ended" if in_time else f"gave no address within {START_TIMEOUT:.0f} s"
             words = str(hide("\n".join(said))) or "nothing"
             raise ServeError(f"{name} {state}. It said:\n{words}", "Mend that, and run this again.")
         yield found[0].rstrip("/")

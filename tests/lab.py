@@ -39,6 +39,15 @@ IDLE = """() => {
     const panel = window.jupyterapp?.shell.currentWidget;
     return panel?.sessionContext?.session?.kernel?.status === 'idle';
 }"""
+# JupyterLab says early that all have run, and the kernel is idle between two cells as well.
+DONE = """() => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    const cells = panel.content.widgets.map(cell => cell.model).filter(model => model.type === 'code');
+    const failed = cells.some(model => !(model.getMetadata('tags') || []).includes('raises-exception')
+        && model.outputs.toJSON().some(output => output.output_type === 'error'));
+    return panel.sessionContext.session.kernel.status === 'idle'
+        && (failed || cells.every(model => model.executionCount !== null));
+}"""
 SCROLL = """number => {
     const view = document.querySelector('.jp-Notebook .jp-WindowedPanel-outer')
         || document.querySelector('.jp-Notebook');
@@ -85,13 +94,10 @@ class Lab:
             page = context.new_page()
             page.goto(f"{self.url}/lab/tree/{name}?reset")
             page.wait_for_function(IDLE, timeout=60_000)
-            page.evaluate(
-                "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})",
-                THEMES[theme],
-            )
             page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
-            page.wait_for_function(f"() => document.body.dataset.jpThemeName === '{THEMES[theme]}'")
-            yield OpenNotebook(page)
+            notebook = OpenNotebook(page)
+            notebook.theme(theme)
+            yield notebook
         finally:
             with contextlib.suppress(Exception):
                 page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
@@ -104,10 +110,18 @@ class OpenNotebook:
 
     page: Page
 
+    def theme(self, name: str) -> None:
+        """Changes JupyterLab's theme to one of `THEMES`."""
+        self.page.evaluate(
+            "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", THEMES[name]
+        )
+        self.page.wait_for_function(f"() => document.body.dataset.jpThemeName === '{THEMES[name]}'")
+
     def run_all(self) -> list[dict[str, Any]]:
         """Runs every cell, waits until the last has ended, and gives the code cells with their outputs."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
         self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        self.page.wait_for_function(IDLE, timeout=120_000)
+        self.page.wait_for_function(DONE, timeout=120_000)
         self.page.wait_for_timeout(300)
         return self.cells()
 

@@ -43,18 +43,13 @@ def errors(cells: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_run_all_twice_then_restart_and_run_all(lab: Lab, browser: Any, name: str) -> None:
+def test_run_all_twice_then_restart_and_run_all_in_the_dark(lab: Lab, browser: Any, name: str) -> None:
     with lab.open(browser, name) as notebook:
         assert errors(notebook.run_all()) == []
         notebook.picture(PICTURES / f"{name.removesuffix('.ipynb')}-light.png")
         assert errors(notebook.run_all()) == []
+        notebook.theme("dark")
         assert errors(notebook.restart_and_run_all()) == []
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_it_is_seen_in_the_dark(lab: Lab, browser: Any, name: str) -> None:
-    with lab.open(browser, name, "dark") as notebook:
-        assert errors(notebook.run_all()) == []
         notebook.picture(PICTURES / f"{name.removesuffix('.ipynb')}-dark.png")
         outputs = notebook.page.locator(".jp-OutputArea-output")
         assert outputs.count() >= 4
@@ -64,13 +59,8 @@ def test_it_is_seen_in_the_dark(lab: Lab, browser: Any, name: str) -> None:
         assert rich.first.is_visible()
         # light text on the dark ground, in tables and in transcripts alike
         color = rich.first.evaluate("element => getComputedStyle(element).color")
-        assert (
-            min(
-                int(part)
-                for part in color.removeprefix("rgb(").removeprefix("rgba(").rstrip(")").split(",")[:3]
-            )
-            > 150
-        )
+        channels = color.removeprefix("rgb(").removeprefix("rgba(").rstrip(")").split(",")[:3]
+        assert min(int(part) for part in channels) > 150
         broken = notebook.page.evaluate(
             "() => [...document.querySelectorAll('.jp-Notebook img')]"
             ".filter(image => image.complete && !image.naturalWidth).map(image => image.src)"

@@ -94,6 +94,29 @@ def test_the_cell_run_again_keeps_the_tunnel(program: Path, todo: kit.Plugin) ->
         assert not is_alive(program)
 
 
+def test_served_again_without_an_address_it_is_public_no_longer(program: Path, todo: kit.Plugin) -> None:
+    write(program, "cloudflared", CLOUDFLARED)
+    with kit.serve(todo, public_url=tunnels.cloudflared) as server:
+        assert server.notes
+        assert kit.serve(todo) is server
+        assert not is_alive(program)
+        assert (server.public_url, todo.public_url, server.notes) == (None, None, [])
+        assert kit.install(server.url).base_url == server.url
+
+
+def test_a_plugin_has_its_own_address_again(program: Path) -> None:
+    own, other = (
+        kit.Plugin("todo", description_for_model="x", public_url=f"https://{name}.example")
+        for name in ("own", "other")
+    )
+    with kit.serve(own, public_url="https://tunnel.example") as server:
+        assert own.public_url == "https://tunnel.example"
+        server.follow(other)
+        assert other.public_url == "https://tunnel.example"
+        kit.serve(other)
+        assert other.public_url == "https://other.example"
+
+
 def test_a_program_that_is_missing(todo: kit.Plugin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(kit.ServeError, match="cloudflared is not on this machine") as caught:
