@@ -1,13 +1,13 @@
-"""The `#| export` cells of a notebook as one file of Python: `app.py`, its imports on top.
+"""The `#| export` cells of a notebook as one file of Python: `app.py`, its imports on top, formatted by ruff.
 
-Nothing else of a cell changes: its author's own formatting and comments stay. An import stays in its place
-where moving it could change what the code does.
+An import stays in its place where moving it could change what the code does.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -74,6 +74,17 @@ def app_source(notebook: Notebook, variable: str, is_plugin: bool, neighbours: I
     # isort: two blank lines between imports and a function or class, one before anything else.
     is_block = isinstance(first, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     return text if is_block or not top else text.replace(f"{head}\n\n\n", f"{head}\n\n", 1)
+
+
+def formatted(text: str) -> str | None:
+    """Python as ruff formats it, by its defaults, which are black's too. None where ruff is not installed."""
+    try:
+        from ruff import find_ruff_bin
+
+        command = [find_ruff_bin(), "format", "--isolated", "--no-cache", "--stdin-filename", "app.py", "-"]
+    except (ImportError, FileNotFoundError):
+        return None
+    return subprocess.run(command, input=text.encode(), capture_output=True, check=True).stdout.decode()
 
 
 def _lifted(cells: list[tuple[SourceCell, ast.Module]]) -> list[tuple[ast.stmt, _Import]]:

@@ -87,6 +87,12 @@ class Exportable:
         return dict(sorted(found.items()))
 
     @property
+    def needed_variables(self) -> set[str]:
+        """Those of them that it cannot do without: os.environ["X"]."""
+        nodes = (node for code in self.code for node in ast.walk(code.tree))
+        return {_variable(node) for node in nodes if isinstance(node, ast.Subscript)} - {""}
+
+    @property
     def left_behind(self) -> list[str]:
         """A sentence for each file beside the notebook that the code names and that does not come along."""
         told = {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit import leaks, parity
-from kit.appsource import app_source
+from kit.appsource import app_source, formatted
 from kit.errors import KitError, NotebookError
 from kit.exportable import Exportable
 from kit.notebook import Notebook
@@ -123,6 +123,8 @@ def export(
         _check_leaks(made, scratch, parts)
     update.write()
     notes = [*update.notes, *parts.left_behind]
+    if formatted("") is None:
+        notes.append("app.py is formatted as the cells are: ruff, which would do it, is not installed.")
     return Export(target, update.fates, compared, notes)
 
 
@@ -144,7 +146,8 @@ def _made(parts: Exportable, mine: Side, scratch: Path, mcp: bool) -> tuple[dict
         "OPTIONAL": "false" if needed.has_database else "true",  # Kubernetes, of the secret with DATABASE_URL
     }
     texts = rendered(TEMPLATE, words)
-    texts["app.py"] = app_source(parts.notebook, facts["variable"], facts["is_plugin"], parts.neighbours)
+    source = app_source(parts.notebook, facts["variable"], facts["is_plugin"], parts.neighbours)
+    texts["app.py"] = formatted(source) or source
     texts["requirements.txt"] = needed.text
     for file, path in (("ai-plugin.json", MANIFEST_PATH), ("openapi.json", SPEC_PATH)):
         document = json.loads(mine.document(path).body)
@@ -162,7 +165,8 @@ def _settings(parts: Exportable, has_database: bool) -> str:
             "# DATABASE_URL=sqlite:///data.db",
         ]
     for variable, place in parts.variables.items():
-        lines += ["", f"# {place.partition(',')[0]} reads it.", f"{variable}="]
+        mark = "" if variable in parts.needed_variables else "# "  # unset, the code's own default counts
+        lines += ["", f"# {place.partition(',')[0]} reads it.", f"{mark}{variable}="]
     return "".join(f"\n{line}" for line in lines)
 
 

@@ -170,9 +170,9 @@ def test_app_py_is_the_cells_with_imports_on_top(tmp_path: Path) -> None:
         '# Cell 3\n# a note\n\n\n@todo.get("/a")\ndef a() -> list[Any]:\n    text = """one\n\n   \nimport two"""\n'
         "    return [text, json.dumps(1)]\n\n\n"
         "# Cell 4\nfrom datetime import time\n\n\n"  # another cell imports another `time`
-        '# Cell 5\nimport os; os.environ.setdefault("A", "1")\nimport math\n\n\n'
+        '# Cell 5\nimport os\n\nos.environ.setdefault("A", "1")\nimport math\n\n\n'
         '@todo.get("/b")\ndef b() -> float:\n    return math.pi\n\n\n'
-        "# Cell 6\nimport time\ntry:\n    import tomllib\nexcept ImportError:\n    tomllib = None\n\n\n"
+        "# Cell 6\nimport time\n\ntry:\n    import tomllib\nexcept ImportError:\n    tomllib = None\n\n\n"
         "# `uvicorn app:plugin` serves this\nplugin = todo\n"
     )
 
@@ -193,6 +193,25 @@ def test_imports_are_sorted_as_ruff_has_them(tmp_path: Path) -> None:
         cwd=made.path, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + (made.path / "app.py").read_text()
+
+
+def test_it_is_formatted_where_ruff_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = "#| export\nNAMES = {'a':1,\n 'b':2}; X=( 'it is', NAMES )\nclass A: pass\ndef f( x ): return 'x'*x  # twice\n"
+    cell += "import os\nNAME, KEY = os.getenv('NAME', 'sam'), os.environ.get('KEY')"
+    path = write(tmp_path / "todo.ipynb", PLUGIN, cell)
+    made = kit.export(path, tmp_path / "out")
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "--isolated", "--no-cache", "--check", "."],
+        cwd=made.path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "# twice" in (made.path / "app.py").read_text()
+    assert "# KEY=\n\n# Cell 2 reads it.\n# NAME=\n" in (made.path / ".env.example").read_text()
+    assert not made.notes
+    monkeypatch.setitem(sys.modules, "ruff", None)
+    plain = kit.export(path, tmp_path / "plain")
+    assert "X=( 'it is', NAMES )" in (plain.path / "app.py").read_text()
+    assert "ruff" in plain.notes[0]
 
 
 def test_routers_models_tokens_lifespan_and_neighbours(
