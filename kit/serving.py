@@ -19,7 +19,6 @@ from kit.errors import KitError
 
 if TYPE_CHECKING:
     from kit.installed import InstalledPlugin
-    from kit.server import Server
 
 
 @app.command()
@@ -92,6 +91,7 @@ def serve(
 ) -> None:
     """Serve a plugin, or any FastAPI app, from a notebook, a file or a module. SIGTERM loses no request."""
     from kit.server import serve as start
+    from kit.settings import from_environment
     from kit.targets import Target
     from kit.tunnels import BY_NAME
 
@@ -102,18 +102,24 @@ def serve(
             raise KitError("--reload serves from one process.", "Leave out --workers, or --reload.")
         _serve_workers(target, port, host, public, workers)
         return
-    with start(source.plugin(), port, host=host, public_url=public) as server:
+    plugin, told = source.plugin(), threading.Event()
+    # Before it serves: whoever can ask it can also end it.
+    signal.signal(signal.SIGTERM, lambda *_: told.set())
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        start(plugin, port, host=host, public_url=public) as server,
+    ):
         print(f"{server.plugin.manifest.name_for_human} is served at {server.url}")
         print(f"  manifest  {server.manifest_url}\n  spec      {server.spec_url}")
         if server.public_url:
             print("\n  ".join([f"  public    {server.public_url}", *server.notes]))
-        if not reload:
-            _wait("Ctrl+C ends it.", server)
-            return
-        print(f"It follows {source.where}. Ctrl+C ends it.", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            for news in source.follow(server, threading.Event()):
+        if reload:
+            print(f"It follows {source.where}. Ctrl+C ends it.", flush=True)
+            for news in source.follow(server, told):
                 print(news, flush=True)
+        else:
+            _wait("Ctrl+C ends it.", told)
+        server.stop(from_environment().shutdown_timeout)
 
 
 @app.command()
@@ -220,18 +226,11 @@ def understudy(port: Port = 0, host: Host = "127.0.0.1") -> None:
         _wait("It is no language model. Ctrl+C ends it.")
 
 
-def _wait(words: str, server: Server | None = None) -> None:
-    """Until Ctrl+C; or until SIGTERM, after which the requests under way are finished."""
-    told = threading.Event()
-    if server is not None:
-        signal.signal(signal.SIGTERM, lambda *_: told.set())
+def _wait(words: str, told: threading.Event | None = None) -> None:
+    """Until Ctrl+C, or until it is told."""
     print(words, flush=True)
     with contextlib.suppress(KeyboardInterrupt):
-        told.wait()
-        if server is not None:
-            from kit.settings import from_environment
-
-            server.stop(from_environment().shutdown_timeout)
+        (told or threading.Event()).wait()
     print()
 
 
