@@ -116,7 +116,7 @@ def chatgpt(
 
 
 def _key(sources: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    return [id(s) if isinstance(s, Server) else str(s) for s in sources], sorted(options.items(), key=str)
+    return [s if isinstance(s, Server) else str(s) for s in sources], sorted(options.items(), key=str)
 
 
 def _label(options: dict[str, Any]) -> dict[str, Any]:

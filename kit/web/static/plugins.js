@@ -4,7 +4,7 @@ import { lines, post, remove } from "./api.js";
 import { $, el, logo } from "./dom.js";
 
 const AUTH = {
-  none: "no auth: anyone may call it",
+  none: "none, anyone may call it",
   user_http: "each user's own token",
   service_http: "a token of the service",
   oauth: "sign-in (OAuth)",
