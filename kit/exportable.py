@@ -111,7 +111,7 @@ class Exportable:
                     told[text] = f"{place} names {text}: its data stays here, the server starts with none."
                 else:
                     told[text] = (
-                        f"{place} names {text}, which stays behind. include=[{text!r}] takes it along."
+                        f"{place} names {text}, which stays behind. {including(text)} takes it along."
                     )
         return list(told.values())
 
@@ -274,6 +274,11 @@ class Exportable:
             else f"{code.file} beside the notebook"
         )
         return self.notebook.error(f"{where}, line {line}, {what}{text}", remedy, cell=code.cell)
+
+
+def including(name: str) -> str:
+    """How a file beside the notebook comes along, in a cell and on the command line."""
+    return f"include=[{name!r}] (--include {name})"
 
 
 def _running(statement: ast.stmt) -> Iterator[ast.AST]:

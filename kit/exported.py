@@ -15,7 +15,7 @@ from pathlib import Path
 from kit import leaks, parity
 from kit.appsource import app_source, formatted
 from kit.errors import KitError, NotebookError
-from kit.exportable import Exportable
+from kit.exportable import Exportable, including
 from kit.notebook import Notebook
 from kit.parity import Parity, Side
 from kit.project import rendered
@@ -218,7 +218,7 @@ def _told_of(parts: Exportable) -> Iterator[None]:
         if unset:
             remedy = f"Set {unset[0]} here and on the server: the export keeps its name only."
         elif missing:
-            remedy = f"The files of its folder stay behind: include=[{missing[1]!r}] takes this one along."
+            remedy = f"The files of its folder stay behind: {including(missing[1])} takes this one along."
         elif parts.left_behind:
             remedy = " ".join([remedy, *parts.left_behind])
         raise NotebookError(problem, remedy, notebook=path, cell=error.cell) from None

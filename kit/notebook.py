@@ -256,7 +256,9 @@ def plugin_of(notebook: Notebook, name: str | None, module_name: str) -> tuple[s
                 f"{notebook.path} has no plugin {name!r}."
                 if name
                 else f"{notebook.path} has {len(found)} plugins: {_places(notebook, found)}.",
-                f"There are: {', '.join(found)}." if name else f"Choose one: name={next(iter(found))!r}.",
+                f"There are: {', '.join(found)}."
+                if name
+                else f"Choose one: name={next(iter(found))!r}, or {notebook.path.name}:{next(iter(found))}.",
             )
     raise notebook.error(
         f"The cells marked `#| export` of {notebook.path} make no plugin.",
