@@ -201,14 +201,24 @@ class Road:
 
 
 async def _read(response: httpx2.Response, url: str, limit: int) -> Answer:
+    import httpx2
+
     content = bytearray()
     is_cut = False
-    chunks: AsyncIterator[bytes] = response.aiter_bytes()
-    async for chunk in chunks:
-        content += chunk
-        if len(content) > limit:
-            is_cut = True
-            break
+    try:
+        chunks: AsyncIterator[bytes] = response.aiter_bytes()
+        async for chunk in chunks:
+            content += chunk
+            if len(content) > limit:
+                is_cut = True
+                break
+    except (httpx2.HTTPError, OSError) as error:
+        raise InstallError(
+            f"{url} began to answer with {response.status_code}, but after {len(content):,} bytes of the "
+            f"body: {_said(error)}.",
+            "Did the server end just then? What it prints itself will say more.",
+            source=url,
+        ) from error
     length = response.headers.get("content-length", "")
     return Answer(
         status=response.status_code,
@@ -261,8 +271,11 @@ def _header_bytes(value: str) -> bytes:
 
 
 def _unreachable(url: str, error: Exception) -> str:
-    said = str(error) or type(error).__name__
-    return f"{url} cannot be reached: {said}."
+    return f"{url} cannot be reached: {_said(error)}."
+
+
+def _said(error: Exception) -> str:
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def _is_it_running(url: str) -> str:

@@ -16,7 +16,7 @@ from kit.web.page import LocalChatGPT
 
 pytest.importorskip("playwright")
 from lab import ROOT, browser_program, browsing
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 pytestmark = pytest.mark.skipif(browser_program() is None, reason="no Chromium: apt-get install chromium")
 
@@ -59,7 +59,7 @@ class Tab:
 
     def open_dialog(self) -> None:
         self.page.locator("#pick").click()
-        self.page.get_by_role("button", name="Develop your own plugin").last.click()
+        self.page.locator("#develop").click()
 
     def find(self, url: str) -> None:
         self.open_dialog()
@@ -249,6 +249,50 @@ def test_two_tabs_at_once(tab: Tab, local: LocalChatGPT) -> None:
     expect(same.page.locator(".answer")).to_contain_text("buy milk")
     expect(same.page.locator("#chats li")).to_have_count(2)
     assert other.slips == same.slips == []
+
+
+def test_a_person_quicker_than_the_page_is_not_disturbed(browser: Browser, local: LocalChatGPT) -> None:
+    page = browser.new_context().new_page()
+    held: list[Route] = []
+    page.route("**/api/conversations", lambda route: held.append(route))
+    with page.expect_request("**/api/conversations"):
+        page.goto(local.url)
+    page.locator("#pick").click()
+    held[0].continue_()
+    expect(page.locator("#welcome")).to_contain_text("TODO Plugin")
+    expect(page.locator("#develop")).to_be_visible()
+    expect(page.locator("#pick")).to_be_focused()
+    page.context.close()
+
+
+def test_what_is_under_the_mouse_stays_when_the_page_asks_again(tab: Tab) -> None:
+    """A click into the page brings the focus, the focus asks for the news: the click must arrive."""
+    tab.page.locator("#pick").click()
+    box = tab.page.get_by_label("TODO Plugin", exact=True)
+    box.hover()
+    tab.page.mouse.down()
+    with tab.page.expect_response("**/api/state") as asked:
+        tab.page.evaluate("dispatchEvent(new Event('focus'))")
+    asked.value.finished()
+    tab.page.wait_for_timeout(50)
+    tab.page.mouse.up()
+    expect(box).not_to_be_checked()
+    expect(tab.page.locator("#picked")).to_have_text("No plugin enabled")
+
+
+def test_an_error_stays_until_something_goes_well(tab: Tab) -> None:
+    with stranger_with((200, {}, {"things": 1})) as stranger:
+        tab.install(stranger.url)
+    tab.page.locator("#pick").click()
+    with tab.page.expect_response("**/api/state"):
+        tab.page.get_by_role("button", name="Refresh Strange").click()
+    expect(tab.page.locator("#lost")).to_contain_text("cannot be reached")
+    with tab.page.expect_response("**/api/state"):
+        tab.page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(tab.page.locator("#lost")).to_be_visible()
+    with tab.page.expect_response("**/api/state"):
+        tab.page.get_by_role("button", name="Refresh TODO Plugin").click()
+    expect(tab.page.locator("#lost")).to_be_hidden()
 
 
 def test_stop(tab: Tab) -> None:
@@ -446,7 +490,7 @@ def test_the_keyboard_alone_does(tab: Tab) -> None:
     keys.press("Escape")
     expect(tab.page.locator("#pick")).to_be_focused()
     keys.press("Enter")
-    tab.page.get_by_role("button", name="Develop your own plugin").last.focus()
+    tab.page.locator("#develop").focus()
     keys.press("Enter")
     expect(tab.page.get_by_label("Where is it?")).to_be_focused()
     keys.press("Escape")

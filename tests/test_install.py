@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -362,6 +363,25 @@ def test_a_dead_server_comes_back_as_data() -> None:
     result = plugin.call("list_things")
     assert result.status is None
     assert "cannot be reached" in result.data["error"]
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        (
+            (200, {"content-length": "30", "content-type": "application/json"}, b'{"a"'),
+            "after [04] bytes of the body",
+        ),
+        ((200, {"content-encoding": "gzip"}, b"no gzip at all"), "after 0 bytes of the body"),
+    ],
+    ids=["cut off", "no gzip"],
+)
+def test_half_an_answer_comes_back_as_data(page: Any, reason: str) -> None:
+    result = call_of(page)
+    assert (result.status, result.ok) == (None, False)
+    assert re.search(f"/things began to answer with 200, but {reason}", result.data["error"])
+    with Stranger({"/openapi.json": page}) as stranger, pytest.raises(kit.InstallError, match=reason):
+        kit.install(f"{stranger.url}/openapi.json")
 
 
 def test_wrong_arguments_come_back_as_data(server: kit.Server) -> None:

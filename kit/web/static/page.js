@@ -38,9 +38,10 @@ class Page {
   }
 
   async start() {
-    await this.refresh();
     await this.open(location.hash.slice(1));
-    if (!matchMedia("(max-width: 45rem)").matches && window === window.top) $("text").focus();
+    // Who was quicker than the page has put the focus elsewhere already.
+    const isFree = document.activeElement === document.body;
+    if (isFree && !matchMedia("(max-width: 45rem)").matches && window === window.top) $("text").focus();
   }
 
   // -- what the server knows ----------------------------------------------------------
@@ -48,7 +49,11 @@ class Page {
   async refresh() {
     try {
       const state = await get("api/state");
-      $("lost").hidden = true;
+      if (this.isLost) this.well(); // the process answers again; any other error stays to be read
+      // Drawn only when it differs: what is exchanged between the press and the release of a mouse is not clicked.
+      const drawn = JSON.stringify([state, this.enabled, this.id]);
+      if (drawn === this.drawn) return;
+      this.drawn = drawn;
       $("model").textContent = state.model.name;
       $("model").className = state.model.is_understudy ? "understudy" : "";
       $("model").title = state.model.note;
@@ -67,7 +72,13 @@ class Page {
   failed = (error) => {
     $("lost").textContent = `${error.message} ${error.remedy || ""}`;
     $("lost").hidden = false;
+    this.isLost = Boolean(error.lost);
   };
+
+  well() {
+    $("lost").hidden = true;
+    this.isLost = false;
+  }
 
   // -- chats ---------------------------------------------------------------------------
 
@@ -115,8 +126,10 @@ class Page {
   async enable(ids) {
     try {
       this.enabled = (await post(`api/conversations/${this.id}/plugins`, { enabled: ids })).enabled;
+      this.well();
     } catch (error) {
       this.failed(error);
+      this.drawn = null; // the box that was ticked shows again what is so
     }
     await this.refresh();
   }
@@ -154,7 +167,7 @@ class Page {
         if (transcript !== this.transcript) return;
         transcript.draw(event);
       }
-      $("lost").hidden = true;
+      this.well();
     } catch (error) {
       if (error.name !== "AbortError") this.failed(error);
     } finally {

@@ -57,6 +57,7 @@ export class Plugins {
     const act = (call) => async () => {
       try {
         await call();
+        this.page.well();
       } catch (error) {
         this.page.failed(error);
       }
