@@ -248,6 +248,11 @@ def test_two_tabs_at_once(tab: Tab, local: LocalChatGPT) -> None:
     same = Tab(tab.page.context.new_page(), tab.page.url)  # a third one, on the first's chat
     expect(same.page.locator(".answer")).to_contain_text("buy milk")
     expect(same.page.locator("#chats li")).to_have_count(2)
+    tab.say("What is on sam's list?")
+    tab.wait()
+    same.page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(same.page.locator(".answer")).to_have_count(2)
+    assert same.page.locator("#log").inner_text() == tab.page.locator("#log").inner_text()
     assert other.slips == same.slips == []
 
 

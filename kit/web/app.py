@@ -65,11 +65,15 @@ class State:
 
     def summary(self) -> dict[str, Any]:
         """What a tab needs when it opens or comes back."""
-        said = [one for one in self.conversations.values() if one.title]
+        said = [
+            {"id": one.id, "title": one.title, "events": len(one.events)}
+            for one in reversed(self.conversations.values())
+            if one.title
+        ]
         return {
             "model": self.label,
             "plugins": [entry.summary() for entry in self.shelf.installed],
-            "conversations": [{"id": one.id, "title": one.title} for one in reversed(said)],
+            "conversations": said,
         }
 
 

@@ -50,6 +50,9 @@ class Page {
     try {
       const state = await get("api/state");
       if (this.isLost) this.well(); // the process answers again; any other error stays to be read
+      // Another tab has said something in this chat.
+      const here = state.conversations.find((one) => one.id === this.id);
+      if (here?.events > this.transcript.seen && !this.busy) this.follow();
       // Drawn only when it differs: what is exchanged between the press and the release of a mouse is not clicked.
       const drawn = JSON.stringify([state, this.enabled, this.id]);
       if (drawn === this.drawn) return;
@@ -164,7 +167,7 @@ class Page {
     this.working(true);
     try {
       for await (const event of lines(`api/conversations/${this.id}/events?start=${transcript.seen}`, "GET", undefined, leave.signal)) {
-        if (transcript !== this.transcript) return;
+        if (leave !== this.leave || transcript !== this.transcript) return;
         transcript.draw(event);
       }
       this.well();
