@@ -97,11 +97,13 @@ def export(
     """Makes `folder` a project that serves the notebook's plugin, and proves it before it writes anything.
 
     `name` chooses among several plugins. Modules beside the notebook that it imports come along; other files
-    of its folder do if `include` names them. `mcp` serves MCP too, which takes the whole kit. The proof starts
-    the app with nothing but its requirements, and compares manifest, spec and every answer that changes nothing
-    with the notebook's: `.parity`; `token` is what a user of the plugin would give, and is not kept. Run again, it updates what it made; a file that was changed stays, unless
-    `force`. Raises `NotebookError`, naming the cell, for what cannot be exported, and `KitError` for a folder
-    of something else and for an app that does not start.
+    of its folder do if `include` names them. `mcp` serves MCP too, which takes the whole kit.
+
+    The proof starts the app with nothing but its requirements, and compares manifest, spec and every answer
+    that changes nothing with the notebook's: `.parity`. `token` is what a user of the plugin would give; it is
+    used for these questions, and not kept. Run again, it updates what it made; a file that was changed stays,
+    unless `force`. Raises `NotebookError`, naming the cell, for what cannot be exported, and `KitError` for a
+    folder of something else and for an app that does not start.
     """
     source, target = Notebook(notebook), Path(folder)
     Update(target, {})  # a folder that will not do is told first

@@ -44,7 +44,7 @@ def running(*arguments: str, until: str, cwd: Path | None = None) -> Iterator[st
         assert process.wait(10) == 0
     finally:
         process.kill()
-        process.stdout.close()
+        process.communicate()
 
 
 def url_in(text: str) -> str:
