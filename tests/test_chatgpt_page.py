@@ -235,6 +235,19 @@ def test_a_reload_loses_nothing(tab: Tab) -> None:
     assert tab.page.locator("#log").inner_text() == before
 
 
+def test_a_chat_that_is_opened_is_asked_for_once(tab: Tab) -> None:
+    tab.say("Add 'buy milk' to sam's list")
+    tab.answer("Deny")
+    tab.wait()
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    tab.page.reload()
+    expect(tab.page.locator(".answer")).to_have_count(1)
+    expect(tab.page.locator("#chats li")).to_have_count(1)
+    tab.wait()
+    assert len([url for url in asked if "/events?" in url]) == 1, asked
+
+
 def test_two_tabs_at_once(tab: Tab, local: LocalChatGPT) -> None:
     other = Tab(tab.page.context.new_page(), local.url)
     tab.say("Add 'buy milk' to sam's list")

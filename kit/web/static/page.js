@@ -83,6 +83,18 @@ class Page {
     this.isLost = false;
   }
 
+  // Does what a person asked for, says what went wrong, and shows what is so now.
+  async act(call) {
+    try {
+      await call();
+      this.well();
+    } catch (error) {
+      this.failed(error);
+      this.drawn = null; // a box that was ticked in vain shows again what is so
+    }
+    await this.refresh();
+  }
+
   // -- chats ---------------------------------------------------------------------------
 
   async open(id) {
@@ -101,7 +113,6 @@ class Page {
   async begin() {
     try {
       await this.enter(await post("api/conversations"));
-      $("welcome").hidden = false;
       this.side(false);
     } catch (error) {
       this.failed(error);
@@ -116,8 +127,9 @@ class Page {
     this.transcript.retry = (text) => this.say(text);
     this.transcript.follow = () => this.follow();
     $("welcome").hidden = false;
+    const followed = this.follow(); // first: what refresh finds new is being drawn by then
     await this.refresh();
-    await this.follow();
+    await followed;
   }
 
   async forget(id) {
@@ -126,20 +138,15 @@ class Page {
     else await this.refresh();
   }
 
-  async enable(ids) {
-    try {
+  enable(ids) {
+    return this.act(async () => {
       this.enabled = (await post(`api/conversations/${this.id}/plugins`, { enabled: ids })).enabled;
-      this.well();
-    } catch (error) {
-      this.failed(error);
-      this.drawn = null; // the box that was ticked shows again what is so
-    }
-    await this.refresh();
+    });
   }
 
   async installed(plugin) {
-    if (!this.enabled.includes(plugin.id)) await this.enable([...this.enabled, plugin.id]);
-    await this.refresh();
+    if (this.enabled.includes(plugin.id)) await this.refresh();
+    else await this.enable([...this.enabled, plugin.id]);
     $("text").focus();
   }
 

@@ -54,15 +54,7 @@ export class Plugins {
       const next = box.checked ? [...enabled, plugin.id] : enabled.filter((id) => id !== plugin.id);
       this.page.enable(next);
     });
-    const act = (call) => async () => {
-      try {
-        await call();
-        this.page.well();
-      } catch (error) {
-        this.page.failed(error);
-      }
-      await this.page.refresh();
-    };
+    const act = (call) => () => this.page.act(call);
     return el("li", {},
       el("div", { class: "row" },
         box, el("label", { for: box.id }, logo(plugin.image), " ", plugin.name),
