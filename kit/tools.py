@@ -1,7 +1,7 @@
-"""An operation as a function tool for a model, and the model's arguments as an HTTP request.
+"""An operation as a function tool for a model, and what the model gives it, checked.
 
 Path, query, header, cookie and body become one flat list of arguments; where two of them share a
-name, the later ones carry their place in the name.
+name, the later ones carry their place in the name. `request.py` makes a request of them again.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ import contextlib
 import json
 import re
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
-from http.cookies import SimpleCookie
 from typing import Any
 
 from kit import places, styles
-from kit.operation import Body, Operation, Parameter, is_json
+from kit.operation import Body, Operation, is_json
+from kit.request import Argument, Request, make_request
 from kit.schemas import HEAVY, Converter, merged
 from kit.spec import Spec, unique
 from kit.strict import is_strict
@@ -37,28 +36,6 @@ _FLAT = {
 }
 
 
-@dataclass
-class Request:
-    """The HTTP request that a call becomes. `url` has no host; `body` is None or bytes."""
-
-    method: str
-    url: str
-    headers: list[tuple[str, str]] = field(default_factory=list)
-    body: bytes | None = None
-    files: list[styles.Part] = field(default_factory=list)
-
-
-@dataclass
-class Argument:
-    """One argument of a tool: its schema, and where in the request it belongs."""
-
-    name: str
-    schema: dict[str, Any]
-    required: bool
-    parameter: Parameter | None = None  # None: it belongs to the body
-    key: str | None = None  # the property of the body; None: the argument is the whole body
-
-
 class Tool:
     """The function tool for one operation, made when it is asked for.
 
@@ -70,7 +47,6 @@ class Tool:
         self.name = name
         self._converter = converter
         self._answers = answers
-        self._body_schema: dict[str, Any] = {}
 
     @cached_property
     def arguments(self) -> dict[str, Argument]:
@@ -89,13 +65,19 @@ class Tool:
     def _convert(self, schema: Any, place: str = "") -> dict[str, Any]:
         return self._converter.convert(schema, self.operation.pointer + place).schema
 
-    def _of_body(self, body: Body) -> list[Argument]:
+    @cached_property
+    def _body_schema(self) -> dict[str, Any]:
+        body = self.operation.body
+        if body is None:
+            return {}
         schema = merged(self._convert(body.schema, "/requestBody"), self._converter)
-        form = body.media_type.startswith(("application/x-www-form-urlencoded", "multipart/"))
-        if not is_json(body.media_type) and not form and not places.is_lines(body.media_type):
-            said = f"The body, as {body.media_type}."
-            schema = {"type": "string", "description": schema.get("description") or body.description or said}
-        self._body_schema = schema
+        if is_json(body.media_type) or _is_form(body) or places.is_lines(body.media_type):
+            return schema
+        said = f"The body, as {body.media_type}."
+        return {"type": "string", "description": schema.get("description") or body.description or said}
+
+    def _of_body(self, body: Body) -> list[Argument]:
+        schema, form = self._body_schema, _is_form(body)
         flat = (
             schema.get("type", "object") == "object"
             and schema.get("properties")
@@ -247,95 +229,9 @@ class Tool:
             out[name] = value
         return out
 
-    # -- the request ----------------------------------------------------------
-
     def request(self, arguments: Mapping[str, Any]) -> Request:
         """The HTTP request for arguments without problems. The URL begins with the path."""
-        path = self.operation.address
-        query: list[str] = []
-        headers: list[tuple[str, str]] = []
-        cookies: list[str] = []
-        body: dict[str, Any] = {}
-        whole: Any = None
-        has_body = False
-        for name, value in arguments.items():
-            argument = self.arguments[name]
-            parameter = argument.parameter
-            if parameter is None:
-                has_body = True
-                if argument.key is None:
-                    whole = value
-                else:
-                    body[argument.key] = value
-            elif parameter.location == "path":
-                path = path.replace(f"{{{parameter.name}}}", styles.path(parameter, value))
-            elif parameter.location == "query":
-                query += styles.query(parameter, value)
-            elif parameter.location == "querystring":
-                query.append(styles.querystring(parameter, value))
-            elif parameter.location == "header" and value in ([], {}):
-                continue  # nothing, said by nothing
-            elif parameter.location == "header":
-                headers.append((parameter.name, styles.simple(parameter, value)))
-            else:
-                cookies += [
-                    f"{key}={SimpleCookie().value_encode(text)[1]}"
-                    for key, text in styles.form(parameter.name, value, parameter.explode)
-                ]
-        if cookies:
-            headers.append(("Cookie", "; ".join(cookies)))
-        if query:
-            path += ("&" if "?" in path else "?") + "&".join(query)
-        request = Request(self.operation.method, path, headers)
-        declared = self.operation.body
-        if declared is not None and (has_body or declared.required):
-            flat = any(a.key is not None for a in self.arguments.values())
-            self._fill_body(request, declared, body if flat else whole)
-        return request
-
-    def _fill_body(self, request: Request, declared: Body, value: Any) -> None:
-        media_type = declared.media_type
-        if media_type.startswith("multipart/"):
-            if not value:  # no part at all, which the HTTP client would take for no body
-                request.body = b"--none--\r\n"
-                request.headers.append(("Content-Type", "multipart/form-data; boundary=none"))
-                return
-            request.files = [
-                part
-                for key, item in (value or {}).items()
-                for part in styles.parts(
-                    key,
-                    item,
-                    self._body_schema.get("properties", {}).get(key, {}),
-                    declared.encoding,
-                )
-            ]
-            return
-        if places.is_lines(media_type):
-            lines = [json.dumps(styles.plain(item), ensure_ascii=False) for item in value or []]
-            start = "\x1e" if "seq" in media_type else ""
-            content = "".join(f"{start}{line}\n" for line in lines).encode()
-        elif is_json(media_type):
-            content = json.dumps(styles.plain(value), ensure_ascii=False).encode()
-            media_type = "application/json" if "*" in media_type else media_type
-        elif media_type.startswith("application/x-www-form-urlencoded"):
-            pairs = []
-            for key, item in (value or {}).items():
-                encoding = declared.encoding.get(key, {})
-                style = Parameter(
-                    key,
-                    "query",
-                    style=encoding.get("style", "form"),
-                    explode=encoding.get("explode", True),
-                )
-                nested = isinstance(item, dict) and style.style == "form"
-                pairs += styles.query(style, json.dumps(item) if nested else item, plus=True)
-            content = "&".join(pairs).encode()
-        else:
-            content = value if isinstance(value, bytes) else styles.text(value).encode()
-            media_type = "application/octet-stream" if "*" in media_type else media_type
-        request.body = content
-        request.headers.append(("Content-Type", media_type))
+        return make_request(self.operation, self.arguments, arguments, self._body_schema)
 
 
 def make_tools(spec: Spec) -> dict[str, Tool]:
@@ -368,6 +264,10 @@ def legal_name(name: str, taken: Container[str]) -> str:
     """`name` with other characters than letters, digits, _ and - replaced, 64 at most, unique."""
     base = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:MAX_NAME] or "operation"
     return unique(base, taken, MAX_NAME)
+
+
+def _is_form(body: Body) -> bool:
+    return body.media_type.startswith(("application/x-www-form-urlencoded", "multipart/"))
 
 
 def _as_json(value: Any) -> Any:

@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from kit.server import ServerThread, listen
-from kit.understudy import wire
+from kit.understudy import answers
+from kit.understudy.asked import Asked, read_chat, read_responses
 from kit.understudy.dialogue import Answer, Step
 
 
@@ -42,17 +43,17 @@ class Scripted:
         self.steps.append({"text": text, "calls": calls, **more})
 
     async def _models(self, request: Request) -> Response:
-        return JSONResponse({"object": "list", "data": [wire.model()]})
+        return JSONResponse({"object": "list", "data": [answers.model()]})
 
     async def _responses(self, request: Request) -> Response:
         body = await request.json()
-        return await self._answer("responses", wire.read_responses(body), body)
+        return await self._answer("responses", read_responses(body), body)
 
     async def _chat(self, request: Request) -> Response:
         body = await request.json()
-        return await self._answer("chat", wire.read_chat(body), body)
+        return await self._answer("chat", read_chat(body), body)
 
-    async def _answer(self, api: str, asked: wire.Asked, body: dict[str, Any]) -> Response:
+    async def _answer(self, api: str, asked: Asked, body: dict[str, Any]) -> Response:
         self.requests.append((api, body))
         step = self.steps.popleft()
         if "status" in step:
@@ -67,11 +68,15 @@ class Scripted:
             if step.get("hang"):
                 await asyncio.sleep(30)
             whole = (
-                wire.response(asked, answer) if api == "responses" else wire.chat_completion(asked, answer)
+                answers.response(asked, answer)
+                if api == "responses"
+                else answers.chat_completion(asked, answer)
             )
             return Response(_with_arguments(step, json.dumps(whole)), media_type="application/json")
         events = (
-            wire.response_events(asked, answer) if api == "responses" else wire.chat_chunks(asked, answer)
+            answers.response_events(asked, answer)
+            if api == "responses"
+            else answers.chat_chunks(asked, answer)
         )
         raw = [json.dumps(event) for event in events]
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from kit.findings import Finding
     from kit.installed import InstalledPlugin
     from kit.operation import Operation
+    from kit.request import Argument
     from kit.spec import Spec
-    from kit.tools import Argument, Tool
+    from kit.tools import Tool
 
 TITLE = "Microsoft 365 Copilot"
 FILE = "ai-plugin.json"  # what it is called where it is written down

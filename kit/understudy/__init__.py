@@ -9,10 +9,10 @@ and tells the result from the data. The same conversation always gets the same a
 
 How it works, from the sentence to the wire: `sentence` finds words and values, `slots` reads tools,
 `choice` and `filling` (with `typed`, `texts`, `lists`, `clauses`, `candidates`) pick tool and
-arguments, `dialogue` keeps to the conversation, `prose` says it, `wire` and `app` speak OpenAI.
+arguments, `dialogue` keeps to the conversation, `prose` says it, `asked`, `answers` and `app` speak OpenAI.
 """
 
+from kit.understudy.answers import MODEL
 from kit.understudy.app import Understudy, make_app, serve, shared
-from kit.understudy.wire import MODEL
 
 __all__ = ["MODEL", "Understudy", "make_app", "serve", "shared"]

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from kit.understudy import wire
+from kit.understudy import answers
+from kit.understudy.asked import Asked, Refused, read_chat, read_responses
 from kit.understudy.dialogue import Answer, respond
 from kit.understudy.slots import ToolReading, read_tools
 
@@ -26,31 +27,31 @@ def make_app() -> Starlette:
     stored: OrderedDict[str, tuple[dict[str, Any], list[Any]]] = OrderedDict()
 
     async def chat(request: Request) -> Response:
-        asked = wire.read_chat(await _body(request))
+        asked = read_chat(await _body(request))
         answer = _answer(asked)
         if asked.stream:
-            return _stream((_data(chunk) for chunk in wire.chat_chunks(asked, answer)), "data: [DONE]\n\n")
-        return JSONResponse(wire.chat_completion(asked, answer))
+            return _stream((_data(chunk) for chunk in answers.chat_chunks(asked, answer)), "data: [DONE]\n\n")
+        return JSONResponse(answers.chat_completion(asked, answer))
 
     async def responses(request: Request) -> Response:
         body = await _body(request)
         previous = body.get("previous_response_id")
         if previous and previous not in stored:
-            raise wire.Refused(
+            raise Refused(
                 f"Previous response with id '{previous}' not found.",
                 "previous_response_id",
                 code="previous_response_not_found",
             )
-        asked = wire.read_responses(body, stored[previous][1] if previous else ())
+        asked = read_responses(body, stored[previous][1] if previous else ())
         answer = _answer(asked)
-        made = wire.response(asked, answer)
+        made = answers.response(asked, answer)
         if made["store"]:
             stored[made["id"]] = (made, [*asked.items, *made["output"]])
             while len(stored) > MAX_STORED:
                 stored.popitem(last=False)
         if asked.stream:
             events = (
-                f"event: {event['type']}\n{_data(event)}" for event in wire.response_events(asked, answer)
+                f"event: {event['type']}\n{_data(event)}" for event in answers.response_events(asked, answer)
             )
             return _stream(events, "")
         return JSONResponse(made)
@@ -58,29 +59,29 @@ def make_app() -> Starlette:
     async def one_response(request: Request) -> Response:
         identifier = request.path_params["identifier"]
         if identifier not in stored:
-            raise wire.Refused(f"Response with id '{identifier}' not found.", "response_id", status=404)
+            raise Refused(f"Response with id '{identifier}' not found.", "response_id", status=404)
         if request.method == "DELETE":
             del stored[identifier]
             return JSONResponse({"id": identifier, "object": "response", "deleted": True})
         return JSONResponse(stored[identifier][0])
 
     async def models(request: Request) -> Response:
-        return JSONResponse({"object": "list", "data": [wire.model()]})
+        return JSONResponse({"object": "list", "data": [answers.model()]})
 
     async def one_model(request: Request) -> Response:
         identifier = request.path_params["identifier"]
-        if identifier != wire.MODEL:
-            raise wire.Refused(f"The model '{identifier}' does not exist.", "model", 404, "model_not_found")
-        return JSONResponse(wire.model())
+        if identifier != answers.MODEL:
+            raise Refused(f"The model '{identifier}' does not exist.", "model", 404, "model_not_found")
+        return JSONResponse(answers.model())
 
     async def refused(request: Request, error: Exception) -> Response:
-        assert isinstance(error, wire.Refused)
+        assert isinstance(error, Refused)
         return JSONResponse(error.body(), error.status)
 
     async def not_found(request: Request, error: Exception) -> Response:
         status = getattr(error, "status_code", 404)
         words = f"Invalid URL ({request.method} {request.url.path})"
-        return JSONResponse(wire.Refused(words).body(), status)
+        return JSONResponse(Refused(words).body(), status)
 
     return Starlette(
         routes=[
@@ -90,11 +91,11 @@ def make_app() -> Starlette:
             Route("/v1/models", models),
             Route("/v1/models/{identifier:path}", one_model),
         ],
-        exception_handlers={wire.Refused: refused, 404: not_found, 405: not_found},
+        exception_handlers={Refused: refused, 404: not_found, 405: not_found},
     )
 
 
-def _answer(asked: wire.Asked) -> Answer:
+def _answer(asked: Asked) -> Answer:
     return respond(
         asked.entries,
         _readings(json.dumps(asked.tools)),
@@ -113,9 +114,9 @@ async def _body(request: Request) -> Mapping[str, Any]:
     try:
         body = json.loads(await request.body())
     except ValueError:
-        raise wire.Refused("We could not parse the JSON body of your request.") from None
+        raise Refused("We could not parse the JSON body of your request.") from None
     if not isinstance(body, dict):
-        raise wire.Refused("The body of your request must be a JSON object.")
+        raise Refused("The body of your request must be a JSON object.")
     return body
 
 

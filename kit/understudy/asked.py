@@ -1,0 +1,216 @@
+"""A request to OpenAI's API, read into a conversation, or refused as OpenAI refuses it.
+
+Shapes: OpenAI's own API description (github.com/openai/openai-openapi, version 2.3.0).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kit.understudy.dialogue import Entry
+
+
+class Refused(Exception):
+    """A request that OpenAI would refuse as well. `param` names the field, `status` is HTTP's."""
+
+    def __init__(
+        self, message: str, param: str | None = None, status: int = 400, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.param = param
+        self.status = status
+        self.code = code
+
+    def body(self) -> dict[str, Any]:
+        kind = "invalid_request_error"
+        return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
+
+
+def tokens(text: str) -> int:
+    """About as many as a tokenizer would count: four characters each."""
+    return max(1, len(text) // 4)
+
+
+@dataclass
+class Asked:
+    """A request, read: the conversation, the function tools, and how it wants to be answered."""
+
+    entries: list[Entry]
+    tools: list[Mapping[str, Any]]
+    choice: str = "auto"
+    parallel: bool = True
+    stream: bool = False
+    body: Mapping[str, Any] = field(default_factory=dict)
+    items: list[Any] = field(default_factory=list)  # the Responses API's input, with all that came before
+
+    @property
+    def input_tokens(self) -> int:
+        return tokens(json.dumps([e.text or e.arguments for e in self.entries]) + json.dumps(self.tools))
+
+
+def read_chat(body: Mapping[str, Any]) -> Asked:
+    """A request to `/v1/chat/completions`. Raises `Refused`."""
+    _require(body, "model", str)
+    messages = _require(body, "messages", list)
+    if not messages:
+        raise Refused("Invalid 'messages': empty array. Expected at least one message.", "messages")
+    entries: list[Entry] = []
+    for i, message in enumerate(messages):
+        role = message.get("role") if isinstance(message, Mapping) else None
+        if role not in ("system", "developer", "user", "assistant", "tool", "function"):
+            raise Refused(f"Invalid value for 'messages[{i}].role': {role!r}.", f"messages[{i}].role")
+        text = _content(message.get("content"), f"messages[{i}].content")
+        if role == "tool":
+            entries.append(Entry("result", text, id=str(message.get("tool_call_id", ""))))
+            continue
+        if text or role == "user":
+            entries.append(Entry(_role(role), text))
+        for call in message.get("tool_calls") or []:
+            function = call.get("function") or {}
+            entries.append(
+                _call(str(call.get("id", "")), function.get("name", ""), function.get("arguments", ""))
+            )
+    _check_results(entries)
+    _no_schema(body.get("response_format"), "response_format")
+    tools = [tool["function"] for tool in body.get("tools") or [] if tool.get("type") == "function"]
+    return _asked(entries, tools, body)
+
+
+def read_responses(body: Mapping[str, Any], earlier: Sequence[Any] = ()) -> Asked:
+    """A request to `/v1/responses`; `earlier` are the items that `previous_response_id` stands for."""
+    _require(body, "model", str)
+    given = body.get("input")
+    if not isinstance(given, str | list):
+        raise Refused("Missing required parameter: 'input'.", "input", code="missing_required_parameter")
+    new = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    items = [*earlier, *new]
+    entries: list[Entry] = []
+    if isinstance(body.get("instructions"), str):
+        entries.append(Entry("system", body["instructions"]))
+    for i, item in enumerate(items):
+        kind = item.get("type", "message") if isinstance(item, Mapping) else None
+        if kind == "message":
+            role = item.get("role")
+            if role not in ("system", "developer", "user", "assistant"):
+                raise Refused(f"Invalid value for 'input[{i}].role': {role!r}.", f"input[{i}].role")
+            entries.append(Entry(_role(role), _content(item.get("content"), f"input[{i}].content")))
+        elif kind == "function_call":
+            entries.append(
+                _call(
+                    str(item.get("call_id", "")),
+                    str(item.get("name", "")),
+                    item.get("arguments", ""),
+                )
+            )
+        elif kind == "function_call_output":
+            entries.append(
+                Entry(
+                    "result",
+                    _content(item.get("output"), f"input[{i}].output"),
+                    id=str(item.get("call_id", "")),
+                )
+            )
+        elif kind is None:
+            raise Refused(f"Invalid type for 'input[{i}]': expected an object.", f"input[{i}]")
+    _check_results(entries)
+    _no_schema((body.get("text") or {}).get("format"), "text.format")
+    asked = _asked(entries, list(_functions(body.get("tools") or [])), body)
+    asked.items = items
+    return asked
+
+
+def _functions(tools: Sequence[Mapping[str, Any]], namespace: str = "") -> Iterator[Mapping[str, Any]]:
+    for tool in tools:
+        if tool.get("type") == "function":
+            yield {**tool, "namespace": namespace} if namespace else tool
+        elif tool.get("type") == "namespace":
+            yield from _functions(tool.get("tools") or [], str(tool.get("name", "")))
+
+
+def _asked(entries: list[Entry], tools: list[Mapping[str, Any]], body: Mapping[str, Any]) -> Asked:
+    for i, tool in enumerate(tools):
+        if not re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", str(tool.get("name", ""))):
+            raise Refused(
+                f"Invalid 'tools[{i}].name': string does not match pattern. Expected a string that matches "
+                "the pattern '^[a-zA-Z0-9_-]+$'.",
+                f"tools[{i}].name",
+                code="invalid_value",
+            )
+    choice = body.get("tool_choice") or "auto"
+    if isinstance(choice, Mapping):
+        allowed = choice.get("tools") or (choice.get("allowed_tools") or {}).get("tools") or []
+        if allowed:
+            names = {t.get("name") or (t.get("function") or {}).get("name") for t in allowed}
+            tools = [tool for tool in tools if tool["name"] in names]
+            choice = choice.get("mode") or (choice.get("allowed_tools") or {}).get("mode") or "auto"
+        else:
+            choice = choice.get("name") or (choice.get("function") or {}).get("name") or "auto"
+    if choice not in ("auto", "none", "required") and choice not in [tool["name"] for tool in tools]:
+        raise Refused(f"Tool choice {choice!r} not found in 'tools' parameter.", "tool_choice")
+    if choice == "required" and not tools:
+        raise Refused("Tool choice 'required' must be specified with 'tools' parameter.", "tool_choice")
+    return Asked(
+        entries,
+        tools,
+        choice=str(choice),
+        parallel=body.get("parallel_tool_calls") is not False,
+        stream=body.get("stream") is True,
+        body=body,
+    )
+
+
+def _require(body: Mapping[str, Any], name: str, kind: type) -> Any:
+    value = body.get(name)
+    if not isinstance(value, kind):
+        what = "Missing required parameter" if value is None else "Invalid type for parameter"
+        raise Refused(
+            f"{what}: '{name}'.",
+            name,
+            code="missing_required_parameter" if value is None else "invalid_type",
+        )
+    return value
+
+
+def _role(role: str) -> Any:
+    return "system" if role == "developer" else "result" if role == "function" else role
+
+
+def _content(content: Any, where: str) -> str:
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "\n".join(
+            str(part.get("text") or part.get("refusal") or "")
+            for part in content
+            if isinstance(part, Mapping)
+        )
+    raise Refused(f"Invalid type for '{where}': expected a string or an array.", where, code="invalid_type")
+
+
+def _call(identifier: str, name: str, arguments: Any) -> Entry:
+    try:
+        parsed = json.loads(arguments) if isinstance(arguments, str) else arguments
+    except ValueError:
+        parsed = {}
+    return Entry("call", id=identifier, name=name, arguments=parsed if isinstance(parsed, dict) else {})
+
+
+def _check_results(entries: Sequence[Entry]) -> None:
+    """As OpenAI does: every result answers a call, and every call has its result."""
+    calls = {entry.id for entry in entries if entry.role == "call"}
+    results = {entry.id for entry in entries if entry.role == "result" and entry.id}
+    for identifier in results - calls:
+        raise Refused(f"No tool call found for function call output with call_id {identifier}.", "input")
+    for identifier in calls - results:
+        raise Refused(f"No tool output found for function call {identifier}.", "input")
+
+
+def _no_schema(form: Any, where: str) -> None:
+    if isinstance(form, Mapping) and form.get("type") == "json_schema":
+        raise Refused("The understudy cannot answer in a JSON schema. Use a real model for that.", where)
