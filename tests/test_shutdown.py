@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
 import pytest
+import uvicorn
 from roads import ROADS, Running, running
+
+from kit.shutdown import lose_nothing
 
 APP = """
 import asyncio, os, time
@@ -139,3 +143,12 @@ def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path, road: str) -> None:
     with running(tmp_path, APP, *ROADS[road]) as server:
         assert server.end(signal.SIGINT) == 0
         assert "Traceback" not in server.log
+
+
+def test_on_windows_uvicorn_ends_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more than that is shown: os.dup, which keeps what waits, takes no socket there."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    server = uvicorn.Server(uvicorn.Config("app:plugin"))
+    lose_nothing(server, 7)
+    assert "shutdown" not in vars(server)
+    assert server.config.timeout_graceful_shutdown == 7
