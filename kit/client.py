@@ -118,7 +118,9 @@ class Road:
                 )
                 response = await client.send(request, stream=True)
             except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-                raise InstallError(_unreachable(url, error), _is_it_running(url), source=url) from error
+                raise InstallError(
+                    f"{url} cannot be reached: {_said(error)}.", _is_it_running(url), source=url
+                ) from error
             try:
                 target = response.headers.get("location")
                 if response.status_code in (301, 302, 303, 307, 308) and target:
@@ -268,10 +270,6 @@ def _header_bytes(value: str) -> bytes:
         return value.encode("latin-1")
     except UnicodeEncodeError:
         return value.encode()
-
-
-def _unreachable(url: str, error: Exception) -> str:
-    return f"{url} cannot be reached: {_said(error)}."
 
 
 def _said(error: Exception) -> str:
