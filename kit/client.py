@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary, finalize
 
 from kit.addresses import Root, is_private, joined
 from kit.errors import InstallError, KitError
+from kit.lifespan import LifespanFailed, LifespanManager
 
 if TYPE_CHECKING:
     import httpx2
@@ -30,7 +31,6 @@ MAX_REDIRECTS = 5
 _HARMLESS = ("accept", "content-type")  # headers that may go on to another host: no token is in them
 _AGENT = {"User-Agent": "notebook-plugin-kit"}
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, httpx2.AsyncClient]] = WeakKeyDictionary()
-_lifespans: set[asyncio.Task[None]] = set()  # a task that nothing refers to may be collected
 
 
 @dataclass
@@ -162,19 +162,19 @@ class Road:
         import httpx2
 
         if self._inside is None:
-            transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+            manager = LifespanManager(app)
+            transport = httpx2.ASGITransport(
+                app=app if self._is_running else manager, raise_app_exceptions=False
+            )
             self._inside = httpx2.AsyncClient(timeout=None, transport=transport, headers=_AGENT)
             if self._is_running:
                 return self._inside
-            running = asyncio.get_running_loop()
-            started: asyncio.Future[None] = running.create_future()
-            messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-            messages.put_nowait({"type": "lifespan.startup"})
-            task = running.create_task(_lifespan(app, messages, started))
-            _lifespans.add(task)
-            task.add_done_callback(_lifespans.discard)
-            finalize(self, _shut_down, running, messages)
-            await started
+            try:
+                await manager.startup()
+            except LifespanFailed as error:
+                self._inside = None
+                raise KitError(f"The plugin did not start: {error}", "Fix its lifespan.") from None
+            finalize(self, _shut_down, asyncio.get_running_loop(), manager)
         return self._inside
 
     async def _check_address(self, url: str) -> None:
@@ -232,31 +232,12 @@ async def _read(response: httpx2.Response, url: str, limit: int) -> Answer:
     )
 
 
-async def _lifespan(
-    app: ASGIApp, messages: asyncio.Queue[dict[str, Any]], started: asyncio.Future[None]
-) -> None:
-    async def send(message: Any) -> None:
-        if started.done():
-            return
-        if message["type"] == "lifespan.startup.failed":
-            started.set_exception(
-                KitError(f"The plugin did not start: {message.get('message', '')}", "Mend its lifespan.")
-            )
-        else:
-            started.set_result(None)
-
+def _shut_down(running: asyncio.AbstractEventLoop, manager: LifespanManager) -> None:
+    ending = manager.shutdown()
     try:
-        await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, messages.get, send)
-    except Exception:
-        pass  # an app without lifespan support may raise: as servers do, go on without
-    finally:
-        if not started.done():
-            started.set_result(None)
-
-
-def _shut_down(running: asyncio.AbstractEventLoop, messages: asyncio.Queue[dict[str, Any]]) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is gone with its process
-        running.call_soon_threadsafe(messages.put_nowait, {"type": "lifespan.shutdown"})
+        asyncio.run_coroutine_threadsafe(ending, running)
+    except RuntimeError:  # the loop is gone with its process
+        ending.close()
 
 
 def _moved(url: str, base: str, other: str) -> str:

@@ -228,9 +228,6 @@ class Plugin(FastAPI):
 
     def _begin(self) -> None:
         """What a server's start is used for, before the author's own lifespan."""
-        from kit import shutdown
-
-        shutdown.of_this_process(self._settings.shutdown_timeout)
         if multiprocessing.parent_process() is not None or "gunicorn" in sys.modules:
             from kit import workers
 
@@ -299,9 +296,16 @@ class Plugin(FastAPI):
     def replace_earlier(self) -> None:
         """If this cell run replaces a plugin of the same name, the servers of that one serve this one."""
         for earlier in self._earlier():
+            followed = []
+            try:
+                for follow in list(earlier._successors):
+                    follow(self)
+                    followed.append(follow)
+            except Exception:  # this one does not start: what is there stays, with its operations
+                for follow in followed:
+                    follow(earlier)
+                raise
             _live.discard(earlier)
-            for follow in list(earlier._successors):
-                follow(self)
 
     def _earlier(self) -> list[Plugin]:
         cell, name = cells.running(), self.manifest.name_for_model

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import logging
 import os
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import uvicorn
@@ -19,9 +21,11 @@ from starlette.types import ASGIApp
 from kit import cells
 from kit.errors import PortInUse, ServeError
 from kit.frame import Frame, browser_url
+from kit.graceful import GracefulServer
+from kit.lifespan import LifespanFailed
 from kit.plugin import Plugin
 from kit.requestlog import RequestLog
-from kit.shutdown import lose_nothing
+from kit.swap import SwappableApp
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,29 +35,14 @@ if TYPE_CHECKING:
 
 START_TIMEOUT = 30.0  # seconds; a plugin's lifespan may open databases
 STOP_TIMEOUT = 5.0  # seconds
-GRACE = 1  # seconds for requests under way when a server stops
+GRACE = 1.0  # seconds for requests under way when a server stops
+LINGER = 0.1  # seconds without a request after which a client of this machine is taken for idle
 
+T = TypeVar("T")
+
+_log = logging.getLogger("uvicorn.error")
 _servers: list[Server] = []
 _lock = threading.RLock()
-
-
-class _Uvicorn(uvicorn.Server):
-    """uvicorn, told at once when it shall end: by itself it looks ten times a second."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._wake = asyncio.Event()
-
-    async def main_loop(self) -> None:
-        tick = 0
-        while not await self.on_tick(tick):
-            tick += 1
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), 0.1)
-
-    def end(self) -> None:
-        self.should_exit = True
-        self._wake.set()
 
 
 class ServerThread:
@@ -68,7 +57,8 @@ class ServerThread:
         self._app = app
         self._ready = threading.Event()
         self._failure: BaseException | None = None
-        self._uvicorn: _Uvicorn | None = None
+        self._server: GracefulServer | None = None
+        self._serving: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         # An empty context (where threads would inherit the cell's): what a handler prints belongs
         # to the cell that runs, not to the one that started the server.
@@ -79,30 +69,39 @@ class ServerThread:
         """Returns when the first request can be answered. Raises `ServeError` if the app fails to start."""
         self.thread.start()
         if not self._ready.wait(START_TIMEOUT):
-            raise ServeError(
-                f"The plugin did not start within {START_TIMEOUT:.0f} s.",
-                "What does its lifespan wait for?",
-            )
+            raise _did_not_start("")
         if self._failure is not None:
             self.thread.join(STOP_TIMEOUT)
-            raise ServeError(
-                "The plugin did not start: its lifespan failed (the traceback is above).",
-                "Mend it and run this again.",
-            )
+            raise _lifespan_failed("")
+
+    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float) -> T:
+        """What a coroutine gives that runs in the server's loop. Raises `TimeoutError` after `timeout` seconds."""
+        assert self._loop is not None
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result(timeout)
+        finally:
+            future.cancel()
 
     def stop(self, grace: float = GRACE) -> None:
-        """Ends the server: requests under way get `grace` seconds, with 0 as many as they need.
+        """Ends the server without losing what has reached it: that gets `grace` seconds, with 0 any."""
+        if self.thread.ident is None:
+            self._socket.close()
+            return
+        with contextlib.suppress(RuntimeError):  # it has ended already
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._end, grace)
+        self.thread.join(grace + STOP_TIMEOUT if grace else None)
+        if not self._ready.is_set():  # it hangs in its start, in which nothing reads the socket
+            self._socket.close()
 
-        With another grace than the usual none is lost, which takes longer.
-        """
-        if self._loop is not None and self._uvicorn is not None:
-            if grace != GRACE:
-                lose_nothing(self._uvicorn, grace)
-            with contextlib.suppress(RuntimeError):  # it has ended already
-                self._loop.call_soon_threadsafe(self._uvicorn.end)
-        if self.thread.ident is not None:
-            self.thread.join(grace + STOP_TIMEOUT if grace else None)
-        self._socket.close()
+    def _end(self, grace: float) -> None:
+        assert self._serving is not None
+        if self._server is None or not self._server.started:
+            self._serving.cancel()
+            return
+        self._server.config.timeout_graceful_shutdown = grace or None  # type: ignore[assignment]
+        self._server.end()
 
     def _run(self) -> None:
         try:
@@ -112,25 +111,17 @@ class ServerThread:
         except BaseException as error:
             self._failure = error
         finally:
+            self._socket.close()
             self._ready.set()
 
     async def _main(self) -> None:
+        self._serving = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
         config = uvicorn.Config(
-            self._app,
-            loop="asyncio",
-            log_config=None,
-            access_log=False,
-            interface="asgi3",
-            timeout_graceful_shutdown=GRACE,
-        )
-        server = self._uvicorn = _Uvicorn(config)
-        serving = self._loop.create_task(server.serve([self._socket]))
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.0005)
-        if server.started:
-            self._ready.set()
-        await serving
+            self._app, loop="asyncio", log_config=None, access_log=False, interface="asgi3"
+        )  # fmt: skip
+        self._server = GracefulServer(config, self._socket, linger=LINGER, on_start=self._ready.set)
+        await self._server.serve()
 
 
 class Server:
@@ -149,8 +140,8 @@ class Server:
         self.host = host
         self.port: int = sock.getsockname()[1]
         self.calls = RequestLog(plugin.manifest.name_for_human)
-        self._listening = sock
-        self._thread: ServerThread | None = None
+        self._app = SwappableApp(plugin)
+        self._thread = ServerThread(self.calls.watch(self._app), sock)
         self._cell = cells.running()  # the run of a cell that started it
 
     @property
@@ -174,20 +165,17 @@ class Server:
 
     @property
     def is_running(self) -> bool:
-        return self._thread is not None and self._thread.thread.is_alive()
+        return self._thread.thread.is_alive()
 
     def stop(self, grace: float = GRACE) -> None:
-        """Ends the server; requests under way get `grace` seconds, with 0 any. A second call does nothing."""
+        """Ends the server; what has reached it gets `grace` seconds, with 0 any. A second call does nothing."""
         with _lock:
             if self in _servers:
                 _servers.remove(self)
             with contextlib.suppress(ValueError):
                 self.plugin._successors.remove(self.follow)
             self._tunnel.close()
-            # Before the thread's: while one is open, connections come that nobody accepts any more.
-            self._listening.close()
-            if self._thread is not None:
-                self._thread.stop(grace)
+            self._thread.stop(grace)
 
     def frame(self, path: str = "/", height: int = 400) -> Any:
         """A page of the plugin in an IFrame, for the output of a cell, with its link above."""
@@ -200,14 +188,7 @@ class Server:
         return chatgpt(self, **options)
 
     def _start(self) -> None:
-        # A duplicate of the socket: uvicorn closes what it is given, ours keeps the port.
-        thread = ServerThread(self.calls.watch(self.plugin), self._listening.dup())
-        try:
-            thread.start()
-        except BaseException:
-            thread.stop()
-            raise
-        self._thread = thread
+        self._thread.start()
         self.plugin._successors.append(self.follow)
         _servers.append(self)
 
@@ -231,20 +212,31 @@ class Server:
         self.notes = _notes(self.plugin, url)
 
     def follow(self, plugin: Plugin) -> None:
-        """Serves another plugin in place of its own, on the same port, with no request refused."""
+        """Serves another plugin in place of its own, at the same address, with no request refused.
+
+        What is under way ends in the plugin that it began in. Raises `ServeError` if the new one does
+        not start; the old one serves on then.
+        """
         with _lock:
-            earlier, old = self._thread, self.plugin
+            old, own_url = self.plugin, plugin.public_url
             if self.public_url:
-                self._unpublished, plugin.public_url = plugin.public_url, self.public_url
-            thread = ServerThread(self.calls.watch(plugin), self._listening.dup())
-            thread.start()
-            self._thread, self.plugin = thread, plugin
+                plugin.public_url = self.public_url
+            try:
+                self._thread.run(self._app.swap(plugin, GRACE), START_TIMEOUT)
+            except (TimeoutError, LifespanFailed) as error:
+                plugin.public_url = own_url
+                serving_on = " What was served before still is."
+                if isinstance(error, TimeoutError):
+                    raise _did_not_start(serving_on) from None
+                _log.error(error)  # as uvicorn tells it of a server's first start
+                raise _lifespan_failed(serving_on) from None
+            self.plugin = plugin
+            if self.public_url:
+                self._unpublished = own_url
             with contextlib.suppress(ValueError):
                 old._successors.remove(self.follow)
             if self.follow not in plugin._successors:
                 plugin._successors.append(self.follow)
-            if earlier is not None:
-                earlier.stop()
 
     def __enter__(self) -> Server:
         return self
@@ -312,6 +304,16 @@ def serve(
 def serving(plugin: Plugin) -> Server | None:
     """The running server of a plugin; None if it is not served from this process."""
     return next((server for server in reversed(_servers) if server.plugin is plugin), None)
+
+
+def _did_not_start(otherwise: str) -> ServeError:
+    words = f"The plugin did not start within {START_TIMEOUT:.0f} s.{otherwise}"
+    return ServeError(words, "What does its lifespan wait for?")
+
+
+def _lifespan_failed(otherwise: str) -> ServeError:
+    words = f"The plugin did not start: its lifespan failed (the traceback is above).{otherwise}"
+    return ServeError(words, "Fix it and run this again.")
 
 
 def _notes(plugin: Plugin, url: str) -> list[str]:
