@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from kit.shutdown import lose_nothing
+from load import Load
 from roads import ROADS, running
 
 APP = """
@@ -86,7 +86,7 @@ def test_no_request_that_was_accepted_is_lost(tmp_path: Path, road: str, keep_al
         with Load(server.port, *((16, 0) if keep_alive else (0, 16))) as load:
             load.wait(200)
             assert server.end() == 0
-        assert load.fates.keys() == {"answered", "refused"}
+        assert load.fates.keys() <= {"answered", "refused"}
 
 
 @on_every_road

@@ -62,7 +62,7 @@ def test_a_stop_under_load_loses_nothing(capfd: pytest.CaptureFixture[str], kept
         server = kit.serve(plugin())
         with silent(capfd), Load(server.port, kept, new) as load:
             server.stop()
-        assert load.fates.keys() == {"answered", "refused"}
+        assert load.fates.keys() <= {"answered", "refused"}
 
 
 def test_what_is_under_way_ends_in_the_plugin_that_it_began_in() -> None:
