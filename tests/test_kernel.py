@@ -188,3 +188,26 @@ def test_killing_the_kernel_leaves_no_orphan(kernel: Kernel) -> None:
                 return
         time.sleep(0.05)
     pytest.fail("the server still answers")
+
+
+def test_a_plugin_that_does_not_start_leaves_the_one_before_and_its_operations(kernel: Kernel) -> None:
+    good(kernel, PLUGIN, "p")
+    good(kernel, OPERATION, "o")
+    good(kernel, "server = kit.serve(todo)", "s")
+    broken = (
+        "from contextlib import asynccontextmanager\n@asynccontextmanager\nasync def lifespan(app):\n"
+        "    raise RuntimeError('no database')\n    yield\n"
+        "todo = kit.Plugin('todo', description_for_model='Plugin for todos.', lifespan=lifespan)"
+    )
+    failed = kernel.run(broken, "p")
+    assert "ServeError: The plugin did not start" in failed.error
+    assert "What was served before still is." in failed.error
+    assert "no database" in failed.errors
+    assert "200 ['list_items']" in good(
+        kernel, "print(httpx2.get(server.url + '/items').status_code, list(todo.spec.operations))"
+    )
+    good(kernel, broken.replace("raise RuntimeError('no database')", "pass"), "p")
+    assert "200 ['list_items'] True" in good(
+        kernel,
+        "print(httpx2.get(server.url + '/items').status_code, list(todo.spec.operations), server.plugin is todo)",
+    )
