@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -42,6 +42,36 @@ def operation_name(context: RouteContext) -> str:
     return str(context.operation_id or context.unique_id)
 
 
+class _WatchedRouter(APIRouter):
+    """A router that asks registries before it takes a route or another router.
+
+    Those of an app and of the author exist already: `of` gives them this class, above their own.
+    """
+
+    registries: list[Registry]
+
+    @classmethod
+    def of(cls, router: APIRouter) -> _WatchedRouter:
+        if not isinstance(router, cls):
+            kind = type(router)
+            router.__class__ = cls if kind is APIRouter else type(kind.__name__, (cls, kind), {})
+            assert isinstance(router, cls)
+            router.registries = []
+        return router
+
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        add: Callable[..., None] = super().add_api_route
+        for registry in self.registries:
+            add = partial(registry.add, self, add)
+        add(path, endpoint, **options)
+
+    def include_router(self, router: APIRouter, **options: Any) -> None:
+        include: Callable[..., None] = super().include_router
+        for registry in self.registries:
+            include = partial(registry.include, self, include)
+        include(router, **options)
+
+
 class Registry:
     """Watches the routers of one app: replaces what is registered again, refuses what clashes."""
 
@@ -55,16 +85,13 @@ class Registry:
 
     def hook(self, router: APIRouter) -> None:
         """From now on, what is added to `router` passes through here first."""
-        if self in getattr(router, "_kit_registries", ()):
-            return
-        router.__dict__.setdefault("_kit_registries", []).append(self)
-        # Instance attributes: APIRouter's own decorators call self.add_api_route.
-        router.__dict__["add_api_route"] = partial(self._add, router, router.add_api_route)
-        router.__dict__["include_router"] = partial(self._include, router, router.include_router)
+        watched = _WatchedRouter.of(router)
+        if self not in watched.registries:
+            watched.registries.append(self)
 
     # -- adding ---------------------------------------------------------------
 
-    def _add(
+    def add(
         self,
         router: APIRouter,
         add: Callable[..., None],
@@ -151,7 +178,7 @@ class Registry:
                 print(f"{_place(new)} was {route.name}, and is {new.name} now.")
         return kept
 
-    def _include(
+    def include(
         self, router: APIRouter, include: Callable[..., None], included: APIRouter, **options: Any
     ) -> None:
         with self._lock:
@@ -318,7 +345,11 @@ def remake(route: APIRoute, fresh: Mapping[type, type], **changes: Any) -> APIRo
         status: {**response, "model": swap(response["model"], fresh)} if "model" in response else response
         for status, response in route.responses.items()
     }
-    return type(route)(**{**options, **changes})
+    new = type(route)(**{**options, **changes})
+    # What others set on it stays, as rate limiters and instrumentation do; FastAPI's own is made anew.
+    own = {name: value for name, value in vars(route).items() if not name.startswith("_")}
+    vars(new).update({name: value for name, value in own.items() if name not in vars(new)})
+    return new
 
 
 def _is_in(route: BaseRoute, routes: Iterable[BaseRoute]) -> bool:
@@ -354,18 +385,31 @@ def _routers(router: APIRouter) -> Iterator[APIRouter]:
 
 
 def _resolve_all(endpoint: Callable[..., Any], dependencies: Iterable[Any], operation: str) -> None:
-    callables(endpoint, dependencies, lambda call: resolve(call, operation, _locals_where(call)))
+    callables(endpoint, dependencies, lambda call: resolve(call, operation, _names_around(call)))
 
 
-def _locals_where(call: Callable[..., Any]) -> dict[str, Any]:
-    """The local names where `call` is being registered: a plugin may be made inside a function."""
-    scope = getattr(inspect.unwrap(call), "__globals__", None)
+def _names_around(call: Callable[..., Any]) -> dict[str, Any]:
+    """The local names where `call` was written: a plugin may be made inside a function.
+
+    Those that the function itself uses are its closure; those that stand in its annotations alone are in
+    the frames of the functions that it is written in, however far up the one that registers it is.
+    """
+    function = inspect.unwrap(call)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return {}
+    names = dict(inspect.getclosurevars(function).nonlocals)
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_globals is scope:
-            return frame.f_locals
+        if _is_written_in(code, frame.f_code):
+            names = {**frame.f_locals, **names}
         frame = frame.f_back
-    return {}
+    return names
+
+
+def _is_written_in(code: CodeType, outer: CodeType) -> bool:
+    inside = [each for each in outer.co_consts if isinstance(each, CodeType)]
+    return code in inside or any(_is_written_in(code, each) for each in inside)
 
 
 def _is_imported(scope: dict[str, Any]) -> bool:

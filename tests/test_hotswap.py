@@ -223,3 +223,57 @@ def test_a_router_made_elsewhere_stays_usable() -> None:
         return "yes"
 
     assert TestClient(plugin).get("/late").json() == "yes"
+
+
+def test_what_others_set_on_a_route_outlives_a_redefined_model(cells: Cells) -> None:
+    cells.run("class New(BaseModel):\n    text: str")
+    cells.run("@todo.post('/a')\ndef add(new: New) -> str: return new.text")
+
+    def route() -> Any:
+        return next(each for each in cells.names["todo"].router.routes if getattr(each, "name", "") == "add")
+
+    before = route()
+    before.label = "mine"
+    cells.run("class New(BaseModel):\n    text: str\n    more: int = 0")
+    assert list(cells.names["todo"].openapi()["components"]["schemas"]["New"]["properties"]) == [
+        "text",
+        "more",
+    ]
+    assert route() is not before
+    assert route().label == "mine"
+
+
+FACTORY = """
+from __future__ import annotations
+def register(plugin, function): return plugin.post("/items")(function)
+def make():
+    class Item(BaseModel): name: str
+    def direct(item: Item) -> list[Item]: return [item]
+    def nested():
+        def deeper(item: Item) -> list[Item]: return [item]
+        return deeper
+    plugin = kit.Plugin("shop", description_for_model="Plugin of a shop.")
+    register(plugin, FUNCTION)
+    return plugin
+"""
+
+
+@pytest.mark.parametrize("function", ["direct", "nested()"])
+def test_the_names_of_a_factory_are_found_through_a_helper(cells: Cells, function: str) -> None:
+    """What registers the function knows nothing of its names, and where it was written may have returned."""
+    cells.run(FACTORY.replace("FUNCTION", function) + "made = make()")
+    assert TestClient(cells.names["made"]).post("/items", json={"name": "x"}).json() == [{"name": "x"}]
+    with pytest.raises(kit.OperationError, match="names 'Item', which is not defined"):
+        cells.run(FACTORY.replace("FUNCTION", function).replace("class Item", "class Other") + "make()")
+
+
+def test_a_router_of_a_class_of_its_own_is_followed_too(cells: Cells) -> None:
+    cells.run(
+        "class Mine(APIRouter):\n    def get(self, path, **more): return super().get('/mine' + path, **more)\n"
+        "router = Mine()\ntodo.include_router(router)"
+    )
+    cells.run("@router.get('/a')\ndef find() -> int: return 1")
+    cells.run("@router.get('/a')\ndef find() -> int: return 2")
+    assert cells.client.get("/mine/a").json() == 2
+    assert cells.names["router"].__class__.__name__ == "Mine"
+    assert isinstance(cells.names["router"], cells.names["Mine"])
