@@ -214,11 +214,11 @@ class Notebook:
 
     def refusal(self, problem: str, remedy: str, cell: SourceCell | None = None) -> ExportError:
         """An error of the export that names the notebook."""
-        return ExportError(problem, remedy, notebook=str(self.path), cell=cell and cell.number)
+        return ExportError(problem, remedy, notebook=str(self.path), cell=cell.number if cell else None)
 
     def error(self, problem: str, remedy: str, cell: SourceCell | None = None) -> NotebookError:
         """An error about this notebook."""
-        return NotebookError(problem, remedy, notebook=str(self.path), cell=cell and cell.number)
+        return NotebookError(problem, remedy, notebook=str(self.path), cell=cell.number if cell else None)
 
 
 def load(path: str | Path | None = None, name: str | None = None) -> Plugin:
