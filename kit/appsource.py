@@ -54,7 +54,7 @@ def app_source(notebook: Notebook, variable: str, is_plugin: bool, neighbours: I
         end = f"plugin = {variable}"
     for cell, tree in cells if end else ():
         if "plugin" in _bindings([tree]):
-            raise notebook.error(
+            raise notebook.refusal(
                 f"{str(cell).capitalize()} of {notebook.path} calls something `plugin`, which is what a server looks for.",
                 f"Give it another name, or call {variable} so.",
                 cell=cell,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from collections import Counter
@@ -13,6 +12,7 @@ from typing import Any
 
 from kit import cells, loop
 from kit.discovery import install
+from kit.documents import read_json
 from kit.errors import ChatError
 from kit.hosts.openai import CONTEXT
 from kit.installed import CallResult, InstalledPlugin
@@ -302,9 +302,9 @@ def _arguments(text: str) -> Any:
     if not text.strip():
         return {}
     try:
-        value = json.loads(text)
+        value = read_json(text)
     except ValueError as error:
-        return f"{error}"
+        return f"the text {error}"
     return value if isinstance(value, dict) else f"{text:.80}"
 
 

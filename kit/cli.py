@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kit.documents import read_json
 from kit.errors import KitError
 
 if TYPE_CHECKING:
@@ -266,7 +267,7 @@ def _value(schema: Any, text: str) -> Any:
     if kinds == "string" or (isinstance(kinds, list) and "string" in kinds):
         return text
     try:
-        return json.loads(text)
+        return read_json(text)
     except ValueError:
         return text
 

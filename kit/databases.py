@@ -30,7 +30,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import KitError
+from kit.errors import DatabaseBusy, DatabaseError
 from kit.markup import code, escape, short, table
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def database(url: str | None = None) -> Database:
     """The database of `DATABASE_URL`; where that is not set the one of `url`, and else the file data.db.
 
     `sqlite:///data.db` is a file in this folder, `sqlite://` is in memory, `postgresql://...` a server. Raises
-    `KitError` for another URL, a missing folder or package, and a server that does not let one in.
+    `DatabaseError` for another URL, a missing folder or package, and a server that does not let one in.
     """
     try:
         import sqlmodel  # noqa: F401
@@ -72,14 +72,14 @@ def database(url: str | None = None) -> Database:
     try:
         parsed = make_url(given)
     except Exception:  # its text stays out of the message: a password may be in it
-        raise KitError(f"{name} cannot be read.", _FORM) from None
+        raise DatabaseError(f"{name} cannot be read.", _FORM) from None
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
-        raise KitError(f"{name} starts with {parsed.drivername}://, which the kit cannot open.", _FORM)
+        raise DatabaseError(f"{name} starts with {parsed.drivername}://, which the kit cannot open.", _FORM)
     # What follows the first @ would count as the host, and be shown.
     if parsed.drivername != "sqlite" and given.count("@") > 1:
-        raise KitError(f"{name} has more than one @.", "Write that of a user or a password as %40.")
+        raise DatabaseError(f"{name} has more than one @.", "Write that of a user or a password as %40.")
     return Database(parsed)
 
 
@@ -105,7 +105,9 @@ class Database:
         elif "uri" not in url.query:
             path = Path(str(url.database)).absolute()  # a later chdir does not move the data
             if not path.parent.is_dir():
-                raise KitError(f"The folder of {path} does not exist.", f"Make it: mkdir -p {path.parent}")
+                raise DatabaseError(
+                    f"The folder of {path} does not exist.", f"Make it: mkdir -p {path.parent}"
+                )
             url = url.set(database=str(path))
         try:
             self.engine = create_engine(url, **options)
@@ -124,7 +126,7 @@ class Database:
         """Makes the tables that are missing, and gives itself back. Several processes may do so at once.
 
         Takes table classes, their base class, or a MetaData; tables that those refer to come along. Raises
-        `KitError` if a table is there but lacks a column: what is there is never changed.
+        `DatabaseError` if a table is there but lacks a column: what is there is never changed.
         """
         from sqlalchemy import inspect
 
@@ -132,7 +134,9 @@ class Database:
         for each in wanted:  # grows while it is read
             wanted += {key.column.table for key in each.foreign_keys}.difference(wanted)
         if not wanted:
-            raise KitError("There is no table to create.", "Name table classes. Does one lack table=True?")
+            raise DatabaseError(
+                "There is no table to create.", "Name table classes. Does one lack table=True?"
+            )
         with self.write() as session:
             connection = session.connection()
             for metadata in {each.metadata for each in wanted}:
@@ -142,17 +146,17 @@ class Database:
                 if lost := {column.name for column in each.columns} - there:
                     problem = f"The table {each.name} was made earlier, without {', '.join(sorted(lost))}."
                     remedy = f"Change it in {_place(self.engine)}, or drop it if its rows may go."
-                    raise KitError(problem, remedy)
+                    raise DatabaseError(problem, remedy)
         return self
 
     def read(self) -> AbstractContextManager[Session]:
-        """A session that sees one moment and can write nothing (a `KitError` says so): for GET operations."""
+        """A session that sees one moment and can write nothing (a `DatabaseError` says so): for GET operations."""
         return self._session("read")
 
     def write(self) -> AbstractContextManager[Session]:
         """A session that alone writes, commits at its end, and undoes all of it if an exception comes.
 
-        Others wait for it up to 30 s, then get a `KitError`: no slow call and no `await` belongs in it.
+        Others wait for it up to 30 s, then get a `DatabaseError`: no slow call and no `await` belongs in it.
         """
         return self._session("write")
 
@@ -173,7 +177,7 @@ class Database:
             with self.read() as session:
                 names = inspect(session.connection()).get_table_names()
                 counts = [session.scalar(select(func.count()).select_from(named(name))) for name in names]
-        except KitError as error:
+        except DatabaseError as error:
             return f"{head}<br>{escape(error.problem)}"
         rows = [(code(name), f"{count:,}") for name, count in zip(names, counts, strict=True)]
         return head + (table(("table", "rows"), rows) if rows else "<br>No tables yet.")
@@ -183,7 +187,9 @@ class Database:
         from sqlmodel import Session
 
         if self in (outer := _open.get()):
-            raise KitError(f"{mode}() inside a read() or write() would wait for it.", "Use the open session.")
+            raise DatabaseError(
+                f"{mode}() inside a read() or write() would wait for it.", "Use the open session."
+            )
         if self._pid != os.getpid() and not self._is_single:
             # A forked process may neither use nor close the connections of its parent.
             self._pid, self._turn, self._inherited = os.getpid(), threading.Lock(), self.engine.pool
@@ -210,7 +216,7 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-def _explain(context: ExceptionContext) -> KitError | None:
+def _explain(context: ExceptionContext) -> DatabaseError | None:
     """The kit's error for what a user can mend; the rest stays SQLAlchemy's."""
     error, connection = context.original_exception, context.connection
     number, state = getattr(error, "sqlite_errorcode", 0) & 0xFF, getattr(error, "sqlstate", "")
@@ -220,20 +226,24 @@ def _explain(context: ExceptionContext) -> KitError | None:
     if number == sqlite3.SQLITE_BUSY or state == "55P03":
         return _late(place)
     if connection is None or context.is_disconnect or number == sqlite3.SQLITE_NOTADB:
-        return KitError(f"{place} cannot be used: {short(str(error), 400)}", _CHECKS[context.dialect.name])
+        return DatabaseError(
+            f"{place} cannot be used: {short(str(error), 400)}", _CHECKS[context.dialect.name], database=place
+        )
     reads = connection.get_execution_options().get("kit") == "read"
     if reads and (number == sqlite3.SQLITE_READONLY or state == "25006"):
-        return KitError(
+        return DatabaseError(
             "A session that was opened with read() was to write.",
             "Use write(), and not in a GET operation: a browser or a model may repeat a GET.",
+            database=place,
         )
     return None
 
 
-def _late(place: str) -> KitError:
-    return KitError(
+def _late(place: str) -> DatabaseBusy:
+    return DatabaseBusy(
         f"{place} was in use by others for {WAIT} s.",
         "Keep every write() short, with nothing slow or awaited in it. Does one never end?",
+        database=place,
     )
 
 
@@ -277,8 +287,8 @@ def _tables(given: Any) -> list[Table]:
     return list(metadata.tables.values())
 
 
-def _missing(package: str, error: ImportError) -> KitError:
-    return KitError(
+def _missing(package: str, error: ImportError) -> DatabaseError:
+    return DatabaseError(
         f"A database needs {package}: {error}.",
         "Install both: pip install sqlmodel 'psycopg[binary]'",
     )

@@ -3,10 +3,14 @@
 JSON goes through the standard library, YAML through ryaml (YAML 1.2, as OpenAPI wants it: dates and `no`
 stay text), which reads Plaid's 3 MB in a tenth of the time of PyYAML's C loader. What ryaml refuses though
 ChatGPT took it (a key given twice, merge keys) PyYAML reads.
+
+Each reader has bounds and words of its own, and other ones in each version. So what is too deep, too large
+or cut off is found here, in the text and where the reader stopped in it, and said in one sentence.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import re
@@ -25,6 +29,50 @@ NO_SPEC = "An OpenAPI document is a JSON or YAML mapping with 'openapi' and 'pat
 # YAML allows none of these; a text that was encoded twice is full of them.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _LONE_SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}")
+_TOO_DEEP = f"is nested too deeply to be read: more than {MAX_DEPTH} levels"
+_OPEN_STRING = re.compile(r'"(?:[^"\\]|\\.)*\\?\Z', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(
+    r"""(?<![^\s,:\[{])(?:"(?:[^"\\]|\\.)*(?:"|\Z)|'[^']*(?:'|\Z))|[\[\]{}]""", re.DOTALL
+)
+
+
+class Unreadable(ValueError):
+    """Why a text cannot be read, as what follows its name in a sentence. `position`: how far it could be."""
+
+    def __init__(self, reason: str, position: int | None = None) -> None:
+        super().__init__(reason)
+        self.position = position
+
+
+def read_json(text: str | bytes, **options: Any) -> Any:
+    """What `json.loads` reads, no deeper than 100 levels. Raises `Unreadable` for all else, and nothing more."""
+    try:
+        if isinstance(text, bytes):
+            text = text.decode(json.detect_encoding(text))
+        value = json.loads(text, **options)
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"is not valid JSON: {_stopped(error.doc, error.pos)}", error.pos) from None
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"is not text in UTF-8, from byte {error.start:,} on") from None
+    except RecursionError:
+        raise Unreadable(_TOO_DEEP) from None
+    except ValueError:  # more digits than Python takes, 4,300
+        raise Unreadable("has a number with too many digits to be read", 0) from None
+    if any(depth > MAX_DEPTH for depth, _ in _levels(value)):
+        raise Unreadable(_TOO_DEEP)
+    return value
+
+
+def _stopped(text: str, position: int) -> str:
+    """Where a reader stopped, and what is there: for each the same words."""
+    if not text[position:].strip() or _OPEN_STRING.match(text, position):
+        position = len(text.rstrip())
+        what = "it is cut off at"
+    else:
+        what = "it goes wrong at"
+    line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+    there = text[position : position + 40].partition("\n")[0].strip()
+    return f"{what} line {line:,}, column {column:,}{f', {there!r}' if there else ''}"
 
 
 def parse(text: str | bytes, source: str = "the document") -> dict[str, Any]:
@@ -48,17 +96,17 @@ def parse(text: str | bytes, source: str = "the document") -> dict[str, Any]:
             f"{source} is an HTML or XML page, not JSON or YAML: {text[:60]!r}.", NO_SPEC, source=source
         )
     try:
-        data = json.loads(text, parse_constant=lambda name: None)
+        data = read_json(text, parse_constant=lambda name: None)
         if _LONE_SURROGATE.search(text):
             data = json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
-    except RecursionError:
-        raise _too_deep(source) from None
-    except ValueError:
-        data = _parse_yaml(text, source)
+    except Unreadable as error:
+        if error.position is None:
+            raise SpecError(f"{source} {error}.", NO_SPEC, source=source) from None
+        data = _parse_yaml(text, source, error.position)
+    _bound(data, source)
     if not isinstance(data, dict):
         kind = {"list": "a list", "str": "plain text"}.get(type(data).__name__, repr(data))
         raise SpecError(f"{source} holds {kind}, not a mapping.", NO_SPEC, source=source)
-    _bound(data, source)
     return data
 
 
@@ -70,39 +118,60 @@ def _decoded(content: bytes) -> str:
     return content.decode("utf-8-sig", errors="replace")
 
 
-def _parse_yaml(text: str, source: str) -> Any:
+def _parse_yaml(text: str, source: str, position: int) -> Any:
+    """`position` is how far the text could be read as JSON."""
     ryaml: Any = importlib.import_module("ryaml")  # its types do not name what it exports
     text = _CONTROL.sub(" ", text)
-    try:
-        # A merge key is none of YAML 1.2, but people write it; ryaml takes it for a key like another.
-        if not re.search(r"^\s*(?:- )?<<\s*:", text, re.MULTILINE):
+    # A merge key is none of YAML 1.2, but people write it; ryaml takes it for a key like another. And the
+    # time that ryaml takes grows with the square of open brackets: 20,000 of them cost 5 s.
+    if _brackets(text)[0] <= MAX_DEPTH and not re.search(r"^\s*(?:- )?<<\s*:", text, re.MULTILINE):
+        with contextlib.suppress(ryaml.InvalidYamlError, ValueError, TypeError):
             return ryaml.loads(text)
-    except (ryaml.InvalidYamlError, ValueError, TypeError) as error:
-        if "recursion limit" in str(error):
-            raise _too_deep(source) from None
-        if "repetition limit" in str(error):
-            raise _too_much(source) from None
-    return _parse_slowly(text, source)
+    return _parse_slowly(text, source, position)
 
 
-def _parse_slowly(text: str, source: str) -> Any:
+def _parse_slowly(text: str, source: str, position: int) -> Any:
     import yaml
 
+    depth, read = 0, 0
+    documents = 0
     try:
         # PyYAML builds what is nested by calling itself in C: too deep a text would end the process.
-        depth = 0
         for event in yaml.parse(text, getattr(yaml, "CLoader", yaml.Loader)):
-            opens, closes = yaml.CollectionStartEvent, yaml.CollectionEndEvent
-            depth += isinstance(event, opens) - isinstance(event, closes)
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_DEPTH:
                 raise _too_deep(source)
+            documents += isinstance(event, yaml.DocumentStartEvent)
+            if documents > 1:
+                raise SpecError(f"{source} holds more than one document.", NO_SPEC, source=source)
+            read = getattr(event.end_mark, "index", 0)
         return yaml.load(text, Loader=_loader())
     except yaml.YAMLError as error:
+        mark: Any = getattr(error, "problem_mark", None)
+        stop = mark.index if mark else getattr(error, "position", 0)
+        # It looks ahead for the end of a key, by up to 1,024 characters: what it met there may be too deep.
+        if depth + _brackets(text[read:stop])[1] > MAX_DEPTH:
+            raise _too_deep(source) from None
+        where = _stopped(text, max(stop, position))
+        raise SpecError(f"{source} is neither JSON nor YAML: {where}.", NO_SPEC, source=source) from None
+    except (ValueError, TypeError):
         raise SpecError(
-            f"{source} is neither JSON nor YAML: {' '.join(str(error).split())}.", NO_SPEC, source=source
+            f"{source} has a key or a number that JSON cannot have.", NO_SPEC, source=source
         ) from None
-    except (ValueError, TypeError, RecursionError) as error:  # a list as a key, a number out of bounds
-        raise SpecError(f"{source} cannot be read as YAML: {error}.", NO_SPEC, source=source) from None
+    except RecursionError:
+        raise _too_deep(source) from None
+
+
+def _brackets(text: str) -> tuple[int, int]:
+    """How many brackets are open at the most and at the end of a text, as far as its quotes can be told."""
+    most = now = 0
+    for found in _STRING_OR_BRACKET.finditer(text):
+        if found[0] in "[{":
+            now += 1
+            most = max(most, now)
+        elif found[0] in "]}":
+            now = max(0, now - 1)
+    return most, now
 
 
 def _loader() -> Any:
@@ -127,25 +196,29 @@ def _loader() -> Any:
 
 def _bound(data: Any, source: str) -> None:
     """Refuses what is nested too deeply, or grows out of hand when its aliases are written out."""
-    level, depth, count = [data], 0, 0
-    while level:
-        depth += 1
+    for depth, count in _levels(data):
         if depth > MAX_DEPTH:
             raise _too_deep(source)
-        level = [item for node in level for item in _items(node) if isinstance(item, dict | list) and item]
-        count += sum(map(len, level))
         if count > MAX_VALUES:
             raise _too_much(source)
 
 
-def _items(node: dict[Any, Any] | list[Any]) -> Iterator[Any]:
-    return iter(node.values() if isinstance(node, dict) else node)
+def _levels(data: Any) -> Iterator[tuple[int, int]]:
+    """For each level of what is nested: its number, and how many values there are down to it."""
+    level, depth, count = [data], 0, 0
+    while level:
+        depth += 1
+        yield depth, count
+        level = [item for node in level for item in _items(node) if isinstance(item, dict | list) and item]
+        count += sum(map(len, level))
+
+
+def _items(node: Any) -> Iterator[Any]:
+    return iter(node.values() if isinstance(node, dict) else node if isinstance(node, list) else ())
 
 
 def _too_deep(source: str) -> SpecError:
-    return SpecError(
-        f"{source} is nested too deeply to be read: more than {MAX_DEPTH} levels.", NO_SPEC, source=source
-    )
+    return SpecError(f"{source} {_TOO_DEEP}.", NO_SPEC, source=source)
 
 
 def _too_much(source: str) -> SpecError:

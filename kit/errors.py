@@ -4,33 +4,41 @@ KitError
 ├── ManifestError        the manifest breaks documented rules; .violations lists all of them
 ├── OperationError       a function cannot become an operation; .operation
 │   └── OperationClash   two functions claim one name or one route; .taken_by
-├── SpecError            a document is no OpenAPI document that can be read; .source
+├── SpecError            a document is not an OpenAPI document that can be read; .source
+├── SettingsError        an environment variable or option has a value that cannot be used; .setting
 ├── ServeError           a server cannot start
 │   └── PortInUse        the port is taken; .port
 ├── NotebookError        a notebook does not give a plugin; .notebook, .cell
+│   └── ExportError      it gives one, which cannot be exported, or not into that folder
+├── ProjectError         a folder is not a project, or cannot become one; .folder
+├── DatabaseError        a database cannot be opened, read or written as asked; .database
+│   └── DatabaseBusy     others held it for too long; the same may be tried again
+├── UnknownHost          there is no host of that name; .host
 ├── InstallError         a plugin cannot be installed from its URL; .source
 └── ChatError            a conversation cannot go on; the chat itself stays usable
 """
 
 from __future__ import annotations
 
+import copyreg
 import os
 import sys
 import sysconfig
 import traceback
+from dataclasses import dataclass
 from typing import Any
 
 
+@dataclass(eq=False, repr=False)
 class KitError(Exception):
     """Base of all errors of the kit. `problem` is what was wrong and where, `remedy` what to do."""
 
-    def __init__(self, problem: str, remedy: str = "", **facts: Any) -> None:
-        # args hold exactly what __init__ takes, and the facts live in __dict__: so the error
-        # survives pickling, which nbclient and process pools put it through.
-        super().__init__(problem, remedy)
-        self.problem = problem
-        self.remedy = remedy
-        self.__dict__.update(facts)
+    problem: str
+    remedy: str = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # nbclient and process pools pickle errors. Made anew without __init__, which wants the facts too.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     def __str__(self) -> str:
         return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
@@ -58,47 +66,90 @@ def _place(frame: traceback.FrameSummary) -> str:
     return " ".join(label) if label else frame.filename
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ManifestError(KitError):
     """The manifest breaks documented rules. `violations` has one (field, message) for each."""
 
     violations: list[tuple[str, str]]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class OperationError(KitError):
     """A function cannot become an operation. `operation` is its name."""
 
     operation: str
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class OperationClash(OperationError):
     """Two functions claim one operationId or one route. `taken_by` describes the earlier one."""
 
     taken_by: str
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class SpecError(KitError):
-    """A document is no OpenAPI document that can be read. `source` says where it came from."""
+    """A document is not an OpenAPI document that can be read. `source` says where it came from."""
 
     source: str
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SettingsError(KitError):
+    """A value that was set cannot be used. `setting` is the variable or option, as it is written."""
+
+    setting: str
 
 
 class ServeError(KitError):
     """A server cannot start."""
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class PortInUse(ServeError):
     """The port is taken. `port` is its number."""
 
     port: int
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class NotebookError(KitError):
     """A notebook does not give a plugin. `notebook` is its file, `cell` the number of the cell or None."""
 
-    notebook: str
-    cell: int | None
+    notebook: str = ""
+    cell: int | None = None
 
 
+class ExportError(NotebookError):
+    """A notebook's plugin cannot be exported, or not into that folder."""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ProjectError(KitError):
+    """A folder is not a project, or cannot become one. `folder` is its path."""
+
+    folder: str
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class DatabaseError(KitError):
+    """A database cannot be opened, read or written as asked. `database` is its URL, without a password."""
+
+    database: str = ""
+
+
+class DatabaseBusy(DatabaseError):
+    """Others held the database for too long. The same may be tried again."""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class UnknownHost(KitError):
+    """There is no host of that name. `host` is the name that was given."""
+
+    host: str
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
 class InstallError(KitError):
     """A plugin cannot be installed. `source` is the URL or file that was given."""
 

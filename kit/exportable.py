@@ -13,7 +13,7 @@ from pathlib import Path
 
 import kit
 from kit import leaks
-from kit.errors import KitError
+from kit.errors import ExportError
 from kit.notebook import Notebook, SourceCell
 from kit.requirements import imports_of, is_installed
 from kit.wheels import serving_modules
@@ -119,7 +119,7 @@ class Exportable:
         place = (self.folder / given).resolve()
         files = [place] if place.is_file() else self._inside(place)
         if not files or not place.is_relative_to(self.folder):
-            raise self.notebook.error(
+            raise self.notebook.refusal(
                 f"There is no file {given} beside {self.notebook.path}.",
                 "Give the names in include= relative to the notebook.",
             )
@@ -142,14 +142,14 @@ class Exportable:
     def _harmless(self, name: str, data: bytes) -> bytes:
         """The content of a file that goes along as it is."""
         if name in self._reserved:
-            raise self.notebook.error(
+            raise self.notebook.refusal(
                 f"{name} beside the notebook has the name of a file that the export makes.", "Rename it."
             )
         text = data.decode("utf-8", errors="replace")
         found = leaks.form_in(text)
         if found or Path(name).suffix in _PRIVATE:
             where = f", line {found[0]}" if found else ""
-            raise self.notebook.error(
+            raise self.notebook.refusal(
                 f"{name}{where} looks like a secret.", "Leave it out, and read it from os.environ."
             )
         return data
@@ -194,7 +194,7 @@ class Exportable:
         try:
             return Code(data.decode(), ast.parse(data), file=name)
         except (SyntaxError, ValueError) as error:
-            raise self.notebook.error(
+            raise self.notebook.refusal(
                 f"{name} beside the notebook is no Python: {error}.", "Mend it."
             ) from None
 
@@ -266,14 +266,14 @@ class Exportable:
                         it.name.removeprefix("kit.") for it in node.names if it.name.startswith("kit.")
                     )
 
-    def _error(self, code: Code, line: int, what: str, remedy: str) -> KitError:
+    def _error(self, code: Code, line: int, what: str, remedy: str) -> ExportError:
         text = "" if "secret" in what else f": {code.source.splitlines()[line - 1].strip()}"
         where = (
             f"Cell {code.cell.number} of {self.notebook.path}"
             if code.cell
             else f"{code.file} beside the notebook"
         )
-        return self.notebook.error(f"{where}, line {line}, {what}{text}", remedy, cell=code.cell)
+        return self.notebook.refusal(f"{where}, line {line}, {what}{text}", remedy, cell=code.cell)
 
 
 def including(name: str) -> str:

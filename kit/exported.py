@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kit import leaks, parity
 from kit.appsource import app_source, formatted
-from kit.errors import KitError, NotebookError
+from kit.errors import ExportError, KitError, NotebookError
 from kit.exportable import Exportable, including
 from kit.notebook import Notebook
 from kit.parity import Parity, Side
@@ -102,7 +102,7 @@ def export(
     The proof starts the app with nothing but its requirements, and compares manifest, spec and every answer
     that changes nothing with the notebook's: `.parity`. `token` is what a user of the plugin would give; it is
     used for these questions, and not kept. Run again, it updates what it made; a file that was changed stays,
-    unless `force`. Raises `NotebookError`, naming the cell, for what cannot be exported, and `KitError` for a
+    unless `force`. Raises `NotebookError`, naming the cell, for what cannot be exported, and an `ExportError` for a
     folder of something else and for an app that does not start.
     """
     source, target = Notebook(notebook), Path(folder)
@@ -223,17 +223,17 @@ def _told_of(parts: Exportable) -> Iterator[None]:
             remedy = f"The files of its folder stay behind: {including(missing[1])} takes this one along."
         elif parts.left_behind:
             remedy = " ".join([remedy, *parts.left_behind])
-        raise NotebookError(problem, remedy, notebook=path, cell=error.cell) from None
+        raise ExportError(problem, remedy, notebook=path, cell=error.cell) from None
 
 
-def _does_not_start(error: KitError, update: Update) -> KitError:
+def _does_not_start(error: KitError, update: Update) -> ExportError:
     problem = f"The exported app does not start with its requirements alone: {error.problem}"
     if update.kept:
-        return KitError(problem, f"You changed {', '.join(update.kept)}; force=True overwrites that.")
+        return ExportError(problem, f"You changed {', '.join(update.kept)}; force=True overwrites that.")
     found = re.search(r"No module named '([\w.]+)'", problem)
     name = found[1] if found else "NAME"
     remedy = f"Does it lack a package? `import {name}` in a marked cell makes that a requirement."
-    return KitError(f"{problem}\nNothing was written.", remedy)
+    return ExportError(f"{problem}\nNothing was written.", remedy)
 
 
 def _check_leaks(made: dict[str, bytes], scratch: Path, parts: Exportable) -> None:
@@ -245,7 +245,7 @@ def _check_leaks(made: dict[str, bytes], scratch: Path, parts: Exportable) -> No
         if variable := leaks.variable_in(text, parts.variables):
             what = f"it holds the value of {variable}"
         if what:
-            raise parts.notebook.error(
+            raise parts.notebook.refusal(
                 f"{name} would tell too much: {what}. Nothing was written.",
                 "A description, a default value or an address of the notebook puts it there.",
             )

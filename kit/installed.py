@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kit import loop
 from kit.addresses import NOWHERE, Root, choose_server
 from kit.client import Answer, Road
+from kit.documents import read_json
 from kit.errors import KitError, OperationError
 from kit.manifest import Manifest
 from kit.spec import Problem, Spec, server_urls
@@ -277,5 +278,5 @@ def _data(answer: Answer) -> Any:
         return f"{text[:MAX_RESPONSE]}\n[cut: the first {MAX_RESPONSE:,} characters of {more}{total}]"
     if "json" in essence or not essence or text.lstrip()[:1] in ("{", "["):
         with contextlib.suppress(ValueError):
-            return json.loads(text)
+            return read_json(text)
     return text

@@ -8,7 +8,6 @@ import __future__
 
 import ast
 import builtins
-import json
 import linecache
 import os
 import re
@@ -21,7 +20,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from kit import cells
-from kit.errors import KitError, NotebookError
+from kit.documents import read_json
+from kit.errors import ExportError, KitError, NotebookError
 
 if TYPE_CHECKING:
     from kit.plugin import Plugin
@@ -59,7 +59,7 @@ class Notebook:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            document = json.loads(self.path.read_bytes())
+            document = read_json(self.path.read_bytes())
         except OSError as error:
             near = sorted(file.name for file in self.path.parent.glob("*.ipynb"))
             raise self.error(
@@ -68,7 +68,7 @@ class Notebook:
             ) from None
         except ValueError as error:
             raise self.error(
-                f"{self.path} is no notebook: {error}.", "Open it in Jupyter and save it again."
+                f"{self.path} is not a notebook: it {error}.", "Open it in Jupyter and save it again."
             ) from None
         found = document.get("cells") if isinstance(document, dict) else None
         if not isinstance(found, list):
@@ -212,9 +212,13 @@ class Notebook:
             cell=cell,
         )
 
+    def refusal(self, problem: str, remedy: str, cell: SourceCell | None = None) -> ExportError:
+        """An error of the export that names the notebook."""
+        return ExportError(problem, remedy, notebook=str(self.path), cell=cell.number if cell else None)
+
     def error(self, problem: str, remedy: str, cell: SourceCell | None = None) -> NotebookError:
         """An error about this notebook."""
-        return NotebookError(problem, remedy, notebook=str(self.path), cell=cell and cell.number)
+        return NotebookError(problem, remedy, notebook=str(self.path), cell=cell.number if cell else None)
 
 
 def load(path: str | Path | None = None, name: str | None = None) -> Plugin:

@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kit.discovery import credential
-from kit.errors import KitError, NotebookError
+from kit.errors import ExportError, NotebookError
 from kit.manifest import Manifest
 from kit.spec import Spec, escape
 from kit.tools import Tool, make_tools
@@ -206,10 +206,10 @@ class Side:
         if answer.status == 200:
             return answer
         if self._process.poll() is None and answer.status:
-            raise KitError(f"{path} is answered with status {answer.status}.", f"It said: {self.words}")
+            raise ExportError(f"{path} is answered with status {answer.status}.", f"It said: {self.words}")
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
-        raise KitError(self.words or f"There was no answer within {START_TIMEOUT:.0f} s.")
+        raise ExportError(self.words or f"There was no answer within {START_TIMEOUT:.0f} s.")
 
     @property
     def words(self) -> str:
@@ -229,7 +229,7 @@ def notebook_side(path: str, name: str | None, scratch: Path) -> Iterator[Side]:
             )
         if "port" not in side.facts:
             why = side.words or f"it took longer than {START_TIMEOUT:.0f} s, or a cell ends the process"
-            raise KitError(f"{path} did not get as far as to serve: {why}.", "Mend the cell.")
+            raise ExportError(f"{path} did not get as far as to serve: {why}.", "Mend the cell.")
         yield side
 
 

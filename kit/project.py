@@ -15,7 +15,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.errors import KitError
+from kit.errors import ProjectError
 from kit.wheels import is_ours, tutorial_files, tutorial_folder, write_wheel
 
 MAX_NAME = 50  # characters, since it becomes name_for_model
@@ -57,7 +57,11 @@ class Project:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not (self.path / "plugin.ipynb").is_file():
-            raise KitError(f"{self.path} is no project: it has no plugin.ipynb.", "kit.new(NAME) makes one.")
+            raise ProjectError(
+                f"{self.path} is no project: it has no plugin.ipynb.",
+                "kit.new(NAME) makes one.",
+                folder=str(self.path),
+            )
 
     @property
     def name(self) -> str:
@@ -97,20 +101,23 @@ class Project:
 def new(name: str | Path, folder: str | Path = ".") -> Project:
     """Makes the folder `name` in `folder`, with a plugin that works and tests that pass.
 
-    Raises `KitError` for a name that will not do, and for a folder or file that is there already: it is
+    Raises `ProjectError` for a name that will not do, and for a folder or file that is there already: it is
     never touched. Made as a whole or not at all.
     """
     target = Path(folder) / name
     _check_name(target.name)
     parent = target.parent
     if not parent.is_dir():
-        raise KitError(f"There is no folder {parent}.", "Make it first, or give another.")
+        raise ProjectError(
+            f"There is no folder {parent}.", "Make it first, or give another.", folder=str(parent)
+        )
     if target.exists() or target.is_symlink():
         is_project = (target / "plugin.ipynb").is_file()
-        raise KitError(
+        raise ProjectError(
             f"{target} is there already, and stays as it is.",
             f"Choose another name, such as {_free(target)!r}"
             + (f", or open it: kit.Project({str(target)!r})." if is_project else "."),
+            folder=str(target),
         )
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=parent) as place:
         made = Path(place) / target.name
@@ -123,7 +130,7 @@ def copy_tutorial(folder: str | Path = "kit-tutorial") -> Path:
     """Copies the tutorial's notebooks into `folder`, leaving what is there already as it is."""
     target = Path(folder)
     if target.exists() and not target.is_dir():
-        raise KitError(f"{target} is a file.", "Give a folder for the tutorial.")
+        raise ProjectError(f"{target} is a file.", "Give a folder for the tutorial.", folder=str(target))
     for name in tutorial_files():
         file = target / name
         if not file.exists():
@@ -180,18 +187,22 @@ def _notebook(text: str) -> str:
 
 def _check_name(name: str) -> None:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
-        raise KitError(
+        raise ProjectError(
             f"{name!r} will not do as a name: it may have letters, digits, _ and -, a letter first.",
             f"{_better(name)!r} would do.",
+            folder=name,
         )
     if len(name) > MAX_NAME:
-        raise KitError(
-            f"The name has {len(name)} characters, the limit is {MAX_NAME}.", f"{_better(name)!r} would do."
+        raise ProjectError(
+            f"The name has {len(name)} characters, the limit is {MAX_NAME}.",
+            f"{_better(name)!r} would do.",
+            folder=name,
         )
     if _is_pythons(name):
-        raise KitError(
+        raise ProjectError(
             f"{name!r} will not do as a name: it is one of Python's own, and would hide that.",
             f"{_better(name)!r} would do.",
+            folder=name,
         )
 
 

@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from kit.errors import KitError
+from kit.documents import read_json
+from kit.errors import ExportError
 
 RECORD = ".kit-export.json"
 
@@ -72,7 +73,7 @@ class Update:
                 for name in self._remove:
                     (self.folder / name).unlink()
         except OSError as error:
-            raise KitError(f"{self.folder} cannot be written: {error}.", "Give another folder.") from None
+            raise ExportError(f"{self.folder} cannot be written: {error}.", "Give another folder.") from None
 
     def _decide(self, name: str, content: bytes, force: bool) -> None:
         there, recorded = self._there(name), self.recorded.get(name)
@@ -101,25 +102,25 @@ class Update:
     def _there(self, name: str) -> bytes | None:
         file = self.folder / name
         if file.is_dir():
-            raise KitError(f"{file} is a folder, where the export has a file.", "Rename it.")
+            raise ExportError(f"{file} is a folder, where the export has a file.", "Rename it.")
         return file.read_bytes() if file.is_file() else None
 
 
 def _recorded(folder: Path) -> dict[str, str]:
     file = folder / RECORD
     if folder.exists() and not folder.is_dir():
-        raise KitError(f"{folder} is a file.", "Give a folder.")
+        raise ExportError(f"{folder} is a file.", "Give a folder.")
     if not file.is_file():
         others = [it.name for it in folder.iterdir() if it.name != ".git"] if folder.is_dir() else []
         if others:
-            raise KitError(
+            raise ExportError(
                 f"{folder} has files that no export made: {', '.join(sorted(others)[:3])}"
                 f"{', ...' if len(others) > 3 else ''}.",
                 "Give a new folder, or an empty one.",
             )
         return {}
     try:
-        found = json.loads(file.read_bytes())["files"]
+        found = read_json(file.read_bytes())["files"]
         inside = {
             name: digest
             for name, digest in found.items()
@@ -127,7 +128,7 @@ def _recorded(folder: Path) -> dict[str, str]:
         }
         return {str(name): str(digest) for name, digest in inside.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise KitError(
+        raise ExportError(
             f"{file}, the record of what was exported, cannot be read.", "Export into a new folder."
         ) from None
 

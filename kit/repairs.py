@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from kit.documents import read_json
 from kit.operation import short
 
 TYPES: dict[str, tuple[type, ...]] = {
@@ -91,7 +92,7 @@ def _as_a(value: Any, kind: str) -> Any:
     if kind == "string":
         return json.dumps(value) if isinstance(value, bool | int | float) else None
     try:
-        parsed = json.loads(value) if isinstance(value, str) else None
+        parsed = read_json(value) if isinstance(value, str) else None
     except ValueError:
         return None
     return parsed if _is_a(parsed, kind) else None

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from kit.errors import KitError
+from kit.errors import ExportError
 from kit.wheels import DISTRIBUTION
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def link(distributions: Iterable[Distribution], folder: Path) -> None:
             owners[top] = owners.get(top, 0) + 1
     for distribution in mine:
         if not distribution.files:
-            raise KitError(
+            raise ExportError(
                 f"{distribution.name} does not say which files are its own, so the export cannot be proved.",
                 "Install it with pip, in a virtual environment.",
             )
@@ -207,7 +207,7 @@ def _check_origin(distribution: Distribution) -> None:
     # conda notes the folder that it built a package in
     is_conda = (distribution.read_text("INSTALLER") or "").strip() == "conda"
     if str(_origin(distribution).get("url", "")).startswith("file:") and not is_conda:
-        raise KitError(
+        raise ExportError(
             f"{distribution.name} is installed from a folder of this machine: no other one could install it.",
             "Lay its modules beside the notebook, or install it from a package index or a git address.",
         )

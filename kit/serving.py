@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kit.cli import Host, Port, Token, app, installed
-from kit.errors import KitError
+from kit.errors import KitError, SettingsError
 
 if TYPE_CHECKING:
     from kit.installed import InstalledPlugin
@@ -99,7 +99,9 @@ def serve(
     public: Any = BY_NAME.get(public_url or "", public_url)
     if workers > 1:
         if reload:
-            raise KitError("--reload serves from one process.", "Leave out --workers, or --reload.")
+            raise SettingsError(
+                "--reload serves from one process.", "Leave out --workers, or --reload.", setting="--reload"
+            )
         _serve_workers(target, port, host, public, workers)
         return
     plugin, told = source.plugin(), threading.Event()
@@ -149,7 +151,9 @@ def mcp(
 
     if config:
         if http and not port:
-            raise KitError("Without --port the server has another address each time.", "Give --port N.")
+            raise SettingsError(
+                "Without --port the server has another address each time.", "Give --port N.", setting="--port"
+            )
         with contextlib.redirect_stdout(sys.stderr):
             plugin = load()
         url = f"http://{host}:{port}{endpoint.PATH}" if http else None

@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from kit.errors import KitError, ServeError
+from kit.errors import ServeError, SettingsError
 
 _HOST_NAME = re.compile(r"\[[0-9a-f:.]+\]|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
@@ -35,11 +35,13 @@ class Settings:
 
 
 def from_environment() -> Settings:
-    """The settings as the environment has them now. Raises `KitError` naming the variable that is wrong."""
+    """The settings as the environment has them now. Raises `SettingsError` naming the variable that is wrong."""
     log_format = _said("LOG_FORMAT").lower()
     if log_format not in ("", "json", "text"):
-        raise KitError(
-            f"LOG_FORMAT is {log_format!r}.", "It is json or text; unset, the kit logs no requests."
+        raise SettingsError(
+            f"LOG_FORMAT is {log_format!r}.",
+            "It is json or text; unset, the kit logs no requests.",
+            setting="LOG_FORMAT",
         )
     public_url = _public_url()
     hosts = _hosts()
@@ -62,7 +64,11 @@ def _said(name: str) -> str:
 def _number(name: str, default: str, unit: str, form: str = r"\d+(\.\d+)?") -> float:
     said = _said(name) or default
     if not re.fullmatch(form, said, re.ASCII):
-        raise KitError(f"{name} is {said!r}.", f"It is a number of {unit}, such as {default}; 0 is no limit.")
+        raise SettingsError(
+            f"{name} is {said!r}.",
+            f"It is a number of {unit}, such as {default}; 0 is no limit.",
+            setting=name,
+        )
     return float(said)
 
 
@@ -74,15 +80,16 @@ def _public_url() -> str | None:
     try:
         return checked(said)
     except ServeError as error:
-        raise KitError(f"PUBLIC_URL: {error.problem}", error.remedy) from None
+        raise SettingsError(f"PUBLIC_URL: {error.problem}", error.remedy, setting="PUBLIC_URL") from None
 
 
 def _hosts() -> tuple[str, ...]:
     hosts = tuple(host.strip().lower() for host in _said("ALLOWED_HOSTS").split(",") if host.strip())
     for host in hosts:
         if host != "*" and not _HOST_NAME.fullmatch(host):
-            raise KitError(
+            raise SettingsError(
                 f"ALLOWED_HOSTS has {host!r}, which is no host name.",
                 "Write names without scheme, port and path: plugin.example.com,*.example.org",
+                setting="ALLOWED_HOSTS",
             )
     return () if "*" in hosts else tuple(host.strip("[]") for host in hosts)

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from kit import places, styles
+from kit.documents import read_json
 from kit.operation import Body, Operation, is_json
 from kit.request import Argument, Request, make_request
 from kit.schemas import HEAVY, Converter, merged
@@ -290,7 +291,7 @@ def _kinds(schema: Mapping[str, Any]) -> set[str]:
 
 def _from_text(text: str, kinds: set[str]) -> Any:
     try:
-        value = json.loads(text)
+        value = read_json(text)
     except ValueError:
         return text
     fits = {

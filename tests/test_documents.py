@@ -6,9 +6,10 @@ import json
 import time
 
 import pytest
+import yaml
 
 import kit
-from kit.documents import MAX_DEPTH, parse
+from kit.documents import MAX_DEPTH, MAX_VALUES, NO_SPEC, Unreadable, parse, read_json
 
 
 def bomb(levels: int) -> str:
@@ -30,8 +31,9 @@ def bomb(levels: int) -> str:
         ('{"a": ' + "[" * 150 + "]" * 150 + "}", "nested too deeply"),
         ("a: &a\n  b: *a", "nested too deeply"),
         ("<<: {a: 1}\nb: &x [*x]", "nested too deeply"),
-        ("? [a, b]\n: c", "cannot be read as YAML|neither JSON nor YAML"),
-        ("a: 1\n---\nb: 2", "neither JSON nor YAML"),
+        ("? [a, b]\n: c", "neither JSON nor YAML"),
+        ("a: 1\n---\nb: 2", "holds more than one document"),
+        ("{a: " * 200_000, "nested too deeply"),
         ("null", "holds"),
         ("5", "holds"),
         ('"text"', "holds plain text"),
@@ -45,6 +47,90 @@ def test_hostile_and_other_texts_are_refused_quickly_with_the_reason(text: str, 
         parse(text, "the file")
     assert time.perf_counter() - start < 5
     assert "the file" in str(caught.value)
+
+
+DEEP = f"the file is nested too deeply to be read: more than {MAX_DEPTH} levels.\n{NO_SPEC}"
+GROWN = f"the file grows out of hand when its aliases are written out: more than {MAX_VALUES:,} values."
+
+
+def refused(text: str) -> str:
+    with pytest.raises(kit.SpecError) as caught:
+        parse(text, "the file")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("levels", [101, 130, 500, 1_010, 50_000])
+@pytest.mark.parametrize("opened", ['{"a": ', "{a: ", "[", "- ", "x: {a: 1, a: 2}\ny: ", "<<: {a: 1}\ny: "])
+def test_what_is_too_deep_is_refused_in_the_same_words_by_every_reader(opened: str, levels: int) -> None:
+    """JSON, ryaml, and PyYAML, whose newest version has a bound of its own below that of its look-ahead."""
+    if opened.endswith("y: "):
+        assert refused(opened + "[" * levels) == DEEP
+        assert refused(opened + "{a: " * levels) == DEEP
+        assert refused(opened + "[" * levels + "]" * levels) == DEEP
+    else:
+        assert refused(opened * levels + "1") == DEEP
+    if opened == '{"a": ':
+        assert refused(opened * levels + "1" + "}" * levels) == DEEP
+
+
+def test_brackets_in_quotes_are_no_depth() -> None:
+    assert "cut off" in refused('a: "' + "[" * 5_000)
+    assert "cut off" in refused("a: '" + "[" * 5_000)
+    assert "cut off" in refused('{"a": "' + "[" * 5_000)
+    assert "goes wrong" in refused('a: {b: "' + "[" * 500 + '" c: 1 }: }')
+
+
+def test_what_grows_is_refused_in_the_same_words_by_every_reader() -> None:
+    assert refused(bomb(9)).startswith(GROWN)
+    assert refused(bomb(9) + "\nx: {a: 1, a: 2}").startswith(GROWN)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('{"a": [1, 2', "it is cut off at line 1, column 12"),
+        ('{"a": [1, 2,\n', "it is cut off at line 1, column 13"),
+        ('{"a": "half a te', "it is cut off at line 1, column 17"),
+        ('{\n\t"a": [1, 2', "it is cut off at line 2, column 12"),  # a tab is none of YAML
+        ('{\n\t"a": "half', "it is cut off at line 2, column 12"),
+        ("a: [1, 2", "it is cut off at line 1, column 9"),
+        ('b: {c: 1, c: 2}\na: "half', "it is cut off at line 2, column 9"),
+        ('{"a": 1 "b": 2}', "it goes wrong at line 1, column 12, ': 2}'"),
+        ("a: b: c", "it goes wrong at line 1, column 5, ': c'"),
+        ("a: *x", "it goes wrong at line 1, column 4, '*x'"),
+    ],
+)
+def test_a_slip_is_said_with_its_place_in_our_own_words(text: str, where: str) -> None:
+    assert refused(text) == f"the file is neither JSON nor YAML: {where}.\n{NO_SPEC}"
+
+
+@pytest.mark.parametrize("loader", ["libyaml", "python"])
+def test_both_loaders_of_pyyaml_give_the_same_words(loader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if loader == "python":
+        monkeypatch.delattr(yaml, "CLoader")
+        monkeypatch.delattr(yaml, "CSafeLoader")
+    assert refused("x: {a: 1, a: 2}\ny: " + "[" * 2_000) == DEEP
+    assert "it is cut off at line 2, column 6" in refused("x: {a: 1, a: 2}\ny: [1")
+    assert "it goes wrong at line 2, column 5, ': c'" in refused("x: {a: 1, a: 2}\na: b: c")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[" * 200_000, f"is nested too deeply to be read: more than {MAX_DEPTH} levels"),
+        ("[" * 150 + "]" * 150, f"is nested too deeply to be read: more than {MAX_DEPTH} levels"),
+        ("", "is not valid JSON: it is cut off at line 1, column 1"),
+        ('{"a": ', "is not valid JSON: it is cut off at line 1, column 6"),
+        ('{"a": "b', "is not valid JSON: it is cut off at line 1, column 9"),
+        ('{"a": oops}', "is not valid JSON: it goes wrong at line 1, column 7, 'oops}'"),
+        (b'{"a": "\xff"}', "is not text in UTF-8, from byte 7 on"),
+        ("1" * 5_000, "has a number with too many digits to be read"),
+    ],
+)
+def test_json_is_refused_in_one_way(text: str | bytes, reason: str) -> None:
+    with pytest.raises(Unreadable) as caught:
+        read_json(text)
+    assert str(caught.value) == reason
 
 
 def test_as_deep_as_allowed() -> None:

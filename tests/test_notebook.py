@@ -156,7 +156,7 @@ def test_names_that_cannot_be_seen_are_no_mistake(nb: Callable[..., Path]) -> No
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("not json", "is no notebook: Expecting value"),
+        ("not json", "is not a notebook: it is not valid JSON: it goes wrong at line 1, column 1"),
         ("[]", "it has no cells"),
         ('{"worksheets": []}', "format 3"),
         ('{"cells": [1, {"cell_type": "code"}], "nbformat": 4}', "No cell of"),
@@ -251,7 +251,7 @@ def test_serve_and_reload(tmp_path: Path) -> None:
         assert "Cell 2" in lines_until(process, "raised ZeroDivisionError")
         assert httpx2.get(address).json()["paths"]["/todos"]["post"]["operationId"] == "add"
         path.write_text("half a file")
-        lines_until(process, "is no notebook")
+        lines_until(process, "is not a notebook")
         write(path, PLUGIN, ADD)
         lines_until(process, "served as it is now")
         assert httpx2.get(address).json()["paths"]["/todos"]["post"]["operationId"] == "add_todo"

@@ -2,25 +2,68 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import subprocess
 import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import kit
 from kit import errors
+from kit.hosts import find
+from kit.record import Update
+from kit.settings import from_environment
 
 EVERY = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
 
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_every_error_survives_pickling_with_its_facts(kind: type[kit.KitError]) -> None:
-    error = kind("It is broken.", "Mend it.", source="somewhere")
-    again = pickle.loads(pickle.dumps(error))
-    assert type(again) is kind
-    assert str(again) == "It is broken.\nMend it."
-    assert (again.problem, again.remedy, again.source) == ("It is broken.", "Mend it.", "somewhere")
+    facts = {field.name: f"some {field.name}" for field in fields(kind) if field.kw_only}
+    made: Any = kind
+    error = made("It is broken.", remedy="Mend it.", **facts)
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(again) is kind
+        assert str(again) == "It is broken.\nMend it."
+        assert vars(again) == vars(error) == {"problem": "It is broken.", "remedy": "Mend it.", **facts}
+
+
+def test_a_fact_is_declared() -> None:
+    made: Any = kit.SpecError
+    with pytest.raises(TypeError):
+        made("It is broken.", sorce="somewhere")
+    with pytest.raises(TypeError):
+        made("It is broken.")
+
+
+def test_a_refused_export_and_a_busy_database_can_be_caught_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(kit.ExportError):
+        Update(tmp_path, {})
+    monkeypatch.setattr("kit.databases.WAIT", 0.1)
+    first, second = (kit.database(f"sqlite:///{tmp_path}/data.db") for _ in range(2))
+    with first.write(), pytest.raises(kit.DatabaseBusy) as busy, second.write():
+        pass
+    assert busy.value.database.endswith("data.db")
+    with pytest.raises(kit.DatabaseError) as missing:
+        kit.database(f"sqlite:///{tmp_path}/no/data.db")
+    assert not isinstance(missing.value, kit.DatabaseBusy)
+    with pytest.raises(kit.UnknownHost) as unknown:
+        find("copilt")
+    assert unknown.value.host == "copilt"
+    with pytest.raises(kit.ProjectError) as project:
+        kit.Project(tmp_path)
+    assert project.value.folder == str(tmp_path)
+    monkeypatch.setenv("LOG_FORMAT", "xml")
+    with pytest.raises(kit.SettingsError) as setting:
+        from_environment()
+    assert setting.value.setting == "LOG_FORMAT"
 
 
 def test_every_error_is_public_and_in_the_drawn_tree() -> None:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from kit.documents import read_json
 from kit.understudy import answers
 from kit.understudy.asked import Asked, Refused, read_chat, read_responses
 from kit.understudy.dialogue import Answer, respond
@@ -112,7 +113,7 @@ def _readings(tools: str) -> tuple[ToolReading, ...]:
 
 async def _body(request: Request) -> Mapping[str, Any]:
     try:
-        body = json.loads(await request.body())
+        body = read_json(await request.body())
     except ValueError:
         raise Refused("We could not parse the JSON body of your request.") from None
     if not isinstance(body, dict):

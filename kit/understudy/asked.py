@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kit.documents import read_json
 from kit.understudy.dialogue import Entry
 
 
@@ -195,7 +196,7 @@ def _content(content: Any, where: str) -> str:
 
 def _call(identifier: str, name: str, arguments: Any) -> Entry:
     try:
-        parsed = json.loads(arguments) if isinstance(arguments, str) else arguments
+        parsed = read_json(arguments) if isinstance(arguments, str) else arguments
     except ValueError:
         parsed = {}
     return Entry("call", id=identifier, name=name, arguments=parsed if isinstance(parsed, dict) else {})

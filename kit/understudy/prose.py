@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kit.documents import read_json
 from kit.understudy.slots import Slot, ToolReading
 from kit.understudy.words import DETERMINERS, identifier_words
 
@@ -190,6 +191,6 @@ def _field(item: Any) -> str:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
+        return read_json(text)
     except ValueError:
         return text

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.addresses import LOCAL_NAMES
+from kit.documents import read_json
 from kit.errors import KitError
 from kit.web.conversation import Conversation
 from kit.web.exports import export
@@ -224,11 +225,11 @@ async def _body(request: Request) -> dict[str, Any]:
         if len(content) > MAX_BODY:
             raise KitError(f"That is longer than {MAX_BODY:,} bytes.", "Send less.")
     try:
-        body = json.loads(content) if content else {}
+        body = read_json(content) if content else {}
     except ValueError as error:
-        raise KitError(f"That is no JSON: {error}.") from None
+        raise KitError(f"What was sent {error}.") from None
     if not isinstance(body, dict):
-        raise KitError("That is no JSON object.")
+        raise KitError("What was sent is not a JSON object.")
     return body
 
 
