@@ -67,8 +67,11 @@ _BARE = re.compile(r"[^&\s\"']+")
 _BARE_IN_JSON = re.compile(r"\[[^\]]*\]?|\{[^}]*\}?|[^&\s\"',;})\]]+")
 _NOTHING = re.compile(r"(?:None|null|true|false)\b", re.IGNORECASE)
 _PROSE = re.compile(r"(?:str|string|int|integer|bytes|float|bool|Any|SecretStr|SecretBytes)\b|.{0,3}$")
-_HEADER = re.compile(  # whose value has words and may have quotes; in a line of its own, it is all of that
-    r"(?im)(^[\w-]*(?:authorization|cookie):[ +]{0,4})[^\r\n]+|((?:authorization|cookie):[ +]{0,4})[^\r\n\"']+"
+_HEADER = (
+    re.compile(  # its value has words and quotes: it goes to the end of the line, or of what it is quoted in
+        r"(?im)([\"'])([\w-]*(?:authorization|cookie):[ +]{0,4})(?:\\.|(?!\1)[^\r\n\\])+"
+        r"|((?<![\w\"'-])[\w-]*(?:authorization|cookie):[ +]{0,4})[^\r\n]+"
+    )
 )
 _PART = re.compile(  # of multipart/form-data
     r"(?im)(^content-disposition: form-data; name=\"([^\"\r\n]+)\"[^\r\n]*(?:\r?\n[^\r\n]+){0,4}\r?\n\r?\n)([^\r\n]+)"
@@ -80,7 +83,7 @@ def hide(value: Any) -> Any:
     if isinstance(value, str):
         return _hide_text(value)
     if isinstance(value, dict):
-        return {_hide_forms(str(key)): _hide_item(str(key), item) for key, item in value.items()}
+        return {_hide_text(str(key)): _hide_item(str(key), item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [hide(item) for item in value]
     return value
@@ -145,7 +148,7 @@ def _replacement(match: re.Match[str]) -> str:
 
 def _hide_named(text: str, low: str) -> str:
     if "authorization" in low or "cookie" in low:
-        text = _HEADER.sub(rf"\1\2{HIDDEN}", text)
+        text = _HEADER.sub(rf"\1\2\3{HIDDEN}", text)
     if "form-data" in low:
         text = _PART.sub(lambda part: part[1] + HIDDEN if _is_hidden(part[2][-128:]) else part[0], text)
     parts, done = [], 0

@@ -44,7 +44,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "password in a URL": ("postgresql://app:s3cr3tpw@db/prod", "s3cr3tpw"),
     "password with an @": ("postgresql://app:s3cr3tpw@more@db/prod", "s3cr3tpw", "more@"),
     "pair": ("?user=sam&db_password=hunter22&page=2", "hunter22"),
-    "JSON": ('{"clientSecret": "hunter\\"22", "n": 1}', "hunter", '22"'),
+    "JSON": ('{"clientSecret": "hunter\\"zwei", "n": 1}', "hunter", "zwei"),
     "JSON in JSON": (json.dumps(json.dumps({"pwd": "hunter22"})), "hunter22"),
     "Python": ("{'signing-key': 'hunter22'}", "hunter22"),
     "YAML": ("private_key: hunter22", "hunter22"),
