@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -107,9 +108,7 @@ def watch(server: kit.Server, text: str, capsys: Any, **_: Any) -> str:
 
 
 def lines(server: kit.Server, text: str, formatter: logging.Formatter) -> str:
-    records: list[logging.LogRecord] = []
-    handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign]
+    handler = BufferingHandler(1000)
     log = logging.getLogger("kit.requests")
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -121,8 +120,8 @@ def lines(server: kit.Server, text: str, formatter: logging.Formatter) -> str:
             log.exception("it says %s and %r", text, {"note": text})
     finally:
         log.removeHandler(handler)
-    assert len(records) == 2
-    return "\n".join(map(formatter.format, records))
+    assert len(handler.buffer) == 2
+    return "\n".join(map(formatter.format, handler.buffer))
 
 
 def make_logged(plugin: kit.Plugin) -> Any:
