@@ -17,6 +17,7 @@ from kit.errors import ChatError
 from kit.hosts.openai import CONTEXT
 from kit.installed import CallResult, InstalledPlugin
 from kit.model import Item, Model, Round, ToolCall
+from kit.redaction import hide
 from kit.reply import CallEnded, CallStarted, Event, Finished, Reply, TextDelta
 from kit.tools import Tool, legal_name
 
@@ -375,7 +376,7 @@ def print_events(events: Iterator[Event]) -> Reply:
             is_open = False
         elif isinstance(event, CallEnded):
             status = event.result.outcome
-            print(f"  -> {status} {short(event.result.data)}", flush=True)
+            print(f"  -> {status} {short(hide(event.result.data))}", flush=True)
         elif isinstance(event, Finished):
             reply = event.reply
     if is_open:

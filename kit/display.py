@@ -24,6 +24,7 @@ from kit.markup import (
     table,
 )
 from kit.operation import as_list
+from kit.redaction import hide
 
 if TYPE_CHECKING:
     from kit.installed import CallResult, InstalledPlugin
@@ -295,7 +296,7 @@ def installed_card(plugin: InstalledPlugin) -> str:
 
 def call_text(call: CallResult) -> str:
     """One call for a terminal."""
-    return f"{call.operation}({arguments_line(call.arguments)}) -> {call.outcome}\n{pretty(call.data)}"
+    return f"{call.operation}({arguments_line(call.arguments)}) -> {call.outcome}\n{pretty(hide(call.data))}"
 
 
 def call_card(call: CallResult, is_open: bool = True) -> str:
@@ -303,11 +304,11 @@ def call_card(call: CallResult, is_open: bool = True) -> str:
     mark = "✓" if call.ok else "✗"
     words = f"{escape(call.operation)}({escape(arguments_line(call.arguments))})"
     slow = f", {call.seconds:.1f} s" if call.seconds >= 1 else ""
-    request = f"<div>{code(f'{call.method} {call.url}')}</div>" if call.url else ""
+    request = f"<div>{code(hide(f'{call.method} {call.url}'))}</div>" if call.url else ""
     answer = "answer" if call.url else "why"
     return details(
         f"{mark} <code>{words}</code> → {call.outcome}{slow}",
-        f"{request}{pre(call.arguments)}<div>{answer}</div>{pre(call.data)}",
+        f"{request}{pre(hide(call.arguments))}<div>{answer}</div>{pre(hide(call.data))}",
         is_open,
     )
 
@@ -366,12 +367,12 @@ def log_table(log: RequestLog) -> str:
 
 def reply_text(reply: Reply) -> str:
     """One turn for a terminal: what was asked, the calls, the answer."""
-    lines = [f"You: {reply.question}"]
+    lines = [f"You: {hide(reply.question)}"]
     lines += [f"  ({note})" for note in reply.notes]
     for call in reply.calls:
         words = f"{call.operation}({arguments_line(call.arguments)})"
-        lines.append(f"  {words} -> {call.outcome} {short(call.data)}")
-    lines.append(f"{reply.model or 'model'}: {reply.text}")
+        lines.append(f"  {words} -> {call.outcome} {short(hide(call.data))}")
+    lines.append(f"{reply.model or 'model'}: {hide(reply.text)}")
     if reply.error:
         lines.append(f"  stopped: {reply.error}")
     return "\n".join(lines)
@@ -379,11 +380,11 @@ def reply_text(reply: Reply) -> str:
 
 def reply_card(reply: Reply) -> str:
     """One turn as a transcript in which each call unfolds."""
-    parts = [f'<div style="margin:.3em 0"><b>You</b>: {escape(reply.question)}</div>']
+    parts = [f'<div style="margin:.3em 0"><b>You</b>: {escape(hide(reply.question))}</div>']
     parts += [f"<div><i>{escape(note)}</i></div>" for note in reply.notes]
     parts += [call_card(call, is_open=False) for call in reply.calls]
     parts.append(
-        f'<div style="margin:.3em 0"><b>{escape(reply.model or "…")}</b>{markdown(reply.text)}</div>'
+        f'<div style="margin:.3em 0"><b>{escape(reply.model or "…")}</b>{markdown(hide(reply.text))}</div>'
     )
     if reply.error:
         parts.append(f"<div><b>Stopped</b>: {escape(reply.error)}</div>")

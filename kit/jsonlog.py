@@ -1,7 +1,7 @@
 """A line for each request that a server answers, with a request id: JSON for machines, or text.
 
 `LOG_FORMAT=json` makes every line JSON, those of uvicorn and of the author's own loggers too; what is
-logged while a request is answered carries its id. Secrets in a query are hidden.
+logged while a request is answered carries its id. Secrets are hidden.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kit.requestlog import hide
+from kit.redaction import hide
 
 _log = logging.getLogger("kit.requests")
 _SANE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -56,7 +56,8 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Logging's name for it."""
         known = getattr(record, "request_id", "") or request_id.get()
-        return super().format(record) + (f" [{known}]" if known and not record.exc_info else "")
+        line = str(hide(super().format(record)))
+        return line + (f" [{known}]" if known and not record.exc_info else "")
 
 
 def write(log_format: str) -> None:
@@ -96,7 +97,7 @@ def logged(app: ASGIApp) -> ASGIApp:
             written = True
             ms = round((perf_counter() - start) * 1000, 1)
             query = unquote(scope["query_string"].decode("latin-1"))
-            path = hide(f"{scope['path']}?{query}") if query else scope["path"]
+            path = hide(f"{scope['path']}?{query}" if query else scope["path"])
             level = logging.ERROR if status >= 500 else logging.INFO
             facts = {"request_id": known.decode(), "method": scope["method"], "path": path}
             facts |= {"status": status, "ms": ms}

@@ -1,7 +1,6 @@
 """What must not leave the machine with an export: secrets written into code, and paths of this machine.
 
-A secret is known by its form (`sk-...`, a private key, a password in a URL), by the name it is given to
-(`password = "..."`), or as a long random text. A line that ends with the comment `# public` is let through.
+A secret is known by its form or by the name it is given to, as `redaction` has them, or as a long random text. A line that ends with the comment `# public` is let through.
 """
 
 from __future__ import annotations
@@ -14,20 +13,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from kit import redaction
+
 _PUBLIC = re.compile(r"#.*\bpublic\b", re.IGNORECASE)
-_FORMS = re.compile(
-    r"\bsk-[A-Za-z0-9_-]{8,}"  # OpenAI, Anthropic, Stripe
-    r"|\b[sr]k_live_\w{10,}"
-    r"|\b(?:gh[pousr]_|github_pat_|glpat-|hf_|npm_|pypi-|xox[abprs]-)[A-Za-z0-9_-]{10,}"
-    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
-    r"|\bAIza[A-Za-z0-9_-]{30,}"
-    r"|\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\."  # a JSON Web Token
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
-    r"|\b(?:Bearer|Basic)\s+[A-Za-z0-9._~+/-]{12,}"
-    r"|\b[a-z][a-z0-9+]*://[^/\s:@'\"{}]*:[^@\s/'\"{}$<]+@[^\s'\"]"  # user:password@host
-)
-_WORDS = r"pass(?:word|wd|phrase)?|pwd|secret|token|api_?key|(?:access|secret|private|signing|auth)_?key|credential"
-_NAME = re.compile(rf"(?:^|_)(?:{_WORDS})s?$")
+# What has a secret's form and is none: a URL whose password is filled in later, the word Basic in a sentence.
+_FILLED_IN = re.compile(r"[^:]*[{}]|[^:]*:[^@]*[{}$<]|(?:Bearer|Basic)[\s+]+[^\s=]{1,11}=*$")
 # The host's proof that the manifest is yours: the manifest shows them to everybody.
 _PUBLIC_NAMES = ("verification_tokens", "verification_token")
 _RANDOM = re.compile(r"(?=(?:.*\d){4})(?=.*[A-Za-z])[A-Za-z0-9+/_=-]{32,}")
@@ -47,7 +37,7 @@ def secret_in(source: str) -> tuple[int, str] | None:
     found = [
         (number, "a text of a form that keys and passwords have")
         for number, line in enumerate(lines, 1)
-        if _FORMS.search(line)
+        if _has_form(line)
     ]
     found += _named(ast.parse(source))
     return min(((number, why) for number, why in found if not is_public(number)), default=None)
@@ -56,7 +46,7 @@ def secret_in(source: str) -> tuple[int, str] | None:
 def form_in(text: str) -> tuple[int, str] | None:
     """The same for a text that is no Python: by the form alone."""
     for number, line in enumerate(text.splitlines(), 1):
-        if _FORMS.search(line) and not _PUBLIC.search(line):
+        if _has_form(line) and not _PUBLIC.search(line):
             return number, "a text of a form that keys and passwords have"
     return None
 
@@ -83,6 +73,10 @@ def variable_in(text: str, names: Iterable[str]) -> str | None:
         if _is_secret_name(name) and len(value) >= 4 and value in text:
             return name
     return None
+
+
+def _has_form(line: str) -> bool:
+    return any(not _FILLED_IN.match(found[0]) for found in redaction.forms(line))
 
 
 def _named(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -169,8 +163,7 @@ def _texts(value: ast.AST) -> Iterator[ast.Constant]:
 
 
 def _is_secret_name(name: str) -> bool:
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
-    return words not in _PUBLIC_NAMES and bool(_NAME.search(words))
+    return name.replace("-", "_").lower() not in _PUBLIC_NAMES and redaction.is_secret_name(name)
 
 
 def _may_be_secret(text: str) -> bool:

@@ -13,6 +13,8 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from kit.redaction import hide
+
 _LINE = "1px solid rgba(127,127,127,.35)"
 _BOX = f"border:{_LINE};border-radius:8px;padding:.6em .9em;margin:.4em 0;max-width:60em"
 CELL = "text-align:left;vertical-align:top"
@@ -67,7 +69,8 @@ def short(value: Any, limit: int = 80) -> str:
 
 
 def arguments_line(arguments: Mapping[str, Any] | str) -> str:
-    """Arguments as they would be written in a call: `username="sam", todo="buy milk"`."""
+    """Arguments as they would be written in a call: `username="sam", todo="buy milk"`. Secrets are hidden."""
+    arguments = hide(arguments)
     if isinstance(arguments, str):
         return short(arguments)
     return ", ".join(

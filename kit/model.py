@@ -14,8 +14,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ChatError
+from kit.redaction import HIDDEN, hide
 from kit.reply import TextDelta, Usage
-from kit.requestlog import HIDDEN, hide
 
 if TYPE_CHECKING:
     import openai

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import deque
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
@@ -14,33 +13,13 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kit.redaction import hide
+
 if TYPE_CHECKING:
     from kit.sequence import Sequence
 
 MAX_ENTRIES = 200  # requests kept; the oldest go first. More would not fit the processor's cache
 MAX_BODY = 20_000  # bytes kept of each body
-
-HIDDEN = "***"
-_SECRET = r"pass(?:word|wd|phrase)?|secret|token|api[-_]?key|authorization|credential|client[-_]?secret|access[-_]?key"
-_SECRET_NAME = re.compile(f"(?:^|[-_.])(?:{_SECRET})s?$|^(?:{_SECRET})", re.IGNORECASE)
-_SECRET_PAIR = re.compile(rf"((?:^|[?&\s\"'])[\w.-]*(?:{_SECRET})[\w.-]*=)([^&\s\"']+)", re.IGNORECASE)
-_SECRET_TEXT = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}|\bsk-[A-Za-z0-9_-]{8,}")
-
-
-def hide(value: Any) -> Any:
-    """`value` with everything replaced that looks like a secret: by its name, or by its form."""
-    if isinstance(value, dict):
-        return {key: HIDDEN if _is_secret(str(key)) and item else hide(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [hide(item) for item in value]
-    if isinstance(value, str):
-        return _SECRET_TEXT.sub(HIDDEN, _SECRET_PAIR.sub(rf"\1{HIDDEN}", value))
-    return value
-
-
-def _is_secret(name: str) -> bool:
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return bool(_SECRET_NAME.search(words))
 
 
 @dataclass(frozen=True)
@@ -66,7 +45,7 @@ class LoggedRequest:
     def path(self) -> str:
         """The path with its query, secrets hidden."""
         query = self._query.decode("latin-1")
-        return str(hide(f"{self.url_path}?{unquote(query)}")) if query else self.url_path
+        return str(hide(f"{self.url_path}?{unquote(query)}" if query else self.url_path))
 
     @property
     def request(self) -> Any:
@@ -88,7 +67,7 @@ def _readable(body: bytes) -> Any:
         return f"[{len(body):,} bytes]"
     try:
         return hide(json.loads(text)) if text else ""
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or a stranger's ten thousand brackets
         return hide(text)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from kit.markup import arguments_line, columns, escape, short, table
+from kit.redaction import hide
 
 if TYPE_CHECKING:
     from kit.reply import Reply
@@ -86,20 +87,22 @@ class Sequence:
 def of_reply(reply: Reply) -> Sequence:
     """A turn: the user, the chat, the model and the plugins. Calls of one round run side by side."""
     you, chat, model = "You", "Chat", reply.model or "model"
-    exchanges = [Exchange(you, chat, short(reply.question, 60), 0.0)]
+    exchanges = [Exchange(you, chat, short(hide(reply.question), 60), 0.0)]
     for start, seconds, asked in reply.rounds:
         exchanges.append(Exchange(chat, model, asked, start, seconds, "answers"))
     for call in reply.calls:
         words = f"{call.operation}({arguments_line(call.arguments)})"
         if call.url:
             target = call.plugin or "plugin"
-            line = f"{call.method} {_path(call.url)}"
+            line = hide(f"{call.method} {_path(call.url)}")
             start = max(0.0, call.started - reply.began)
             exchanges.append(Exchange(chat, target, line, start, call.seconds, call.outcome, call.ok))
         else:
             at = max(0.0, call.started - reply.began) if call.started else reply.seconds
             exchanges.append(Exchange(chat, chat, f"{words}: not sent", at, ok=False))
-    exchanges.append(Exchange(chat, you, short(reply.error or reply.text or "(nothing)", 60), reply.seconds))
+    exchanges.append(
+        Exchange(chat, you, short(hide(reply.error or reply.text) or "(nothing)", 60), reply.seconds)
+    )
     return Sequence(exchanges, (you, chat, model))
 
 

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from kit.addresses import LOCAL_NAMES
 from kit.errors import ServeError
-from kit.requestlog import hide
+from kit.redaction import hide
 
 Tunnel = Callable[[int], AbstractContextManager[str]]
 

@@ -6,7 +6,7 @@ import pprint
 from typing import Any
 
 from kit.errors import KitError
-from kit.requestlog import hide
+from kit.redaction import hide
 from kit.web.conversation import Conversation
 from kit.web.shelf import Shelved
 

@@ -1,0 +1,182 @@
+"""What a secret looks like, by its name or by its form; and `hide`, which takes secrets out of what is shown.
+
+The one list of both. The request log, the JSON log, errors, transcripts and the scan of an export read it.
+Every pattern takes time linear in the text: what is scanned comes from strangers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+HIDDEN = "***"
+
+# Names: `db_password`, `apiKey` and `X-Auth-Token` all end in one of these words.
+_WORDS = r"passw(?:or)?d|passphrase|pwd|secret|token|api_?key|(?:access|secret|private|signing|auth)_?key|credential"
+_ENDS_SECRET = re.compile(rf"(?:^|_)(?:{_WORDS}|pass)s?$")
+# Where all that is lost is a word on a screen, more names count: with something after it (`password_hash`),
+# written as one word (`accesstoken`), and of headers.
+_HAS_SECRET = re.compile(
+    rf"passw(?:or)?d|passphrase|(?:{_WORDS})s?\d*(?:_|$)|(?:^|_)pass$|authorization$|(?:^|_)cookies?$"
+    r"|(?:^|[a-z])sess(?:ion)?id$|(?:^|_)(?:x|mcp)_session_id$|^session_key$"
+)
+_ABOUT_SECRETS = re.compile(  # `token_type` and `max_tokens` say something of a secret, or of no secret
+    r"_(?:count|type|url|uri|endpoint|limit|budget|usage|used|remaining|length|size|policy|expiry|expires|at|in"
+    r"|ttl|seconds|minutes|days|name|details)$"
+    r"|^(?:max|min|num|n|total|prompt|completion|input|output|cached|reasoning)_(?:[a-z]+_)?tokens$"
+)
+_HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[-.\s]+")
+
+# Forms, each with a plain text that stands in every secret of its kind. Looking for that first is so cheap that
+# a text without any costs about a microsecond. What a pattern matches is hidden. A query writes spaces as +.
+_FORMS = [
+    (anchor, re.compile(pattern))
+    for anchor, pattern in (
+        ("sk-", r"\bsk-[A-Za-z0-9_-]{8,}"),  # OpenAI, Anthropic, Stripe
+        ("k_live_", r"\b[sr]k_live_\w{10,}"),
+        ("gh", r"\b(?:gh[pousr]_|github_pat_)[A-Za-z0-9_-]{10,}"),
+        ("glpat-", r"\bglpat-[A-Za-z0-9_-]{10,}"),
+        ("hf_", r"\bhf_[A-Za-z0-9_-]{10,}"),
+        ("npm_", r"\bnpm_[A-Za-z0-9_-]{10,}"),
+        ("pypi-", r"\bpypi-[A-Za-z0-9_-]{10,}"),
+        ("xox", r"\bxox[abprs]-[A-Za-z0-9_-]{10,}"),  # Slack
+        ("IA", r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),  # AWS
+        ("AIza", r"\bAIza[A-Za-z0-9_-]{30,}"),  # Google
+        # a JSON Web Token; it begins where a run of letters does, so that no run is read twice
+        (".eyJ", r"(?<![\w-])(?=[\w-]*?\beyJ[\w-]{8})[\w-]+\.eyJ[\w-]{8,}\.[\w-]*"),
+        (
+            "PRIVATE",
+            r"-----BEGIN[A-Z +]*[ +]PRIVATE[ +]KEY-----"
+            r"(?:[A-Za-z0-9+/=\s:,.\\]|-(?!----))*+(?:-----END[A-Z +]*PRIVATE[ +]KEY-----)?",
+        ),
+        ("Bearer", r"\bBearer[\s+]+[A-Za-z0-9._~+/=-]{6,}"),
+        ("Basic", r"\bBasic[\s+]+[A-Za-z0-9._~+/=-]{6,}"),
+        # the password of user:password@host; `host:8000?mail=sam@example.com` has none
+        ("://", r"(?<=[A-Za-z0-9+]://)(?P<user>[^/\s:@'\"]*+:)(?!\d{1,5}[?#])[^\s/'\"]+(?=@[^\s'\"])"),
+    )
+]
+
+# `name=value` of a query, a form or a shell, `"name": value` of JSON, YAML and Python, `name: value` of a header
+_NAME_HINT = ("pass", "pwd", "secret", "token", "key", "credential", "authorization", "cookie", "sess")
+_NAMED = re.compile(r"(?<![\w.-])([\w.-]++)\]?(\\*[\"'])?(?:[\s+]{0,4}(={1,2}>?|:=?)[\s+]{0,4}|, (?=b[\"']))")
+_OPENING = re.compile(r"b?(\\*[\"'])")
+_BARE = re.compile(r"[^&\s\"']+")
+_BARE_IN_JSON = re.compile(r"\[[^\]]*\]?|\{[^}]*\}?|[^&\s\"',;})\]]+")
+_NOTHING = re.compile(r"(?:None|null|true|false)\b", re.IGNORECASE)
+_PROSE = re.compile(r"(?:str|string|int|integer|bytes|float|bool|Any|SecretStr|SecretBytes)\b|.{0,3}$")
+_HEADER = (
+    re.compile(  # its value has words and quotes: it goes to the end of the line, or of what it is quoted in
+        r"(?im)([\"'])([\w-]*(?:authorization|cookie):[ +]{0,4})(?:\\.|(?!\1)[^\r\n\\])+"
+        r"|((?<![\w\"'-])[\w-]*(?:authorization|cookie):[ +]{0,4})[^\r\n]+"
+    )
+)
+_PART = re.compile(  # of multipart/form-data
+    r"(?im)(^content-disposition: form-data; name=\"([^\"\r\n]+)\"[^\r\n]*(?:\r?\n[^\r\n]+){0,4}\r?\n\r?\n)([^\r\n]+)"
+)
+
+
+def hide(value: Any) -> Any:
+    """`value` with everything replaced that looks like a secret: by its name, or by its form."""
+    if isinstance(value, str):
+        return _hide_text(value)
+    if isinstance(value, dict):
+        return {_hide_text(str(key)): _hide_item(str(key), item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [hide(item) for item in value]
+    return value
+
+
+def forms(text: str) -> Iterator[re.Match[str]]:
+    """What looks like a secret by its form alone: keys of services, tokens, private keys, passwords in URLs."""
+    for anchor, pattern in _FORMS:
+        if anchor in text:
+            yield from pattern.finditer(text)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what is called so is a secret: `db_password`, `apiKey`, `X-Auth-Token`."""
+    return bool(_ENDS_SECRET.search(_words(name)))
+
+
+def _words(name: str) -> str:
+    return _HUMPS.sub("_", name).lower()
+
+
+@lru_cache(4096)
+def _is_hidden(name: str) -> bool:
+    words = _words(name)
+    return bool(_HAS_SECRET.search(words) and not _ABOUT_SECRETS.search(words))
+
+
+def _hide_item(name: str, value: Any) -> Any:
+    # No secret is a yes or a no, and a number of tokens is a count.
+    if not value or value is True or not _is_hidden(name[-128:]):
+        return hide(value)
+    return value if isinstance(value, int | float) and "tokens" in name.lower() else HIDDEN
+
+
+def _hide_text(text: str) -> str:
+    if "%" in text and (plain := unquote(text)) != text and (hidden := _hide_plain(plain)) != plain:
+        return hidden  # of a URL or a form
+    return _hide_plain(text)
+
+
+def _hide_plain(text: str) -> str:
+    text = _hide_forms(text)
+    if "=" in text or ":" in text or ", b" in text:
+        low = text.lower()
+        for hint in _NAME_HINT:
+            if hint in low:
+                return _hide_named(text, low)
+    return text
+
+
+def _hide_forms(text: str) -> str:
+    if len(text) > 8:  # the shortest that is hidden by its form has more
+        for anchor, pattern in _FORMS:
+            if anchor in text:
+                text = pattern.sub(_replacement, text)
+    return text
+
+
+def _replacement(match: re.Match[str]) -> str:
+    return match.groupdict().get("user", "") + HIDDEN
+
+
+def _hide_named(text: str, low: str) -> str:
+    if "authorization" in low or "cookie" in low:
+        text = _HEADER.sub(rf"\1\2\3{HIDDEN}", text)
+    if "form-data" in low:
+        text = _PART.sub(lambda part: part[1] + HIDDEN if _is_hidden(part[2][-128:]) else part[0], text)
+    parts, done = [], 0
+    for match in _NAMED.finditer(text):
+        if match.start() < done or not _is_hidden(match[1][-128:]):
+            continue
+        start, end = _value(text, match.end(), match[3] not in (":", None), bool(match[2]))
+        value = text[start:end]
+        if value and not (value.isdigit() and "tokens" in match[1].lower()):
+            parts += [text[done:start], HIDDEN]
+            done = end
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+def _value(text: str, start: int, is_assigned: bool, is_quoted: bool) -> tuple[int, int]:
+    """Where the value of a name begins and ends. After `name: ` may stand prose, or a type."""
+    opening = _OPENING.match(text, start)
+    if opening is None:
+        bare = (_BARE if is_assigned else _BARE_IN_JSON).match(text, start)
+        if bare is None or (not is_assigned and _NOTHING.match(bare[0])):
+            return start, start
+        is_prose = not is_assigned and not is_quoted and _PROSE.match(bare[0])
+        return start, start if is_prose else bare.end()
+    start = opening.end()
+    end = text.find(opening[1], start)
+    while end > start and text[end - 1] == "\\":  # an escaped quote is the value's own
+        end = text.find(opening[1], end + 1)
+    line_end = text.find("\n", start, end if end >= 0 else len(text))
+    if line_end >= 0:
+        end = line_end
+    return start, end if end >= 0 else len(text)
