@@ -185,12 +185,14 @@ def test_it_is_there_and_takes_what_it_is_given(use: Use) -> None:
 
 @pytest.mark.parametrize("use", USES, ids=lambda use: f"{use.of}:{use.what}")
 def test_the_list_says_where_it_is_used_and_what_would_notice(use: Use) -> None:
-    for module in use.where.split():
-        name = use.what.rpartition(".")[2]
-        assert name in _names(PACKAGE / f"{module}.py"), f"kit/{module}.py does not use {use.what}"
-    file, _, test = use.noticed_by.partition("::")
-    tree = ast.parse((Path(__file__).parent / file).read_bytes())
-    assert test in {it.name for it in tree.body if isinstance(it, ast.FunctionDef)}, use.noticed_by
+    name = use.what.rpartition(".")[2]
+    for file in (PACKAGE / f"{module}.py" for module in use.where.split()):
+        used = file.is_file() and name in _names(file)
+        assert used, f"kit/{file.name} does not use {use.what} any more: take it out of USES, or say who does"
+    place, _, test = use.noticed_by.partition("::")
+    tree = ast.parse((Path(__file__).parent / place).read_bytes())
+    tests = {it.name for it in tree.body if isinstance(it, ast.FunctionDef)}
+    assert test in tests, f"There is no {use.noticed_by}: which test notices that {use.what} is another?"
 
 
 def test_a_route_can_be_made_again_of_its_own_attributes() -> None:
