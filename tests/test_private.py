@@ -18,7 +18,7 @@ import socket
 import sys
 import tomllib
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -42,7 +42,7 @@ PACKAGE = Path(kit.__file__).parent
 
 
 class Use(NamedTuple):
-    """`what` is a path from one of the objects that `_made` makes, `takes` the arguments that it must take."""
+    """`what` is a path from one of the objects in `MADE`, `takes` the arguments that it must take."""
 
     of: str
     what: str
@@ -118,18 +118,26 @@ USES = [
 DOCUMENTED = {"__table__"}
 
 
+def _operation() -> None: ...
+
+
 @cache
-def _made() -> dict[str, Any]:
-    """The objects that the paths of `USES` start from."""
-
-    def operation() -> None: ...
-
+def _app() -> FastAPI:
     app, inner = FastAPI(), APIRouter()
-    inner.get("/x")(operation)
+    inner.get("/x")(_operation)
     app.include_router(inner)
-    sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, loop="asyncio", log_config=None)
+    return app
+
+
+@cache
+def _config() -> uvicorn.Config:
+    return uvicorn.Config(_app(), loop="asyncio", log_config=None)
+
+
+@cache
+def _server() -> uvicorn.Server:
+    """One that has served: part of it is there from its start on only."""
+    config, sock = _config(), _socket()
 
     async def started() -> uvicorn.Server:
         server = uvicorn.Server(config)
@@ -141,25 +149,44 @@ def _made() -> dict[str, Any]:
         return server
 
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        server = runner.run(started())
-    contexts = fastapi.routing.iter_route_contexts(list(app.routes))
-    return {
-        "routing": fastapi.routing,
-        "context": next(it for it in contexts if it.endpoint is operation),
-        "included": app.router.routes[-1],
-        "router": app.router,
-        "route": inner.routes[0],
-        "app": app,
-        "BaseRoute": BaseRoute,
-        "uvicorn": uvicorn,
-        "config": config,
-        "server": server,
-        "supervisor": uvicorn.supervisors.Multiprocess(config, [sock]),
-        "BaseModel": BaseModel,
-        "ZMQInteractiveShell": ZMQInteractiveShell,
-        "process": multiprocessing.Process(),
-        "sys": sys,
-    }
+        return runner.run(started())
+
+
+def _socket() -> socket.socket:
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
+@cache
+def _supervisor() -> Any:
+    with _socket() as sock:
+        return uvicorn.supervisors.Multiprocess(_config(), [sock])
+
+
+def _context() -> Any:
+    contexts = fastapi.routing.iter_route_contexts(list(_app().routes))
+    return next(it for it in contexts if it.endpoint is _operation)
+
+
+# what the paths of `USES` start from; each by itself, so that one that is gone fails its own entries only
+MADE: dict[str, Callable[[], Any]] = {
+    "routing": lambda: fastapi.routing,
+    "context": _context,
+    "included": lambda: _app().router.routes[-1],
+    "router": lambda: _app().router,
+    "route": lambda: _app().router.routes[-1].original_router.routes[0],
+    "app": _app,
+    "BaseRoute": lambda: BaseRoute,
+    "uvicorn": lambda: uvicorn,
+    "config": _config,
+    "server": _server,
+    "supervisor": _supervisor,
+    "BaseModel": lambda: BaseModel,
+    "ZMQInteractiveShell": lambda: ZMQInteractiveShell,
+    "process": multiprocessing.Process,
+    "sys": lambda: sys,
+}
 
 
 @pytest.mark.parametrize("use", USES, ids=lambda use: f"{use.of}:{use.what}")
@@ -169,7 +196,7 @@ def test_it_is_there_and_takes_what_it_is_given(use: Use) -> None:
         f"kit/{use.where.replace(' ', '.py, kit/')}.py use it; what it did shows in tests/{use.noticed_by}."
     )
     root, *path = use.what.split(".")
-    thing = _made()[root]
+    thing = MADE[root]()
     for name in path:
         assert hasattr(thing, name), f"{of} has no {use.what} any more ({name}): {told}"
         thing = getattr(thing, name)
@@ -198,7 +225,7 @@ def test_the_list_says_where_it_is_used_and_what_would_notice(use: Use) -> None:
 def test_a_route_can_be_made_again_of_its_own_attributes() -> None:
     """`kit.routes.remake`: what FastAPI's route is given, it keeps by the same name. Noticed by
     test_hotswap.py::test_remove_and_rename."""
-    route = _made()["route"]
+    route = MADE["route"]()
     missing = [name for name in kit.routes._ROUTE_OPTIONS if not hasattr(route, name)]
     assert missing == [], f"fastapi {version('fastapi')}: a route that is made again forgets {missing}"
 
