@@ -12,7 +12,6 @@ from weakref import WeakSet
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
-from starlette._utils import get_route_path
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -21,7 +20,7 @@ from kit.guard import HEALTH_PATH, answer, for_hosts, limited
 from kit.manifest import LIMITS, Auth, Manifest, NoAuth
 from kit.routes import Registry, operation_name, operations
 from kit.spec import Spec
-from kit.wellknown import CHATGPT_ORIGINS, WellKnown, with_cors
+from kit.wellknown import CHATGPT_ORIGINS, WellKnown, route_path, with_cors
 
 _live: WeakSet[Plugin] = WeakSet()
 
@@ -193,7 +192,7 @@ class Plugin(FastAPI):
             self.router.routes = [route for route in self.router.routes if route is not well_known]
 
         def answering(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-            path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+            path = route_path(scope) if scope.get("root_path") else scope["path"]
             if path in pages and scope["method"] in ("GET", "HEAD"):
                 return well_known.respond(scope, receive, send)
             return stack(scope, receive, send)
@@ -239,7 +238,7 @@ class Plugin(FastAPI):
         Answered before hosts, logs and middleware: a probe has no name, no token, and comes every second.
         The database is not asked: a replica that cannot reach it is no better after a restart.
         """
-        if scope["method"] not in ("GET", "HEAD") or get_route_path(scope) != HEALTH_PATH:
+        if scope["method"] not in ("GET", "HEAD") or route_path(scope) != HEALTH_PATH:
             return False
         apps = filter(None, (self, self._wrapped))
         return not any(
@@ -259,7 +258,7 @@ class Plugin(FastAPI):
 
     def _is_for_mcp(self, scope: Scope) -> bool:
         """Whether the request is for the MCP endpoint, and not for something that a wrapped app has there."""
-        if scope["type"] != "http" or get_route_path(scope).rstrip("/") != "/mcp":
+        if scope["type"] != "http" or route_path(scope).rstrip("/") != "/mcp":
             return False
         routes = self._wrapped.routes if self._wrapped else ()
         return not any(route.matches(scope)[0] is not Match.NONE for route in routes)

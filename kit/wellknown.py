@@ -15,7 +15,6 @@ from collections.abc import Callable, MutableMapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from starlette._utils import get_route_path
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -72,6 +71,12 @@ def base_url(scope: Scope, public_url: str | None = None) -> str:
     return f"{scheme}://{host}{prefix}"
 
 
+def route_path(scope: Scope) -> str:
+    """The path that a request asks this app for: without `root_path`, under which a proxy or a mount has it."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path[len(root) :] if root and f"{path}/".startswith(f"{root}/") else path
+
+
 def _trusted(client: Any) -> bool:
     if client is None or client[1] == 0:
         return True  # a Unix socket, or an address that uvicorn has already taken from a trusted proxy
@@ -102,7 +107,7 @@ class WellKnown(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether the request asks for one of the pages."""
-        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+        path = route_path(scope) if scope.get("root_path") else scope["path"]
         if path in self.pages and scope.get("method") in ("GET", "HEAD"):
             return Match.FULL, {}
         return _NO_MATCH
@@ -129,7 +134,7 @@ class WellKnown(BaseRoute):
 
     async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI app that answers GET and HEAD with the page at the path of the request."""
-        path = get_route_path(scope)
+        path = route_path(scope)
         body = self.body(path, base_url(scope, self.plugin.public_url))
         headers = [
             (b"content-type", self.pages.get(path, self.front_page)[0].encode()),

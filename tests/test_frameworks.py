@@ -9,11 +9,11 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from environments import environment
 
 import kit
 from kit.understudy import Understudy
@@ -134,9 +134,8 @@ asyncio.run(main())
 @pytest.mark.skipif(os.environ.get("KIT_INTEROP") != "1", reason="makes a venv of 300 MB: set KIT_INTEROP=1")
 def test_semantic_kernels_openapi_plugin(server: kit.Server, understudy: Understudy, tmp_path: Path) -> None:
     """It wants versions that clash with the others', and a spec of OpenAPI 3.0 in a file."""
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "-q", "semantic-kernel"], check=True)
+    clashing = "mcp openapi-core openapi-spec-validator openapi-schema-validator jsonschema-path pathable referencing werkzeug"
+    python = environment(tmp_path / "venv", "semantic-kernel==1.45.0", *clashing.split())
     spec = tmp_path / "openapi.json"
     spec.write_text(json.dumps(kit.install(server).spec.document))
     command = [python, "-c", SEMANTIC_KERNEL, str(spec), understudy.base_url, ASK, server.url]

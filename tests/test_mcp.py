@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 from conftest import shared
+from environments import environment
 from fastapi import FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse
 from jsonschema import Draft202012Validator
@@ -744,9 +745,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 @pytest.mark.skipif(os.environ.get("KIT_INTEROP") != "1", reason="makes a venv with mcp<2: set KIT_INTEROP=1")
 def test_the_official_client_of_before(server: kit.Server, tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "-q", "mcp<2"], check=True)
+    python = environment(tmp_path / "venv", "mcp==1.30.0", "mcp")
     done = subprocess.run(
         [python, "-c", OLD, server.url, sys.executable], capture_output=True, text=True, timeout=60
     )

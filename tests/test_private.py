@@ -1,0 +1,387 @@
+"""What the kit uses of its dependencies that they do not promise: a new version may take it away.
+
+`USES` is the list of it, and the reason of the upper bounds in pyproject.toml. Each entry fails by its name when
+the thing is gone or takes other arguments; the test that it names is the one that fails when it behaves otherwise.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import dataclasses
+import dis
+import importlib
+import inspect
+import multiprocessing
+import pkgutil
+import socket
+import sys
+import tomllib
+import types
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import fastapi.routing
+import pytest
+import uvicorn
+import uvicorn.config
+import uvicorn.supervisors
+from fastapi import APIRouter, FastAPI
+from ipykernel.zmqshell import ZMQInteractiveShell
+from packaging.requirements import Requirement
+from pydantic import BaseModel
+from starlette.routing import BaseRoute
+
+import kit
+import kit.routes
+
+PACKAGE = Path(kit.__file__).parent
+
+
+class Use(NamedTuple):
+    """`what` is a path from one of the objects in `MADE`, `takes` the arguments that it must take."""
+
+    of: str
+    what: str
+    where: str  # the kit's modules
+    noticed_by: str
+    takes: str | None = None
+
+
+ROUTERS = "test_hotswap.py::test_operations_of_routers_are_replaced_too"
+RERUN = "test_hotswap.py::test_a_cell_that_runs_again_replaces_its_operation"
+MODELS = "test_hotswap.py::test_a_redefined_model_reaches_its_operations"
+HEALTH = "test_limits.py::test_health_is_no_value_of_a_parameter_and_asks_no_middleware"
+WRAPPED = "test_wrap.py::test_an_app_is_served_and_installed_as_it_is"
+ENDS = "test_shutdown.py::test_no_request_that_was_accepted_is_lost"
+STARTS = "test_server.py::test_it_starts_and_stops_quickly"
+KILLED = "test_workers.py::test_of_four_workers_one_is_killed_under_load"
+BROKEN = "test_workers.py::test_a_plugin_that_does_not_load_ends_them_all_and_tells_once"
+STATE = "test_workers.py::test_state_is_found_in_a_closure_and_a_dependency"
+CELLS = "test_kernel.py::test_cells_out_of_order_and_with_ids"
+
+USES = [
+    Use("fastapi", "routing.iter_route_contexts", "routes plugin", ROUTERS, "routes"),
+    Use("fastapi", "routing.RouteContext", "routes", ROUTERS),
+    Use("fastapi", "context.original_route", "routes memory", ROUTERS),
+    Use("fastapi", "context.unique_id", "routes", RERUN),
+    Use("fastapi", "context.operation_id", "routes plugin", RERUN),
+    Use("fastapi", "context.include_in_schema", "routes", ROUTERS),
+    Use("fastapi", "context.endpoint", "routes", ROUTERS),
+    Use("fastapi", "context.path_format", "plugin", RERUN),
+    Use("fastapi", "context.methods", "plugin routes", RERUN),
+    Use("fastapi", "included.original_router", "routes", ROUTERS),
+    Use("fastapi", "router._mark_routes_changed", "routes", ROUTERS, ""),
+    Use("fastapi", "router.add_api_route", "routes", RERUN, "path endpoint"),
+    Use("fastapi", "router.include_router", "routes", ROUTERS, "router"),
+    Use("fastapi", "router.routes", "routes plugin", RERUN),
+    Use("fastapi", "route.dependant.call", "memory", STATE),
+    Use("fastapi", "route.dependant.dependencies", "memory", STATE),
+    Use("fastapi", "app.build_middleware_stack", "plugin", HEALTH, ""),
+    Use("starlette", "app.user_middleware", "plugin memory", HEALTH),
+    Use("starlette", "router.default", "plugin", WRAPPED),
+    Use("starlette", "router.not_found", "plugin", WRAPPED, "scope receive send"),
+    Use("starlette", "router.lifespan_context", "plugin", WRAPPED, "app"),
+    Use("starlette", "BaseRoute.matches", "wellknown plugin", RERUN, "self scope"),
+    Use("starlette", "BaseRoute.handle", "wellknown", RERUN, "self scope receive send"),
+    Use("uvicorn", "server.main_loop", "server", STARTS, ""),
+    Use("uvicorn", "server.on_tick", "server", STARTS, "counter"),
+    Use("uvicorn", "server.should_exit", "server", STARTS),
+    Use("uvicorn", "server.started", "server", STARTS),
+    Use("uvicorn", "server.servers", "shutdown", ENDS),
+    Use("uvicorn", "server.shutdown", "shutdown", ENDS, "sockets="),
+    Use("uvicorn", "server.server_state.default_headers", "shutdown", ENDS),
+    Use("uvicorn", "server.server_state.connections", "shutdown", ENDS),
+    Use("uvicorn", "server.lifespan.state", "shutdown", ENDS),
+    Use("uvicorn", "config.http_protocol_class", "shutdown", ENDS, "config= server_state= app_state= _loop="),
+    Use("uvicorn", "config.ssl", "shutdown", ENDS),
+    Use("uvicorn", "config.timeout_graceful_shutdown", "shutdown server", ENDS),
+    Use("uvicorn", "server.handle_exit.__self__", "shutdown", ENDS),
+    Use("uvicorn", "uvicorn.supervisors.Multiprocess", "workers", KILLED, "config sockets"),
+    Use("uvicorn", "supervisor.terminate_all", "workers", KILLED, ""),
+    Use("uvicorn", "supervisor.sockets", "workers", KILLED),
+    Use("uvicorn", "supervisor.processes", "workers", BROKEN),
+    Use("uvicorn", "uvicorn.config.STARTUP_FAILURE", "workers", BROKEN),
+    Use("pydantic", "BaseModel.__pydantic_complete__", "annotations", MODELS),
+    Use("pydantic", "BaseModel.model_rebuild", "annotations", MODELS, "force= _types_namespace="),
+    Use("ipykernel", "ZMQInteractiveShell.get_parent", "cells notebook", CELLS, "self"),
+    Use("ipython", "ZMQInteractiveShell.transform_cell", "cells", CELLS, "self raw_cell"),
+    Use("ipython", "ZMQInteractiveShell.user_ns", "cells notebook", CELLS),
+    Use("ipython", "ZMQInteractiveShell.execution_count", "cells", CELLS),
+    Use("Python", "process._identity", "workers", KILLED),
+    Use("Python", "sys._getframe", "routes", "test_hotswap.py::test_text_annotations_are_resolved", "depth"),
+]
+# Names that begin with an underscore but are in the documentation: SQLAlchemy's declarative mapping.
+DOCUMENTED = {"__table__"}
+
+
+def _operation() -> None: ...
+
+
+@cache
+def _app() -> FastAPI:
+    app, inner = FastAPI(), APIRouter()
+    inner.get("/x")(_operation)
+    app.include_router(inner)
+    return app
+
+
+@cache
+def _config() -> uvicorn.Config:
+    return uvicorn.Config(_app(), loop="asyncio", log_config=None)
+
+
+@cache
+def _server() -> uvicorn.Server:
+    """One that has served: part of it is there from its start on only."""
+    config, sock = _config(), _socket()
+
+    async def started() -> uvicorn.Server:
+        server = uvicorn.Server(config)
+        config.load()
+        server.lifespan = config.lifespan_class(config)
+        await server.lifespan.startup()
+        await server.startup(sockets=[sock])
+        await server.shutdown(sockets=[sock])
+        return server
+
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        return runner.run(started())
+
+
+def _socket() -> socket.socket:
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
+@cache
+def _supervisor() -> Any:
+    with _socket() as sock:
+        return uvicorn.supervisors.Multiprocess(_config(), [sock])
+
+
+def _context() -> Any:
+    contexts = fastapi.routing.iter_route_contexts(list(_app().routes))
+    return next(it for it in contexts if it.endpoint is _operation)
+
+
+# what the paths of `USES` start from; each by itself, so that one that is gone fails its own entries only
+MADE: dict[str, Callable[[], Any]] = {
+    "routing": lambda: fastapi.routing,
+    "context": _context,
+    "included": lambda: _app().router.routes[-1],
+    "router": lambda: _app().router,
+    "route": lambda: _app().router.routes[-1].original_router.routes[0],
+    "app": _app,
+    "BaseRoute": lambda: BaseRoute,
+    "uvicorn": lambda: uvicorn,
+    "config": _config,
+    "server": _server,
+    "supervisor": _supervisor,
+    "BaseModel": lambda: BaseModel,
+    "ZMQInteractiveShell": lambda: ZMQInteractiveShell,
+    "process": multiprocessing.Process,
+    "sys": lambda: sys,
+}
+
+
+@pytest.mark.parametrize("use", USES, ids=lambda use: f"{use.of}:{use.what}")
+def test_it_is_there_and_takes_what_it_is_given(use: Use) -> None:
+    of = f"Python {sys.version}" if use.of == "Python" else f"{use.of} {version(use.of)}"
+    told = (
+        f"kit/{use.where.replace(' ', '.py, kit/')}.py use it; what it did shows in tests/{use.noticed_by}."
+    )
+    root, *path = use.what.split(".")
+    thing = MADE[root]()
+    for name in path:
+        assert hasattr(thing, name), f"{of} has no {use.what} any more ({name}): {told}"
+        thing = getattr(thing, name)
+    if use.takes is None:
+        return
+    given = use.takes.split()
+    by_name = {it.rstrip("=") for it in given if it.endswith("=")}
+    try:
+        inspect.signature(thing).bind(*[it for it in given if not it.endswith("=")], **dict.fromkeys(by_name))
+    except TypeError as error:
+        pytest.fail(f"{of}: {use.what}{inspect.signature(thing)}, {error}: {told}")
+
+
+@pytest.mark.parametrize("use", USES, ids=lambda use: f"{use.of}:{use.what}")
+def test_the_list_says_where_it_is_used_and_what_would_notice(use: Use) -> None:
+    name = use.what.rpartition(".")[2]
+    for file in (PACKAGE / f"{module}.py" for module in use.where.split()):
+        used = file.is_file() and name in _names(file)
+        assert used, f"kit/{file.name} does not use {use.what} any more: take it out of USES, or say who does"
+    place, _, test = use.noticed_by.partition("::")
+    tree = ast.parse((Path(__file__).parent / place).read_bytes())
+    tests = {it.name for it in tree.body if isinstance(it, ast.FunctionDef)}
+    assert test in tests, f"There is no {use.noticed_by}: which test notices that {use.what} is another?"
+
+
+def test_a_route_can_be_made_again_of_its_own_attributes() -> None:
+    """`kit.routes.remake`: what FastAPI's route is given, it keeps by the same name. Noticed by
+    test_hotswap.py::test_remove_and_rename."""
+    route = MADE["route"]()
+    missing = [name for name in kit.routes._ROUTE_OPTIONS if not hasattr(route, name)]
+    assert missing == [], f"fastapi {version('fastapi')}: a route that is made again forgets {missing}"
+
+
+def test_ipython_asks_an_error_for_its_traceback() -> None:
+    """`kit.errors`: an error in a cell is told without the kit's own frames. Noticed by test_kernel.py."""
+    source = inspect.getsource(ZMQInteractiveShell.__mro__[1].showtraceback)
+    assert "_render_traceback_" in source, f"ipython {version('ipython')} does not use _render_traceback_"
+
+
+def test_byte_code_has_the_names_that_are_looked_for() -> None:
+    """`kit.memory`: opcodes are Python's own affair, and each version's. Noticed by test_workers.py."""
+    names = {"STORE_GLOBAL", "STORE_DEREF", "STORE_SUBSCR", "DELETE_SUBSCR", "STORE_ATTR"}
+    assert names <= dis.opmap.keys()
+
+
+def test_nothing_else_that_is_private_is_used() -> None:
+    """No other underscore name, no other module of uvicorn, nothing else out of FastAPI's routing."""
+    listed = {(module, use.what.rpartition(".")[2]) for use in USES for module in use.where.split()}
+    listed |= {
+        (module, it.rstrip("="))
+        for use in USES
+        for module in use.where.split()
+        for it in (use.takes or "").split()
+    }
+    found = [
+        f"kit/{file.relative_to(PACKAGE)}:{line}: {name}"
+        for file in sorted(PACKAGE.rglob("*.py"))
+        for name, line in _private(ast.parse(file.read_bytes()))
+        if (file.relative_to(PACKAGE).with_suffix("").as_posix(), name) not in listed
+    ]
+    assert found == [], "Do without it, or list it in USES."
+
+
+def test_nothing_else_of_a_dependency_is_overridden() -> None:
+    """A method of a dependency's class that the kit replaces is one that it relies on being called."""
+    public = {"fastapi.applications.FastAPI.openapi"}  # its documentation does so
+    listed = {(use.of, use.what.rpartition(".")[2]) for use in USES}
+    found = []
+    for made in _classes():
+        for name, mine in vars(made).items():
+            if not isinstance(mine, types.FunctionType) or (name.startswith("__") and name.endswith("__")):
+                continue
+            theirs = next((it for it in made.__mro__[1:] if name in vars(it)), None)
+            if theirs is None or theirs.__module__.startswith("kit"):
+                continue
+            place = f"{theirs.__module__}.{theirs.__qualname__}.{name}"
+            top = theirs.__module__.partition(".")[0]
+            owners = {it.lower() for it in packages_distributions().get(top, ())}
+            known = any((of, name) in listed for of in (*owners, "starlette" if "fastapi" in owners else ""))
+            if owners and not known and place not in public:
+                found.append(f"{made.__module__}.{made.__qualname__} overrides {place}")
+    assert found == []
+
+
+def test_the_bounds_are_there() -> None:
+    """What is used of a package's inside is tried before a user gets it."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    requirements = [
+        Requirement(it) for it in [*project["dependencies"], *(it for extra in extras for it in extra)]
+    ]
+    bounds = {it.name.lower(): {part.operator for part in it.specifier} for it in requirements}
+    for of in {use.of for use in USES} - {"Python", "ipython"}:  # IPython's come with ipykernel's bound
+        assert bounds[of] & {"<", "<=", "==", "~="}, f"{of} has no upper bound"
+
+
+def _names(file: Path) -> set[str]:
+    """Every name in a module: variables, attributes, imports, functions, keywords, texts."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        for field in ("id", "attr", "name", "arg", "value"):
+            said = getattr(node, field, None)
+            if isinstance(said, str):
+                found.add(said)
+    return found
+
+
+@cache
+def _own() -> tuple[set[str], set[str]]:
+    """The underscore names that the kit itself defines, and those of its functions' parameters."""
+    names, parameters = set(DOCUMENTED), set()
+    for file in PACKAGE.rglob("*.py"):
+        names.add(file.stem)
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                names.add(node.name)
+            elif isinstance(node, ast.arg):
+                parameters.add(node.arg)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                names |= {node.attr} if ast.unparse(node.value) in ("self", "cls") else set()
+            elif (
+                isinstance(node, ast.Call) and ast.unparse(node.func) == "object.__setattr__"
+            ):  # a frozen class
+                names |= {it.value for it in node.args[1:2] if isinstance(it, ast.Constant)}
+    return names, parameters
+
+
+@cache
+def _pythons() -> set[str]:
+    """The names with two underscores that are Python's own."""
+
+    @dataclasses.dataclass
+    class Data: ...
+
+    kinds = [
+        type,
+        object,
+        Data,
+        types.ModuleType,
+        types.FunctionType,
+        types.MethodType,
+        dict,
+        list,
+        int,
+        type(iter(())),
+    ]
+    kinds += [BaseException, property, types.GenericAlias, types.CoroutineType, asyncio.Future]
+    found = {name for kind in kinds for name in dir(kind)}
+    found |= set(vars(sys.modules[__name__])) | set(vars(Data))
+    return found | {"__metadata__", "__wrapped__", "__future__", "__version__", "__mro__"}
+
+
+def _private(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    names, parameters = _own()
+    for node in ast.walk(tree):
+        said: list[str] = []
+        if isinstance(node, ast.Attribute):
+            said = [node.attr]
+        elif isinstance(node, ast.keyword) and node.arg and node.arg not in parameters:
+            said = [node.arg]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr", "setattr"):
+            said = [it.value for it in node.args[1:2] if isinstance(it, ast.Constant)]
+        elif isinstance(node, ast.ImportFrom) and not str(node.module).startswith("kit"):
+            module = str(node.module)
+            inner = module.startswith("uvicorn.") or module == "fastapi.routing"
+            said = [*module.split("."), *(alias.name for alias in node.names)]
+            yield from (
+                (alias.name, node.lineno) for alias in node.names if inner and alias.name != "APIRoute"
+            )
+        elif isinstance(node, ast.Import):
+            said = [part for alias in node.names for part in alias.name.split(".")]
+        for name in said:
+            # a name with _kit_ is one that the kit puts there
+            own = (name in names and not isinstance(node, ast.keyword)) or name.startswith("_kit_")
+            if name.startswith("_") and name.strip("_") and not own and name not in _pythons():
+                yield name, node.lineno
+
+
+def _classes() -> Iterator[type]:
+    for found in pkgutil.walk_packages(kit.__path__, "kit."):
+        if "templates" in found.name or found.name.endswith("__main__"):
+            continue
+        module = importlib.import_module(found.name)
+        yield from (
+            it for it in vars(module).values() if isinstance(it, type) and it.__module__ == module.__name__
+        )
