@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kit.chat import Chat
+    from kit.checking import check
     from kit.databases import Database, database
     from kit.discovery import ainstall, install
     from kit.errors import (
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
         SpecError,
     )
     from kit.exported import Export, export
-    from kit.findings import Finding, Findings, check
+    from kit.findings import Finding, Findings
     from kit.installed import CallResult, InstalledPlugin
     from kit.loop import nested
     from kit.manifest import Manifest, NoAuth, OAuth, ServiceHttp, UserHttp
@@ -53,6 +54,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "chat": ("Chat",),
+    "checking": ("check",),
     "databases": ("Database", "database"),
     "discovery": ("ainstall", "install"),
     "errors": (
@@ -68,7 +70,7 @@ _HOMES = {
         "SpecError",
     ),
     "exported": ("Export", "export"),
-    "findings": ("Finding", "Findings", "check"),
+    "findings": ("Finding", "Findings"),
     "installed": ("CallResult", "InstalledPlugin"),
     "loop": ("nested",),
     "manifest": ("Manifest", "NoAuth", "OAuth", "ServiceHttp", "UserHttp"),

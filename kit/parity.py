@@ -24,8 +24,9 @@ from urllib.parse import quote
 from kit.discovery import credential
 from kit.errors import KitError, NotebookError
 from kit.manifest import Manifest
-from kit.spec import Spec, escape
+from kit.spec import Spec
 from kit.tools import Tool, make_tools
+from kit.values import pointer_token
 from kit.wellknown import MANIFEST_PATH, SPEC_PATH
 
 CONSEQUENTIAL = "x-openai-isConsequential"
@@ -312,8 +313,8 @@ def _first_difference(mine: Any, theirs: Any, place: str = "") -> str:
     if isinstance(mine, dict) and isinstance(theirs, dict):
         for key in [*mine, *(key for key in theirs if key not in mine)]:
             if key not in theirs or key not in mine:
-                return f"{place}/{escape(key)} is {'missing' if key in mine else 'new'}"
-            if found := _first_difference(mine[key], theirs[key], f"{place}/{escape(key)}"):
+                return f"{place}/{pointer_token(key)} is {'missing' if key in mine else 'new'}"
+            if found := _first_difference(mine[key], theirs[key], f"{place}/{pointer_token(key)}"):
                 return found
         return ""
     if isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):

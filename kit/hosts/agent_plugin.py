@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from kit.addresses import host_of, is_private
 from kit.findings import Finding
-from kit.hosts.copilot import cut, followed, spec_url, summaries
+from kit.hosts.texts import cut, followed, spec_url, summaries
 from kit.manifest import NoAuth
 
 if TYPE_CHECKING:
