@@ -20,6 +20,7 @@ from kit.manifest import Manifest, manifest_card
 from kit.markup import arguments_line, box, code, columns, details, escape, pre, pretty
 from kit.markup import problems as folded
 from kit.search import CONTEXT, MANY_TOKENS, searchable
+from kit.selection import select
 from kit.spec import Problem, Spec, server_urls
 from kit.spec_views import MANY, groups, spec_table
 from kit.tools import Tool, Tools, make_tools
@@ -148,9 +149,7 @@ class InstalledPlugin:
 
     def selected(self, wanted: str | Iterable[str] | None) -> dict[str, Tool]:
         """The tools by name that `wanted` means, as in `tools(select=...)`; all of them for None."""
-        from kit import selection
-
-        return self.by_name if wanted is None else selection.select(self.by_name, wanted, self.name)
+        return self.by_name if wanted is None else select(self.by_name, wanted, self.name)
 
     @property
     def tokens(self) -> int:

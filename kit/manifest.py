@@ -16,6 +16,9 @@ from kit.addresses import joined, same_site
 from kit.errors import ManifestError
 from kit.markup import CELL, box, code, columns, escape, link, logo_image
 
+MANIFEST_PATH = "/.well-known/ai-plugin.json"
+SPEC_PATH = "/.well-known/openapi.json"  # the usual place: the manifest names it
+
 # Characters. platform.openai.com/docs/plugins/getting-started, text of April 2023.
 LIMITS = {
     "name_for_model": 50,
@@ -99,7 +102,7 @@ class Manifest:
     description_for_model: str = ""
     description_for_human: str = ""
     auth: Auth = field(default_factory=NoAuth)
-    api_url: str = "/.well-known/openapi.json"
+    api_url: str = SPEC_PATH
     logo_url: str = "/logo.svg"
     contact_email: str = "support@example.com"
     legal_info_url: str = "/legal"

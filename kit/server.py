@@ -21,11 +21,11 @@ from kit import jupyter
 from kit.addresses import LOCAL_NAMES, checked, host_of
 from kit.errors import PortInUse, ServeError
 from kit.jupyter import Frame, browser_url
+from kit.manifest import MANIFEST_PATH, SPEC_PATH
 from kit.markup import box, escape, link, logo_image
 from kit.plugin import Plugin
 from kit.requestlog import RequestLog
 from kit.shutdown import lose_nothing
-from kit.wellknown import MANIFEST_PATH, SPEC_PATH
 
 if TYPE_CHECKING:
     from types import TracebackType

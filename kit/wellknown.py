@@ -19,7 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit.manifest import manifest_card
+from kit.manifest import MANIFEST_PATH, SPEC_PATH, manifest_card
 from kit.markup import logo, page
 from kit.spec_views import spec_table
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 # (openai/plugins-quickstart; chat.openai.com became chatgpt.com in 2024).
 CHATGPT_ORIGINS = ("https://chatgpt.com", "https://chat.openai.com")
 
-MANIFEST_PATH = "/.well-known/ai-plugin.json"
-SPEC_PATH = "/.well-known/openapi.json"
 SPEC_YAML_PATH = "/.well-known/openapi.yaml"
 
 MAX_BASE_URLS = 16  # rendered copies kept: the Host header is the client's choice, memory is ours

@@ -1,7 +1,7 @@
-"""Words: how a sentence and an identifier are cut into them, and what little the understudy knows of English.
+"""Words: how an identifier is cut into them, and what little the understudy knows of English.
 
-No model file: stems, the verbs of everyday requests in four classes, and groups of words that people
-use for the same thing. Nothing here names a plugin.
+No model file: the verbs of everyday requests in four classes, and groups of words that people use for
+the same thing. Nothing here names a plugin.
 """
 
 from __future__ import annotations

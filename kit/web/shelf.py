@@ -12,6 +12,7 @@ from typing import Any
 
 from kit import loop
 from kit.addresses import LOCAL_NAMES, complete, joined
+from kit.checking import check
 from kit.client import Answer
 from kit.discovery import ainstall
 from kit.errors import KitError
@@ -207,8 +208,6 @@ def _fetched(answer: Answer, seconds: float) -> dict[str, Any]:
 
 def _judged(plugin: InstalledPlugin) -> list[dict[str, Any]]:
     """What reading the documents and ChatGPT's own rules gave, as steps."""
-    from kit.checking import check
-
     steps: list[dict[str, Any]] = []
     problems, count = plugin.problems, len(plugin.by_name)
     steps.append(
