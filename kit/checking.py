@@ -1,4 +1,4 @@
-"""`check`: anything that can be installed, held against the hosts' rules."""
+"""`check`: checks anything that can be installed against the hosts' rules."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 def check(
     source: str | Path | Plugin | Server | InstalledPlugin, *only: str, token: str | None = None
 ) -> Findings:
-    """Holds a plugin against the rules of every host, or of those named in `only`.
+    """Checks a plugin against the rules of every host, or of those named in `only`.
 
     `source` is whatever `install` takes, or an installed plugin. Beside the hosts, "documents" stands for
-    what was mended in the manifest and the spec. Raises `KitError` for a host that is none, and what `install`
+    what was fixed in the manifest and the spec. Raises `KitError` for an unknown host, and what `install`
     raises where there is nothing to check.
     """
     for name in only:
-        hosts.rules(name)  # one that is none is said before anything is fetched
+        hosts.rules(name)  # an unknown one is refused before anything is fetched
     if isinstance(source, FastAPI):  # its addresses are those of its server
         source = serving(source) or source
     plugin = source if isinstance(source, InstalledPlugin) else install(source, token=token)

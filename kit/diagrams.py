@@ -1,4 +1,4 @@
-"""Pictures, each with its words for whom cannot see it: sequence diagrams, and bar charts of measured numbers."""
+"""Pictures with a text alternative: sequence diagrams, and bar charts of measured numbers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Exchange:
 
 
 class Sequence:
-    """Exchanges in order. Shows itself as a diagram, with a table for whom or what shows no pictures."""
+    """Exchanges in order. Shows itself as a diagram, with a table as a fallback."""
 
     def __init__(self, exchanges: Iterable[Exchange], participants: Iterable[str] = ()) -> None:
         self.exchanges = sorted(exchanges, key=lambda it: it.start)
@@ -73,7 +73,7 @@ class Sequence:
         return f"{self.picture()}{table(heads, rows)}"
 
     def picture(self) -> str:
-        """The diagram as an HTML image, its words for whom cannot see it."""
+        """The diagram as an HTML image, with its words as the alternative text."""
         return _image(self.svg, short(self.words, 600))
 
 

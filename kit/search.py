@@ -1,4 +1,4 @@
-"""What a model is given where the tools are more than it takes at once: namespaces that it searches.
+"""Tool search, for more tools than a model's context takes: namespaces that the model looks into.
 
 The Responses API takes `tool_search`: functions in a namespace marked `defer_loading` stay out of the
 context until the model looks for them (developers.openai.com/api/docs/guides/tools-tool-search).

@@ -1,4 +1,4 @@
-"""Reading a document that may hold anything anywhere: what is there if it is of the kind that was expected."""
+"""Reading documents in which anything may stand anywhere: a value if it has the expected type, else an empty one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def text(value: Any) -> str:
 
 
 def excerpt(value: Any) -> str:
-    """Anything, in 80 characters."""
+    """The `repr` of a value, in at most 80 characters."""
     shown = repr(value)
     return shown if len(shown) <= 80 else shown[:79] + "…"
 

@@ -1,4 +1,4 @@
-"""What every reader of a plugin's documents meets, whoever the host: it stands in the place of one."""
+"""Rules for a plugin's documents themselves, whatever the host: checked as a host's rules are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ADVICE = "no official text: a model is told nothing else of the operation"
 
 
 def check(plugin: InstalledPlugin) -> Iterator[Finding]:
-    """What had to be mended, what was left out, and what a model cannot know."""
+    """What had to be fixed, what was left out, and what a model cannot know."""
     names = {tool.operation.pointer: name for name, tool in plugin.by_name.items()}
     for place, message in plugin.problems:
         where = (
