@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kit.chat import Chat
+    from kit.checking import check
     from kit.databases import Database, database
     from kit.discovery import ainstall, install
     from kit.errors import (
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
         UnknownHost,
     )
     from kit.exported import Export, export
-    from kit.findings import Finding, Findings, check
+    from kit.findings import Finding, Findings
     from kit.installed import CallResult, InstalledPlugin
     from kit.loop import nested
     from kit.manifest import Manifest, NoAuth, OAuth, ServiceHttp, UserHttp
@@ -59,6 +60,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "chat": ("Chat",),
+    "checking": ("check",),
     "databases": ("Database", "database"),
     "discovery": ("ainstall", "install"),
     "errors": (
@@ -80,7 +82,7 @@ _HOMES = {
         "UnknownHost",
     ),
     "exported": ("Export", "export"),
-    "findings": ("Finding", "Findings", "check"),
+    "findings": ("Finding", "Findings"),
     "installed": ("CallResult", "InstalledPlugin"),
     "loop": ("nested",),
     "manifest": ("Manifest", "NoAuth", "OAuth", "ServiceHttp", "UserHttp"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
-from kit.errors import InstallError
+from kit.errors import InstallError, ServeError
 
 NOWHERE = "https://nowhere.invalid"  # RFC 2606: no host has such a name
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
@@ -161,3 +161,25 @@ def choose_server(servers: list[str], spec_url: str, root: Root, strict: bool) -
         passed.append(server)
     parts = urlsplit(spec_url)
     return f"{parts.scheme}://{parts.netloc}", passed
+
+
+def checked(url: str) -> str:
+    """A public address, without a slash at its end. Raises `ServeError` for one that no host would take."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    example = "Write it in full: https://plugin.example.com"
+    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
+        raise ServeError(f"public_url {url!r} is no http(s) URL.", f"{example}.")
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise ServeError(
+            f"public_url {url!r} has more than a host and a path.", f"{example}, or with a path."
+        )
+    if parts.scheme == "http" and host not in LOCAL_NAMES:
+        raise ServeError(
+            f"public_url {url!r} is plain http: hosts refuse it, and anybody on the way reads what is sent.",
+            "Give an https address, or a tunnel: public_url=kit.tunnels.cloudflared.",
+        )
+    return url.rstrip("/")

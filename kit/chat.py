@@ -10,15 +10,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from dataclasses import dataclass
 from typing import Any
 
-from kit import cells, loop
+from kit import jupyter, loop
 from kit.discovery import install
 from kit.documents import read_json
 from kit.errors import ChatError
-from kit.hosts.openai import CONTEXT
 from kit.installed import CallResult, InstalledPlugin
+from kit.markup import arguments_line, short
 from kit.model import Item, Model, Round, ToolCall
 from kit.redaction import hide
 from kit.reply import CallEnded, CallStarted, Event, Finished, Reply, TextDelta
+from kit.search import CONTEXT, searchable
 from kit.tools import Tool, legal_name
 
 MAX_ROUNDS = 10  # "the model may retry a failed call up to 10 times": ChatGPT plugins
@@ -185,8 +186,6 @@ class Chat:
         """The tools as the request has them."""
         if not self._search:
             return [{**tool.render(), "name": name} for name, (_, tool) in self._tools.items()]
-        from kit.hosts.openai import searchable
-
         about = ", ".join(plugin.manifest.name_for_human or plugin.name for plugin in self.plugins)
         return searchable({name: tool for name, (_, tool) in self._tools.items()}, about)
 
@@ -264,8 +263,6 @@ class Chat:
     def _ask(self, call: CallStarted) -> Any:
         if callable(self.confirm):
             return self.confirm(call)
-        from kit.markup import arguments_line
-
         answer = input(f"May the model call {call.operation}({arguments_line(call.arguments)})? [y/N] ")
         return answer.strip().lower() in ("y", "yes", "j", "ja")
 
@@ -319,18 +316,8 @@ class _Screen:
     def __init__(self, question: str, show: bool | None) -> None:
         self.reply = Reply(question)
         self._shown = time.monotonic()
-        self._handle: Any = None
-        shell = cells.shell()
-        if show is None:
-            show = shell is not None and hasattr(shell, "kernel")
-        if show and shell is not None:
-            from IPython.display import display
-
-            self._handle = display(self._data(), raw=True, display_id=True)
-
-    @property
-    def is_on(self) -> bool:
-        return self._handle is not None
+        self._live = jupyter.LiveView(self.reply, jupyter.has_output() if show is None else show)
+        self.is_on = self._live.is_on
 
     def take(self, event: Event) -> None:
         """Adds an event to the transcript."""
@@ -341,29 +328,16 @@ class _Screen:
             self.reply.text = ""
         elif isinstance(event, Finished):
             self.reply = event.reply
-            cell = cells.running()
-            if self._handle is not None and cell is not None:
-                self.reply.shown_in = cell.execution
-        if self._handle is None:
-            return
+            if self.is_on:
+                self.reply.live = self._live
         now = time.monotonic()
-        if not isinstance(event, TextDelta) or now - self._shown > REFRESH:
+        if self.is_on and (not isinstance(event, TextDelta) or now - self._shown > REFRESH):
             self._shown = now
-            self._handle.update(self._data(), raw=True)
-
-    def _data(self) -> dict[str, str]:
-        from kit import display
-
-        return {
-            "text/html": display.reply_card(self.reply),
-            "text/plain": display.reply_text(self.reply),
-        }
+            self._live.update(self.reply)
 
 
 def print_events(events: Iterator[Event]) -> Reply:
     """Writes a turn to the terminal as it comes, and gives its reply."""
-    from kit.markup import arguments_line, short
-
     reply = Reply("")
     is_open = False
     for event in events:

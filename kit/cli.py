@@ -111,7 +111,7 @@ def spec(
     follow_refs: FollowRefs = False,
 ) -> None:
     """Show the operations of a plugin: as a list, or by subject where they are many."""
-    from kit.display import spec_text
+    from kit.spec_views import spec_text
 
     plugin = installed(url, None, follow_refs)
     if as_json:
@@ -137,7 +137,7 @@ def check(
     """Hold a plugin against the documented rules of every host. Status 1 if one has an error."""
     from dataclasses import asdict
 
-    from kit.findings import check as find
+    from kit.checking import check as find
 
     findings = find(installed(url, token), *(host or []))
     print(json.dumps([asdict(it) for it in findings], indent=2, ensure_ascii=False) if as_json else findings)

@@ -19,9 +19,8 @@ from kit.client import Answer, Road
 from kit.documents import parse
 from kit.errors import InstallError, KitError, SpecError
 from kit.installed import InstalledPlugin
-from kit.manifest import Manifest
+from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
 from kit.spec import Problem, Spec
-from kit.wellknown import MANIFEST_PATH, SPEC_PATH
 
 if TYPE_CHECKING:
     from kit.plugin import Plugin

@@ -1,31 +1,18 @@
-"""`check`: what each host's documented rules say of a plugin, and what to do about it."""
+"""`Findings`: what hosts' documented rules say of a plugin, and what to do about it.
+
+It shows itself as a line for each host, then a row for each finding and a column for each host.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from fastapi import FastAPI
+from kit.markup import box, code, columns, escape, link, table
 
-from kit import hosts
-from kit.discovery import install
-from kit.installed import InstalledPlugin
-from kit.operation import mapping
-from kit.selection import likeness
-from kit.server import serving
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from kit.plugin import Plugin
-    from kit.server import Server
-
-DOCUMENTS = "documents"  # takes the place of a host for what every reader of the documents meets
-_OPENAPI = "https://spec.openapis.org/oas/latest.html"
-_ADVICE = "no official text: a model is told nothing else of the operation"
-ALIKE = 0.8  # of the words of two descriptions, from which on a model confuses them
-MANY = 200  # operations, beyond which they are not compared with each other
+MOST = 200  # rows
+_MARKS = {"error": "✗", "warning": "!"}
 
 
 @dataclass(frozen=True)
@@ -77,74 +64,10 @@ class Findings(list[Finding]):
         return {host: _verdict(self.of(host)) for host in self.hosts}
 
     def __repr__(self) -> str:
-        from kit import report
-
-        return report.text(self)
+        return _text(self)
 
     def _repr_html_(self) -> str:
-        from kit import report
-
-        return report.table_of(self)
-
-
-def check(
-    source: str | Path | Plugin | Server | InstalledPlugin, *only: str, token: str | None = None
-) -> Findings:
-    """Holds a plugin against the rules of every host, or of those named in `only`.
-
-    `source` is whatever `install` takes, or an installed plugin. Beside the hosts, "documents" stands for
-    what was mended in the manifest and the spec. Raises `KitError` for a host that is none, and what `install`
-    raises where there is nothing to check.
-    """
-    names = [name for name in only if name != DOCUMENTS]
-    modules = {name: hosts.find(name) for name in (names if only else hosts.HOSTS)}
-    if isinstance(source, FastAPI):  # its addresses are those of its server
-        source = serving(source) or source
-    plugin = source if isinstance(source, InstalledPlugin) else install(source, token=token)
-    found: list[Finding] = []
-    asked = list(modules)
-    if not only or DOCUMENTS in only:
-        asked.insert(0, DOCUMENTS)
-        found += _documents(plugin)
-    for module in modules.values():
-        found += module.check(plugin)
-    return Findings(found, asked, plugin.manifest.name_for_human or plugin.name)
-
-
-def _documents(plugin: InstalledPlugin) -> Iterator[Finding]:
-    """What had to be mended, what was left out, and what a model cannot know."""
-    names = {tool.operation.pointer: name for name, tool in plugin.by_name.items()}
-    for place, message in plugin.problems:
-        where = (
-            "manifest/" + place.removeprefix("manifest ").replace(".", "/")
-            if place.startswith("manifest")
-            else place
-        )
-        function = names.get("/".join(place.split("/")[:4]), "")
-        severity: Literal["error", "warning"] = "error" if "left out" in message else "warning"
-        source = (
-            _OPENAPI
-            if where.startswith("/") or not where
-            else "https://platform.openai.com/docs/plugins/getting-started"
-        )
-        yield Finding(DOCUMENTS, severity, where, f"{message[:1].upper()}{message[1:]}.", "Mend it where it is written.", source, function)  # fmt: skip
-    for name, tool in plugin.by_name.items():
-        for argument in tool.arguments.values():
-            word = argument.name.lower()
-            given = argument.parameter.schema if argument.parameter else argument.schema
-            if not mapping(given).keys() - {"description", "title", "default"}:
-                yield Finding(DOCUMENTS, "warning", tool.operation.pointer, f"The argument {argument.name!r} has no type: anything is allowed.", "Give it a type; in a function, an annotation.", _ADVICE, name)  # fmt: skip
-            elif (
-                ("date" in word.replace("update", "") or word.endswith("_at"))
-                and argument.schema.get("type") == "string"
-                and not argument.schema.keys() & {"format", "enum", "description"}
-            ):
-                yield Finding(DOCUMENTS, "warning", tool.operation.pointer, f"The argument {argument.name!r} is a date by its name, and text by its type.", "Say its form: format: date (an annotation with datetime.date), or a description.", _ADVICE, name)  # fmt: skip
-    tools = list(plugin.by_name.values())
-    for number, tool in enumerate(tools if len(tools) <= MANY else ()):
-        for other in tools[:number]:
-            if likeness(tool, other) >= ALIKE:
-                yield Finding(DOCUMENTS, "warning", tool.operation.pointer, f"It is described almost as {other.name!r} is: a model confuses the two.", "Say in each what it does that the other does not.", _ADVICE, tool.name)  # fmt: skip
+        return _table(self)
 
 
 def _verdict(findings: list[Finding]) -> str:
@@ -154,3 +77,55 @@ def _verdict(findings: list[Finding]) -> str:
         f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((errors, "error"), (warnings, "warning")) if n
     ]
     return f"not ready: {', '.join(counts)}" if errors else "; ".join(["ready", *counts])
+
+
+# -- how they show themselves -------------------------------------------------
+
+
+def _text(findings: Findings) -> str:
+    """The findings for a terminal."""
+    lines = [f"{findings.title}\n{columns(list(findings.verdicts.items()), '  ')}"]
+    for key, hosts in list(_rows(findings).items())[:MOST]:
+        severity, message, remedy, place, function, source = key
+        where = f"{function}, {place}" if function else place
+        lines.append(
+            f"{_MARKS[severity]} {', '.join(hosts)}: {message}\n    {remedy}\n    at {where or 'the document'}; rule: {source}"
+        )
+    rest = len(_rows(findings)) - MOST
+    return "\n".join(lines + ([f"... and {rest:,} more"] if rest > 0 else []))
+
+
+def _table(findings: Findings) -> str:
+    """The findings for a notebook."""
+    verdicts = "<br>".join(
+        f"<b>{escape(host)}</b>: {escape(said)}" for host, said in findings.verdicts.items()
+    )
+    hosts = [host for host in findings.hosts if findings.of(host)]
+    rows = []
+    for key, named in list(_rows(findings).items())[:MOST]:
+        severity, message, remedy, place, function, source = key
+        marks = [
+            f'<span title="{severity}">{_MARKS[severity]}</span>' if host in named else "" for host in hosts
+        ]
+        where = (f"{code(function)}<br>" if function else "") + code(place or "the document")
+        address = source.split()[0]
+        rule = link(address, "rule") if address.startswith("https://") else f"<i>{escape(source)}</i>"
+        rows.append((f"{escape(message)}<br><i>{escape(remedy)}</i>", where, *marks, rule))
+    head = ("finding", "where", *hosts, "rule")
+    rest = len(_rows(findings)) - MOST
+    more = f"<p>and {rest:,} more</p>" if rest > 0 else ""
+    return box(f"<b>{escape(findings.title)}</b><br>{verdicts}") + (table(head, rows) + more if rows else "")
+
+
+def _rows(findings: Findings) -> dict[tuple[str, str, str, str, str, str], list[str]]:
+    """The hosts that say the same, errors first."""
+    rows: dict[tuple[str, str, str, str, str, str], list[str]] = {}
+
+    def rank(finding: Finding) -> bool:
+        return finding.severity != "error"
+
+    for it in sorted(findings, key=rank):
+        rows.setdefault((it.severity, it.message, it.remedy, it.place, it.function, it.source), []).append(
+            it.host
+        )
+    return rows

@@ -17,15 +17,22 @@ from kit.addresses import NOWHERE, Root, choose_server
 from kit.client import Answer, Road
 from kit.documents import read_json
 from kit.errors import KitError, OperationError
-from kit.manifest import Manifest
+from kit.manifest import Manifest, manifest_card
+from kit.markup import arguments_line, box, code, columns, details, escape, pre, pretty
+from kit.markup import problems as folded
+from kit.redaction import hide
+from kit.search import CONTEXT, MANY_TOKENS, searchable
+from kit.selection import select
 from kit.spec import Problem, Spec, server_urls
-from kit.tools import Tool, make_tools
+from kit.spec_views import MANY, groups, spec_table
+from kit.tools import Tool, Tools, make_tools
 
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
 
 CALL_TIMEOUT = 45.0  # seconds, one call: ChatGPT plugins and GPT Actions
 MAX_RESPONSE = 100_000  # characters, the same
+MOST = 40  # rows of a list in a terminal
 
 
 @dataclass
@@ -65,14 +72,10 @@ class CallResult:
         return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
 
     def __repr__(self) -> str:
-        from kit import display
-
-        return display.call_text(self)
+        return call_text(self)
 
     def _repr_html_(self) -> str:
-        from kit import display
-
-        return display.call_card(self)
+        return call_card(self)
 
 
 @dataclass
@@ -137,23 +140,18 @@ class InstalledPlugin:
         which gives the ten nearest. With `search` all are given, but the model sees only those that it looks
         for: the Responses API's `tool_search`, over namespaces. Raises `KitError` for what fits nothing.
         """
-        from kit.display import Tools
-        from kit.hosts import openai
-
         if api not in ("responses", "chat"):
             raise KitError(f"There is no api {api!r}.", "Use 'responses' or 'chat'.")
         if search and api == "chat":
             raise KitError("Chat Completions has no tool_search.", "Use the Responses API, or select=...")
         chosen = self.selected(select)
         if search:
-            return Tools(openai.searchable(chosen, self.manifest.name_for_human or self.name))
+            return Tools(searchable(chosen, self.manifest.name_for_human or self.name))
         return Tools(tool.render(api) for tool in chosen.values())
 
     def selected(self, wanted: str | Iterable[str] | None) -> dict[str, Tool]:
         """The tools by name that `wanted` means, as in `tools(select=...)`; all of them for None."""
-        from kit import selection
-
-        return self.by_name if wanted is None else selection.select(self.by_name, wanted, self.name)
+        return self.by_name if wanted is None else select(self.by_name, wanted, self.name)
 
     @property
     def tokens(self) -> int:
@@ -248,14 +246,10 @@ class InstalledPlugin:
         return self.base_url if len(passed) == len(servers) else base
 
     def __repr__(self) -> str:
-        from kit import display
-
-        return display.installed_text(self)
+        return installed_text(self)
 
     def _repr_html_(self) -> str:
-        from kit import display
-
-        return display.installed_card(self)
+        return installed_card(self)
 
 
 def _data(answer: Answer) -> Any:
@@ -280,3 +274,68 @@ def _data(answer: Answer) -> Any:
         with contextlib.suppress(ValueError):
             return read_json(text)
     return text
+
+
+# -- how they show themselves -------------------------------------------------
+
+
+def installed_text(plugin: InstalledPlugin) -> str:
+    """An installed plugin for a terminal."""
+    head = f"{plugin.manifest.name_for_human} ({plugin.name}), installed from {plugin.base_url}"
+    tools = plugin.by_name
+    rows: list[tuple[str, ...]]
+    if len(tools) > MANY:
+        subjects = groups(tool.operation for tool in tools.values())
+        rows = [(name, f"{len(members)} operations") for name, members in list(subjects.items())[:MOST]]
+        rows += [("...", f"{len(subjects) - MOST} more subjects")] if len(subjects) > MOST else []
+    else:
+        rows = [(name, tool.operation.method, tool.description) for name, tool in tools.items()]
+    text = f"{head}\n{columns(rows, '  ')}\n{_size(plugin)}".rstrip()
+    problems = plugin.problems
+    shown = problems[:MOST] + ([("...", f"{len(problems) - MOST} more")] if len(problems) > MOST else [])
+    if not problems:
+        return text
+    is_wide = any(len(place) > 50 for place, _ in shown)  # then columns leave no room for the message
+    lines = "\n".join(f"  {place}\n    {said}" for place, said in shown) if is_wide else columns(shown, "  ")
+    return f"{text}\n\nTo know about its documents:\n{lines}"
+
+
+def installed_card(plugin: InstalledPlugin) -> str:
+    """An installed plugin as a card."""
+    size, own = _size(plugin), set(plugin.spec.problems)
+    return (
+        manifest_card(plugin.manifest, plugin.base_url)
+        + (box(escape(size)) if size else "")
+        + spec_table(plugin.spec)
+        + folded([p for p in plugin.problems if p not in own])
+    )
+
+
+def _size(plugin: InstalledPlugin) -> str:
+    """What to do where the tools are more than a model can take at once; else nothing."""
+    tokens = plugin.tokens
+    if tokens < MANY_TOKENS:
+        return ""
+    return (
+        f"{len(plugin.by_name):,} tools take about {tokens:,} tokens, and many models have {CONTEXT:,} in all: "
+        "give a part of them with select=..., or all with search=True."
+    )
+
+
+def call_text(call: CallResult) -> str:
+    """One call for a terminal."""
+    return f"{call.operation}({arguments_line(call.arguments)}) -> {call.outcome}\n{pretty(hide(call.data))}"
+
+
+def call_card(call: CallResult, is_open: bool = True) -> str:
+    """One call, to be unfolded: request and response."""
+    mark = "✓" if call.ok else "✗"
+    words = f"{escape(call.operation)}({escape(arguments_line(call.arguments))})"
+    slow = f", {call.seconds:.1f} s" if call.seconds >= 1 else ""
+    request = f"<div>{code(hide(f'{call.method} {call.url}'))}</div>" if call.url else ""
+    answer = "answer" if call.url else "why"
+    return details(
+        f"{mark} <code>{words}</code> → {call.outcome}{slow}",
+        f"{request}{pre(hide(call.arguments))}<div>{answer}</div>{pre(hide(call.data))}",
+        is_open,
+    )

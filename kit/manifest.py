@@ -14,6 +14,10 @@ from urllib.parse import urlsplit
 
 from kit.addresses import joined, same_site
 from kit.errors import ManifestError
+from kit.markup import CELL, box, code, columns, escape, link, logo_image
+
+MANIFEST_PATH = "/.well-known/ai-plugin.json"
+SPEC_PATH = "/.well-known/openapi.json"  # the usual place: the manifest names it
 
 # Characters. platform.openai.com/docs/plugins/getting-started, text of April 2023.
 LIMITS = {
@@ -98,7 +102,7 @@ class Manifest:
     description_for_model: str = ""
     description_for_human: str = ""
     auth: Auth = field(default_factory=NoAuth)
-    api_url: str = "/.well-known/openapi.json"
+    api_url: str = SPEC_PATH
     logo_url: str = "/logo.svg"
     contact_email: str = "support@example.com"
     legal_info_url: str = "/legal"
@@ -195,14 +199,10 @@ class Manifest:
         }
 
     def __repr__(self) -> str:
-        from kit import display
-
-        return display.manifest_text(self)
+        return manifest_text(self)
 
     def _repr_html_(self) -> str:
-        from kit import display
-
-        return display.manifest_card(self)
+        return manifest_card(self)
 
 
 _KEYS = {
@@ -325,3 +325,45 @@ def _refusal(name: str, violations: list[Violation]) -> ManifestError:
         "Mend the fields above and run this cell again.",
         violations=violations,
     )
+
+
+# -- how it shows itself ------------------------------------------------------
+
+_AUTH_WORDS = {
+    "none": "none: anyone may call",
+    "user_http": "each user's own token",
+    "service_http": "one token for the service",
+    "oauth": "the user signs in (OAuth)",
+}
+
+
+def _manifest_rows(manifest: Manifest) -> list[tuple[str, str]]:
+    return [
+        ("for the model", f"{manifest.name_for_model}: {manifest.description_for_model}"),
+        ("auth", _AUTH_WORDS[manifest.auth.type]),
+        ("spec", manifest.api_url),
+        ("logo", manifest.logo_url),
+        ("contact", manifest.contact_email),
+        ("legal", manifest.legal_info_url),
+    ]
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """The manifest for a terminal."""
+    rows = [("", manifest.description_for_human), *_manifest_rows(manifest)]
+    return f"{manifest.name_for_human}\n{columns(rows, '  ')}"
+
+
+def manifest_card(manifest: Manifest, base: str = "") -> str:
+    """The manifest as a card. With `base`, its links work."""
+    rows = []
+    for name, value in _manifest_rows(manifest):
+        if name in ("spec", "logo", "legal") and value:
+            url = base + value if value.startswith("/") else value
+            cell = link(url, value) if base or "://" in value else code(value)
+        else:
+            cell = escape(value)
+        rows.append((f"<b>{name}</b>", cell))
+    head = f"<b>{escape(manifest.name_for_human)}</b><br>{escape(manifest.description_for_human)}"
+    body = "".join(f'<tr><td style="{CELL}">{a}</td><td style="{CELL}">{b}</td></tr>' for a, b in rows)
+    return box(f"{logo_image(manifest.name_for_human)}{head}<table><tbody>{body}</tbody></table>")

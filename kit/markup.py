@@ -6,8 +6,11 @@ strip the rest: tables, <details>, and neutral half-transparent lines for light 
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import json
+import re
 import shutil
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -113,3 +116,44 @@ def details(summary: str, content: str, is_open: bool = False) -> str:
     """HTML that unfolds."""
     opened = " open" if is_open else ""
     return f'<details{opened} style="margin:.3em 0"><summary>{summary}</summary>{content}</details>'
+
+
+def page(title: str, body: str) -> bytes:
+    """A complete HTML page, readable in light and dark. `title` and `body` are HTML already."""
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width"><style>:root{color-scheme:light dark}'
+        "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+        f"</style></head><body>{body}</body></html>"
+    ).encode()
+
+
+def logo(name: str) -> str:
+    """A logo for a plugin that has none: its initials, on a colour that its name decides."""
+    words = re.findall(r"[^\W_]+", name) or ["?"]
+    initials = escape((words[0][0] + (words[1][0] if len(words) > 1 else "")).upper())
+    hue = int(hashlib.sha256(name.encode()).hexdigest()[:4], 16) % 360
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64" role="img">'
+        f"<title>{escape(name)}</title>"
+        f'<rect width="64" height="64" rx="14" fill="hsl({hue} 55% 38%)"/>'
+        '<text x="32" y="42" font-family="system-ui,sans-serif" font-size="28" font-weight="600" '
+        f'text-anchor="middle" fill="#fff">{initials}</text></svg>'
+    )
+
+
+def logo_image(name: str) -> str:
+    """That logo in front of a card."""
+    data = base64.b64encode(logo(name).encode()).decode()
+    return (
+        f'<img src="data:image/svg+xml;base64,{data}" alt="" width="40" height="40" '
+        'style="float:left;margin:.1em .8em .2em 0">'
+    )
+
+
+def problems(found: Sequence[tuple[str, str]]) -> str:
+    """What was wrong with a document, folded: (where, what) of each. Nothing where nothing was."""
+    if not found:
+        return ""
+    rows = [(code(place), escape(message)) for place, message in found[:500]]
+    return details(f"{len(found)} to know about its documents", table(("where", "what"), rows))

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from kit import cells
+from kit import jupyter
 from kit.documents import read_json
 from kit.errors import ExportError, KitError, NotebookError
 
@@ -132,7 +132,7 @@ class Notebook:
         # No cell inherits this module's future; those of one cell hold for the cells after it.
         code = compile(cell.source, place, "exec", flags=flags, dont_inherit=True)
         try:
-            with cells.loaded(self.path.name, cell.number, cell.source):
+            with jupyter.loading_cell(self.path.name, cell.number, cell.source):
                 exec(code, module.__dict__)
         except KitError as error:
             raise self.error(
@@ -272,7 +272,7 @@ def plugin_of(notebook: Notebook, name: str | None, module_name: str) -> tuple[s
 
 def current() -> Path:
     """The file of the notebook that is running. Raises `NotebookError` where no one can know it."""
-    shell = cells.shell()
+    shell = jupyter.shell()
     if shell is None or not hasattr(shell, "get_parent"):
         raise NotebookError("This is no notebook.", "Say which one to load.", notebook="", cell=None)
     said = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME", "")
@@ -294,7 +294,7 @@ def current() -> Path:
 
 
 def _warn_if_unsaved(notebook: Notebook) -> None:
-    cell = cells.running()
+    cell = jupyter.running_cell()
     if cell and cell.source and all(cell.source.strip() != other.source.strip() for other in notebook.cells):
         print(f"{notebook.path.name} has changes that are not saved: this loads what was saved last.")
 

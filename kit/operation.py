@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from kit import swagger
+from kit import spec_views, swagger
+from kit.values import as_list, excerpt, mapping, text
 
 if TYPE_CHECKING:
     from kit.spec import Spec
@@ -241,7 +242,7 @@ class Operation:
             self._problem(pointer, f"the place of {name!r} is {given.get('in')!r}: read as path")
             location = "path"
         if location not in LOCATIONS or not isinstance(name, str | int | float) or name == "":
-            self._problem(pointer, f"a parameter without a name or place is left out: {short(given)}")
+            self._problem(pointer, f"a parameter without a name or place is left out: {excerpt(given)}")
             return None
         name = str(name)
         if location == "header" and name.lower() in IGNORED_HEADERS:
@@ -293,14 +294,10 @@ class Operation:
         self.spec.problem(pointer, message)
 
     def __repr__(self) -> str:
-        from kit import display
-
-        return display.operation_text(self)
+        return spec_views.operation_text(self)
 
     def _repr_html_(self) -> str:
-        from kit import display
-
-        return display.operation_card(self)
+        return spec_views.operation_card(self)
 
 
 def is_json(media_type: str) -> bool:
@@ -315,27 +312,6 @@ def _preference(media_type: Any) -> int:
         return 0 if essence == "application/json" else 1
     order = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
     return order.index(essence) + 2 if essence in order else len(order) + 2
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    """`value` if it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def as_list(value: Any) -> list[Any]:
-    """`value` if it is a list, else an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def text(value: Any) -> str:
-    """`value` without space around it if it is text, else nothing."""
-    return value.strip() if isinstance(value, str) else ""
-
-
-def short(value: Any) -> str:
-    """Anything, in 80 characters."""
-    shown = repr(value)
-    return shown if len(shown) <= 80 else shown[:79] + "…"
 
 
 def _encoding(value: Any) -> dict[str, dict[str, Any]]:

@@ -23,10 +23,11 @@ from urllib.parse import quote
 
 from kit.discovery import credential
 from kit.errors import ExportError, NotebookError
-from kit.manifest import Manifest
-from kit.spec import Spec, escape
+from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
+from kit.markup import code, columns, escape, table
+from kit.spec import Spec
 from kit.tools import Tool, make_tools
-from kit.wellknown import MANIFEST_PATH, SPEC_PATH
+from kit.values import pointer_token
 
 CONSEQUENTIAL = "x-openai-isConsequential"
 BASE = "http://localhost:8000"  # the address that the exported documents name
@@ -156,19 +157,15 @@ class Parity:
         return f"{said}{more}."
 
     def __repr__(self) -> str:
-        from kit.markup import columns
-
         rows = [(it.what, it.notebook, it.export, it.verdict) for it in self.rows]
         return f"{columns([('', 'notebook', 'export', ''), *rows], '  ')}\n{self._sentence}"
 
     def _repr_html_(self) -> str:
-        from kit import markup
-
         rows = [
-            (markup.code(it.what), *(markup.escape(text) for text in (it.notebook, it.export, it.verdict)))
+            (code(it.what), *(escape(text) for text in (it.notebook, it.export, it.verdict)))
             for it in self.rows
         ]
-        return markup.table(("asked", "notebook", "export", ""), rows) + markup.escape(self._sentence)
+        return table(("asked", "notebook", "export", ""), rows) + escape(self._sentence)
 
 
 class Side:
@@ -312,8 +309,8 @@ def _first_difference(mine: Any, theirs: Any, place: str = "") -> str:
     if isinstance(mine, dict) and isinstance(theirs, dict):
         for key in [*mine, *(key for key in theirs if key not in mine)]:
             if key not in theirs or key not in mine:
-                return f"{place}/{escape(key)} is {'missing' if key in mine else 'new'}"
-            if found := _first_difference(mine[key], theirs[key], f"{place}/{escape(key)}"):
+                return f"{place}/{pointer_token(key)} is {'missing' if key in mine else 'new'}"
+            if found := _first_difference(mine[key], theirs[key], f"{place}/{pointer_token(key)}"):
                 return found
         return ""
     if isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):

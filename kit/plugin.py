@@ -15,11 +15,12 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit import cells, settings
+from kit import jupyter, settings
 from kit.guard import HEALTH_PATH, answer, for_hosts, limited
-from kit.manifest import LIMITS, Auth, Manifest, NoAuth
+from kit.manifest import LIMITS, Auth, Manifest, NoAuth, manifest_card
 from kit.routes import Registry, operation_name, operations
 from kit.spec import Spec
+from kit.spec_views import spec_table
 from kit.wellknown import CHATGPT_ORIGINS, WellKnown, route_path, with_cors
 
 _live: WeakSet[Plugin] = WeakSet()
@@ -307,7 +308,7 @@ class Plugin(FastAPI):
             _live.discard(earlier)
 
     def _earlier(self) -> list[Plugin]:
-        cell, name = cells.running(), self.manifest.name_for_model
+        cell, name = jupyter.running_cell(), self.manifest.name_for_model
         if cell is None:
             return []
         live = [plugin for plugin in _live if plugin is not self and plugin.manifest.name_for_model == name]
@@ -318,9 +319,7 @@ class Plugin(FastAPI):
         return f"<Plugin {self.manifest.name_for_model!r}: {', '.join(names) or 'no operations yet'}>"
 
     def _repr_html_(self) -> str:
-        from kit import display
-
-        return display.manifest_card(self.manifest) + display.spec_table(self.spec)
+        return manifest_card(self.manifest) + spec_table(self.spec)
 
 
 def _titled(name: str) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.errors import ProjectError
+from kit.markup import code, columns, escape, table
 from kit.wheels import is_ours, tutorial_files, tutorial_folder, write_wheel
 
 MAX_NAME = 50  # characters, since it becomes name_for_model
@@ -86,14 +87,10 @@ class Project:
         return TestRun(done.returncode == 0, done.stdout)
 
     def __repr__(self) -> str:
-        from kit.markup import columns
-
         rows = [(name, words) for name, words in self.files.items()]
         return f"{self.path}\n{columns(rows, '  ')}"
 
     def _repr_html_(self) -> str:
-        from kit.markup import code, escape, table
-
         rows = [(code(name), escape(words)) for name, words in self.files.items()]
         return table((code(f"{self.path.as_posix()}/"), "what it is for"), rows)
 

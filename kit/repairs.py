@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kit.documents import read_json
-from kit.operation import short
+from kit.values import excerpt
 
 TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -48,7 +48,7 @@ def mend_type(kind: Any, out: dict[str, Any], version: str, note: Note) -> None:
             known.append(meant if meant in TYPES else "string")
         if not (word == "file" and version == "2.0"):  # there it is one
             read = known[-1] if known else "anything"
-            note(f"type {short(word)} is none of JSON Schema's: read as {read}")
+            note(f"type {excerpt(word)} is none of JSON Schema's: read as {read}")
     known = list(dict.fromkeys(known))
     if known:
         out["type"] = known[0] if len(known) == 1 else known
@@ -76,7 +76,7 @@ def mend_values(out: dict[str, Any], note: Note) -> None:
         or (out.get("format") in ("date", "date-time") and not dated)
     ):
         del out["default"]
-        note(f"the default {short(default)} is none of the values that are allowed: left away")
+        note(f"the default {excerpt(default)} is none of the values that are allowed: left away")
 
 
 def _is_a(value: Any, kind: str) -> bool:

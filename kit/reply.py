@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import urlsplit
 
-from kit import cells
-
-if TYPE_CHECKING:
-    from kit.installed import CallResult
-    from kit.sequence import Sequence
+from kit import jupyter
+from kit.diagrams import Exchange, Sequence
+from kit.installed import CallResult, call_card
+from kit.markup import arguments_line, box, details, escape, markdown, short
+from kit.redaction import hide
 
 
 @dataclass
@@ -50,31 +51,60 @@ class Reply:
     began: float = field(default=0.0, repr=False, compare=False)  # by time.perf_counter
 
     def __post_init__(self) -> None:
-        self.shown_in: str | None = None  # the run of a cell that has shown the reply as it came
+        self.live: jupyter.LiveView | None = None  # where it was shown as it came
 
     def sequence(self) -> Sequence:
         """Who called whom and how long it took, as a diagram."""
-        from kit.sequence import of_reply
-
-        return of_reply(self)
+        you, chat, model = "You", "Chat", self.model or "model"
+        exchanges = [Exchange(you, chat, short(hide(self.question), 60), 0.0)]
+        for start, seconds, asked in self.rounds:
+            exchanges.append(Exchange(chat, model, asked, start, seconds, "answers"))
+        for call in self.calls:  # those of one round run side by side
+            words = f"{call.operation}({arguments_line(call.arguments)})"
+            if call.url:
+                target = call.plugin or "plugin"
+                line = hide(f"{call.method} {_path(call.url)}")
+                start = max(0.0, call.started - self.began)
+                exchanges.append(Exchange(chat, target, line, start, call.seconds, call.outcome, call.ok))
+            else:
+                at = max(0.0, call.started - self.began) if call.started else self.seconds
+                exchanges.append(Exchange(chat, chat, f"{words}: not sent", at, ok=False))
+        last = short(hide(self.error or self.text) or "(nothing)", 60)
+        exchanges.append(Exchange(chat, you, last, self.seconds))
+        return Sequence(exchanges, (you, chat, model))
 
     def __repr__(self) -> str:
-        from kit import display
-
-        return display.reply_text(self)
+        lines = [f"You: {hide(self.question)}"]
+        lines += [f"  ({note})" for note in self.notes]
+        for call in self.calls:
+            words = f"{call.operation}({arguments_line(call.arguments)})"
+            lines.append(f"  {words} -> {call.outcome} {short(hide(call.data))}")
+        lines.append(f"{self.model or 'model'}: {hide(self.text)}")
+        if self.error:
+            lines.append(f"  stopped: {self.error}")
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        from kit import display
-
-        return display.reply_card(self)
+        parts = [f'<div style="margin:.3em 0"><b>You</b>: {escape(hide(self.question))}</div>']
+        parts += [f"<div><i>{escape(note)}</i></div>" for note in self.notes]
+        parts += [call_card(call, is_open=False) for call in self.calls]
+        parts.append(
+            f'<div style="margin:.3em 0"><b>{escape(self.model or "…")}</b>{markdown(hide(self.text))}</div>'
+        )
+        if self.error:
+            parts.append(f"<div><b>Stopped</b>: {escape(self.error)}</div>")
+        if self.seconds:  # it has ended
+            parts.append(details("Sequence", self.sequence()._repr_html_()))
+        return box("".join(parts))
 
     def _ipython_display_(self) -> None:
         """Shows the transcript, unless this very cell has shown it already while it streamed."""
-        from IPython.display import display as show
+        jupyter.show(self, self.live)
 
-        cell = cells.running()
-        if cell is None or cell.execution != self.shown_in:
-            show({"text/html": self._repr_html_(), "text/plain": repr(self)}, raw=True)
+
+def _path(url: str) -> str:
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,14 @@ from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kit.diagrams import Exchange, Sequence
+from kit.markup import box, code, columns, details, short, table
 from kit.redaction import hide
-
-if TYPE_CHECKING:
-    from kit.sequence import Sequence
 
 MAX_ENTRIES = 200  # requests kept; the oldest go first. More would not fit the processor's cache
 MAX_BODY = 20_000  # bytes kept of each body
@@ -101,9 +100,20 @@ class RequestLog:
 
     def sequence(self) -> Sequence:
         """Who called whom and how long it took, as a diagram."""
-        from kit.sequence import of_log
-
-        return of_log(self)
+        entries = list(self)
+        first = entries[0]._start if entries else 0.0
+        return Sequence(
+            Exchange(
+                "client",
+                self.name or "plugin",
+                f"{entry.method} {entry.path}",
+                entry._start - first,
+                entry.ms / 1000,
+                str(entry.status),
+                entry.status < 400,
+            )
+            for entry in entries
+        )
 
     def clear(self) -> None:
         """Forgets all requests."""
@@ -159,11 +169,25 @@ class RequestLog:
         return logged
 
     def __repr__(self) -> str:
-        from kit import display
-
-        return display.log_text(self)
+        rows = [
+            (e.method, e.path, str(e.status), f"{e.ms:5.0f} ms", short(e.request), short(e.response))
+            for e in self
+        ]
+        return columns(rows) if rows else "No requests yet."
 
     def _repr_html_(self) -> str:
-        from kit import display
-
-        return display.log_table(self)
+        if not len(self):
+            return box("No requests yet.")
+        rows = [
+            (
+                code(entry.method),
+                code(entry.path),
+                str(entry.status),
+                f"{entry.ms:.0f} ms",
+                code(short(entry.request)) if entry.request else "",
+                code(short(entry.response)) if entry.response else "",
+            )
+            for entry in self
+        ]
+        heads = ("method", "path", "status", "time", "request", "response")
+        return table(heads, rows) + details("Sequence", self.sequence().picture())

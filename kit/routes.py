@@ -21,7 +21,7 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pydantic.errors import PydanticUserError
 from starlette.routing import BaseRoute
 
-from kit import cells
+from kit import jupyter
 from kit.annotations import callables, complete, models_of, refresh_fields, resolve, swap
 from kit.errors import OperationClash, OperationError
 
@@ -79,7 +79,7 @@ class Registry:
         self.app = app
         self._pages = pages  # the kit's own, by path: the author's take their place
         self._lock = threading.RLock()
-        self._cells: dict[int, tuple[APIRoute, cells.Cell | None]] = {}
+        self._cells: dict[int, tuple[APIRoute, jupyter.Cell | None]] = {}
         self.watched: list[tuple[dict[str, Any], type]] = []
         self.hook(app.router)
 
@@ -122,12 +122,12 @@ class Registry:
             _store(router, kept)
             if "GET" in (new.methods or ()):
                 self._pages.pop(new.path, None)
-            self._cells[id(new)] = (new, cells.running())
+            self._cells[id(new)] = (new, jupyter.running_cell())
             self._watch(new)
 
     def _settle(self, router: APIRouter, new: APIRoute) -> list[BaseRoute]:
         """The routes of `router` with `new` in the place of what it replaces."""
-        cell = cells.running()
+        cell = jupyter.running_cell()
         replaced = [
             route
             for route in router.routes
@@ -221,10 +221,10 @@ class Registry:
     def _clash(self, problem: str, remedy: str, new: Any, other: Any) -> OperationClash:
         return OperationClash(problem, remedy, operation=_name(new), taken_by=self._describe(other))
 
-    def _cell(self, route: APIRoute) -> cells.Cell | None:
+    def _cell(self, route: APIRoute) -> jupyter.Cell | None:
         return self._cells.get(id(route), (route, None))[1]
 
-    def _describe(self, route: Any, cell: cells.Cell | None = None) -> str:
+    def _describe(self, route: Any, cell: jupyter.Cell | None = None) -> str:
         cell = cell or self._cell(route)
         code = getattr(inspect.unwrap(route.endpoint), "__code__", None)
         where = f"{cell}" if cell else f"line {code.co_firstlineno} of {code.co_filename}" if code else ""

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kit import repairs
-from kit.operation import mapping, short
-from kit.spec import Spec, unique
+from kit.spec import Spec
+from kit.values import excerpt, mapping, unique
 
 MAX_DEPTH = 30  # of an allOf inside of an allOf; what is deeper stays as it is
 HEAVY = 100_000  # schemas for one value, beyond which nothing is done that would look at each
@@ -249,7 +249,7 @@ class Converter:
                 if _PLAIN[key](value):
                     out[key] = value
                 elif not (key in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(value, bool)):
-                    self._problem(f"{key} is {short(value)}, which is none: left out")
+                    self._problem(f"{key} is {excerpt(value)}, which is none: left out")
             elif key in _ONE:
                 if isinstance(value, Mapping | bool):
                     out[key] = self._convert(value)

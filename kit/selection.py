@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from kit.errors import KitError
 from kit.spec import METHODS
 from kit.tools import Tool
-from kit.understudy.words import FUNCTION, stem
+from kit.words import FUNCTION, stem
 
 NEAREST = 10  # tools for a sentence: with more, hosts say, a model chooses worse
 _WEIGHTS = {"name": 3.0, "tags": 2.0, "path": 1.5, "summary": 2.0, "description": 1.0}

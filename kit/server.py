@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import threading
+from collections import Counter
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -18,11 +19,14 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from kit import cells
+from kit import jupyter
+from kit.addresses import LOCAL_NAMES, checked, host_of
 from kit.errors import PortInUse, ServeError
-from kit.frame import Frame, browser_url
 from kit.graceful import GracefulServer
+from kit.jupyter import Frame, browser_url
 from kit.lifespan import LifespanFailed
+from kit.manifest import MANIFEST_PATH, SPEC_PATH
+from kit.markup import box, escape, link, logo_image
 from kit.plugin import Plugin
 from kit.requestlog import RequestLog
 from kit.swap import SwappableApp
@@ -142,7 +146,7 @@ class Server:
         self.calls = RequestLog(plugin.manifest.name_for_human)
         self._app = SwappableApp(plugin)
         self._thread = ServerThread(self.calls.watch(self._app), sock)
-        self._cell = cells.running()  # the run of a cell that started it
+        self._cell = jupyter.running_cell()  # the run of a cell that started it
 
     @property
     def url(self) -> str:
@@ -152,11 +156,11 @@ class Server:
 
     @property
     def manifest_url(self) -> str:
-        return f"{self.url}/.well-known/ai-plugin.json"
+        return self.url + MANIFEST_PATH
 
     @property
     def spec_url(self) -> str:
-        return f"{self.url}/.well-known/openapi.json"
+        return self.url + SPEC_PATH
 
     @property
     def browser_url(self) -> str:
@@ -194,8 +198,6 @@ class Server:
 
     def _publish(self, public: str | Tunnel | None) -> None:
         """Names the address at which the world reaches the plugin, or opens a tunnel that makes one; or none."""
-        from kit.tunnels import checked
-
         if public == self._published:  # a free tunnel would have another address after each run of the cell
             return
         self._tunnel.close()
@@ -256,9 +258,12 @@ class Server:
         return "\n  ".join([state, *self.notes])
 
     def _repr_html_(self) -> str:
-        from kit import display
-
-        return display.server_card(self)
+        name, base = self.plugin.manifest.name_for_human, self.browser_url
+        state = "serves" if self.is_running else "has stopped"
+        pages = {"manifest": MANIFEST_PATH, "spec": SPEC_PATH, "try it": "/docs"}
+        links = " · ".join(f"{word}: {link(base + path, path)}" for word, path in pages.items())
+        notes = "".join(f"<br>{escape(note)}" for note in self.notes)
+        return box(f"{logo_image(name)}<b>{escape(name)}</b> {state} at {link(base)}<br>{links}{notes}")
 
 
 def serve(
@@ -279,8 +284,6 @@ def serve(
     if not isinstance(plugin, Plugin):
         plugin = Plugin.wrap(plugin)
     if isinstance(public_url, str) and public_url:
-        from kit.tunnels import checked
-
         checked(public_url)  # before anything starts
     with _lock:
         earlier = _earlier(plugin)
@@ -318,18 +321,14 @@ def _lifespan_failed(otherwise: str) -> ServeError:
 
 def _notes(plugin: Plugin, url: str) -> list[str]:
     """What one should know of a plugin before the world does."""
-    from kit.addresses import LOCAL_NAMES, host_of
-    from kit.findings import check
+    from kit.checking import check
 
     if host_of(url) in LOCAL_NAMES:
         return []
     notes = []
     if plugin.manifest.auth.type == "none":
         notes.append("It has no auth: whoever knows the address can call it. Plugin(auth=...) changes that.")
-    errors: dict[str, int] = {}
-    for finding in check(plugin):
-        if finding.severity == "error":
-            errors[finding.host] = errors.get(finding.host, 0) + 1
+    errors = Counter(finding.host for finding in check(plugin).errors)
     if errors:
         said = ", ".join(f"{host} {count}" for host, count in errors.items())
         notes.append(f"Rules of hosts that it breaks: {said}. kit.check(server) lists them.")
@@ -339,7 +338,7 @@ def _notes(plugin: Plugin, url: str) -> list[str]:
 def _earlier(plugin: Plugin) -> Server | None:
     """The running server that this one replaces: of the same plugin, or, in a notebook, of one of
     the same name that another run of a cell has started."""
-    cell = cells.running()
+    cell = jupyter.running_cell()
     for server in reversed(_servers):
         if server.plugin is plugin:
             return server

@@ -239,8 +239,8 @@ def _wait(words: str, told: threading.Event | None = None) -> None:
 
 
 def _serve_workers(target: str, port: int, host: str, public: Any, count: int) -> None:
+    from kit.addresses import checked
     from kit.server import listen
-    from kit.tunnels import checked
     from kit.workers import run
 
     sock = listen(host, port)

@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from kit.addresses import checked
 from kit.errors import ServeError, SettingsError
 
 _HOST_NAME = re.compile(r"\[[0-9a-f:.]+\]|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
@@ -75,8 +76,6 @@ def _number(name: str, default: str, unit: str, form: str = r"\d+(\.\d+)?") -> f
 def _public_url() -> str | None:
     if not (said := _said("PUBLIC_URL")):
         return None
-    from kit.tunnels import checked
-
     try:
         return checked(said)
     except ServeError as error:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
-from kit import swagger
+from kit import spec_views, swagger
 from kit.documents import NO_SPEC, parse
 from kit.errors import SpecError
-from kit.operation import Operation, as_list, mapping
+from kit.operation import Operation
+from kit.values import as_list, mapping, pointer_token, unique
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 VERSIONS = ("3.0", "3.1", "3.2")
@@ -89,7 +90,7 @@ class Spec:
         """The operations by id, in the order of the document."""
         found: dict[str, Operation] = {}
         for path, where, item, key, node in self._nodes():
-            pointer = f"{where}/{escape(key)}"
+            pointer = f"{where}/{pointer_token(key)}"
             identifier = node.get("operationId")
             if not isinstance(identifier, str | int) or not str(identifier).strip():
                 identifier = "_".join(re.findall(r"[A-Za-z0-9]+", f"{key.lower()} {path}"))
@@ -107,7 +108,7 @@ class Spec:
         """(path, its pointer, path item, method, operation) for everything that is an operation."""
         paths = self.document.get("paths")
         for raw_path, given in mapping(paths).items():
-            path, where = str(raw_path), f"/paths/{escape(raw_path)}"
+            path, where = str(raw_path), f"/paths/{pointer_token(raw_path)}"
             if path.startswith("x-"):
                 continue
             if not path.startswith("/"):
@@ -223,14 +224,10 @@ class Spec:
         self._problems[pointer, message] = None
 
     def __repr__(self) -> str:
-        from kit import display
-
-        return display.spec_text(self)
+        return spec_views.spec_text(self)
 
     def _repr_html_(self) -> str:
-        from kit import display
-
-        return display.spec_table(self)
+        return spec_views.spec_table(self)
 
 
 def server_urls(servers: Any) -> list[str]:
@@ -244,27 +241,3 @@ def server_urls(servers: Any) -> list[str]:
             url = url.replace(f"{{{name}}}", str(mapping(variable).get("default", "")))
         urls.append(url.strip())
     return urls
-
-
-def escape(token: Any) -> str:
-    """One step of a JSON pointer (RFC 6901)."""
-    return str(token).replace("~", "~0").replace("/", "~1")
-
-
-def unique(name: str, taken: Container[str], most: int = 1_000_000) -> str:
-    """`name`, or with the first free number behind it, in at most `most` characters."""
-
-    def numbered(number: int) -> str:
-        ending = f"_{number}" if number > 1 else ""
-        return name[: most - len(ending)] + ending
-
-    # Thousands of one name are somebody's joke, and must not take the square of that: the first free number
-    # is looked for as in a sorted list.
-    high = 1
-    while numbered(high) in taken:
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if numbered(middle) in taken else (low, middle)
-    return numbered(high)

@@ -15,11 +15,13 @@ from typing import Any
 
 from kit import places, styles
 from kit.documents import read_json
+from kit.markup import code, columns, details, escape, pre, short, table
 from kit.operation import Body, Operation, is_json
 from kit.request import Argument, Request, make_request
 from kit.schemas import HEAVY, Converter, merged
-from kit.spec import Spec, unique
+from kit.spec import Spec
 from kit.strict import is_strict
+from kit.values import unique
 
 MAX_NAME = 64  # characters, of [a-zA-Z0-9_-]: FunctionObject in OpenAI's API description
 CHARACTERS_PER_TOKEN = 4  # of JSON in English, roughly
@@ -303,3 +305,39 @@ def _from_text(text: str, kinds: set[str]) -> Any:
         "null": value is None,
     }
     return value if any(fits.get(kind) for kind in kinds) else text
+
+
+class Tools(list[dict[str, Any]]):
+    """A list of tools that shows itself well; everything else about it is a list."""
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        rows = []
+        for tool in self:
+            if "tools" in tool:
+                names = [function["name"] for function in tool["tools"]]
+                rows.append((tool["name"], ", ".join(names), f"{tool['type']}: {tool['description']}"))
+                continue
+            function = tool.get("function", tool)
+            if "name" not in function:
+                rows.append((tool["type"], "", "lets the model look for the functions that it needs"))
+                continue
+            parameters = function.get("parameters") or {}
+            required = parameters.get("required", [])
+            names = [name if name in required else f"{name}?" for name in parameters.get("properties", {})]
+            rows.append((function["name"], ", ".join(names), function.get("description", "")))
+        return rows
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(f"{len(self)} tools\n{columns(self._rows(), '  ')}")
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                code(name),
+                escape(arguments),
+                escape(short(description, 200)),
+                details("JSON", pre(tool)),
+            )
+            for (name, arguments, description), tool in zip(self._rows(), self, strict=True)
+        ]
+        return table(("tool", "arguments", "description", ""), rows)

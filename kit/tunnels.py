@@ -18,9 +18,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from urllib.parse import urlsplit
 
-from kit.addresses import LOCAL_NAMES
 from kit.errors import ServeError
 from kit.redaction import hide
 
@@ -122,25 +120,3 @@ def _running(command: list[str], address: Callable[[str], str], where: str) -> I
     finally:
         atexit.unregister(end)
         end()
-
-
-def checked(url: str) -> str:
-    """A public address, without a slash at its end. Raises `ServeError` for one that no host would take."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        parts, host = urlsplit(""), ""
-    example = "Write it in full: https://plugin.example.com"
-    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
-        raise ServeError(f"public_url {url!r} is no http(s) URL.", f"{example}.")
-    if parts.query or parts.fragment or parts.username or parts.password:
-        raise ServeError(
-            f"public_url {url!r} has more than a host and a path.", f"{example}, or with a path."
-        )
-    if parts.scheme == "http" and host not in LOCAL_NAMES:
-        raise ServeError(
-            f"public_url {url!r} is plain http: hosts refuse it, and anybody on the way reads what is sent.",
-            "Give an https address, or a tunnel: public_url=kit.tunnels.cloudflared.",
-        )
-    return url.rstrip("/")

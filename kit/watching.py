@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
-from kit import cells
+from kit import jupyter
 from kit.markup import box, code, columns, escape, short, table
 from kit.requestlog import LoggedRequest, RequestLog
 from kit.server import Server
@@ -28,14 +27,7 @@ class Watch:
         self._first = self._seen = self._log.count
         self._latest: list[LoggedRequest] = []
         self._stopping = threading.Event()
-        self._handle: Any = None
-        shell = cells.shell()
-        if shell is not None and hasattr(shell, "kernel"):
-            from IPython.display import display
-
-            self._handle = display(self._data(), raw=True, display_id=True)
-        cell = cells.running()
-        self._shown_in = cell.execution if cell else None
+        self._live = jupyter.LiveView(self, jupyter.has_output())
         self._thread = threading.Thread(target=self._run, name="kit-watch", daemon=True)
         self._thread.start()
 
@@ -56,8 +48,7 @@ class Watch:
         self._stopping.set()
         if _watches.get(self._log) is self:
             del _watches[self._log]
-        if self._handle is not None:
-            self._handle.update(self._data(), raw=True)
+        self._live.update(self)
 
     def _look(self) -> None:
         if self._log.count == self._seen:
@@ -68,16 +59,13 @@ class Watch:
         missed = new[0].number - self._seen - 1  # more came than the log keeps
         self._seen = new[-1].number
         self._latest = [*self._latest, *new][-SHOWN:]
-        if self._handle is not None:
-            self._handle.update(self._data(), raw=True)
+        if self._live.is_on:
+            self._live.update(self)
             return
         if missed > 0:
             print(f"({missed:,} more)")
         for entry in new:
             print(entry, flush=True)
-
-    def _data(self) -> dict[str, str]:
-        return {"text/html": self._repr_html_(), "text/plain": repr(self)}
 
     def _head(self) -> str:
         count = self._seen - self._first
@@ -96,11 +84,7 @@ class Watch:
 
     def _ipython_display_(self) -> None:
         """Shows it, but not in the very cell that shows it already."""
-        from IPython.display import display
-
-        cell = cells.running()
-        if cell is None or cell.execution != self._shown_in:
-            display(self._data(), raw=True)
+        jupyter.show(self, self._live)
 
 
 def watch(server: Server) -> Watch:

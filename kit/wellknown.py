@@ -6,7 +6,6 @@ an operation or a field of the manifest changed.
 
 from __future__ import annotations
 
-import hashlib
 import html
 import json
 import os
@@ -19,6 +18,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kit.manifest import MANIFEST_PATH, SPEC_PATH, manifest_card
+from kit.markup import logo, page
+from kit.spec_views import spec_table
+
 if TYPE_CHECKING:
     from kit.plugin import Plugin
 
@@ -26,8 +29,6 @@ if TYPE_CHECKING:
 # (openai/plugins-quickstart; chat.openai.com became chatgpt.com in 2024).
 CHATGPT_ORIGINS = ("https://chatgpt.com", "https://chat.openai.com")
 
-MANIFEST_PATH = "/.well-known/ai-plugin.json"
-SPEC_PATH = "/.well-known/openapi.json"
 SPEC_YAML_PATH = "/.well-known/openapi.yaml"
 
 MAX_BASE_URLS = 16  # rendered copies kept: the Host header is the client's choice, memory is ours
@@ -177,37 +178,11 @@ class WellKnown(BaseRoute):
         )
 
     def _front(self, base: str) -> bytes:
-        from kit import display
-
         manifest, spec = self.plugin.manifest, self.plugin.spec
         return page(
             html.escape(manifest.name_for_human),
-            display.manifest_card(manifest, base) + display.spec_table(spec),
+            manifest_card(manifest, base) + spec_table(spec),
         )
-
-
-def page(title: str, body: str) -> bytes:
-    """A complete HTML page, readable in light and dark. `title` and `body` are HTML already."""
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width"><style>:root{color-scheme:light dark}'
-        "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-        f"</style></head><body>{body}</body></html>"
-    ).encode()
-
-
-def logo(name: str) -> str:
-    """A logo for a plugin that has none: its initials, on a colour that its name decides."""
-    words = re.findall(r"[^\W_]+", name) or ["?"]
-    initials = html.escape((words[0][0] + (words[1][0] if len(words) > 1 else "")).upper())
-    hue = int(hashlib.sha256(name.encode()).hexdigest()[:4], 16) % 360
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64" role="img">'
-        f"<title>{html.escape(name)}</title>"
-        f'<rect width="64" height="64" rx="14" fill="hsl({hue} 55% 38%)"/>'
-        '<text x="32" y="42" font-family="system-ui,sans-serif" font-size="28" font-weight="600" '
-        f'text-anchor="middle" fill="#fff">{initials}</text></svg>'
-    )
 
 
 def with_cors(app: ASGIApp, origins: tuple[str, ...]) -> tuple[ASGIApp, frozenset[tuple[bytes, bytes]]]:

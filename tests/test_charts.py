@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from kit.charts import Bars
+from kit.diagrams import Bars
 
 SVG = "{http://www.w3.org/2000/svg}"
 

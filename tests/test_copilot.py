@@ -20,7 +20,7 @@ from kit.addresses import Root
 from kit.client import Road
 from kit.findings import Finding
 from kit.hosts import copilot, copilot_rules
-from kit.hosts.copilot import cut
+from kit.hosts.texts import cut
 from kit.installed import InstalledPlugin
 from kit.manifest import Manifest
 from kit.spec import Spec

@@ -8,7 +8,7 @@ import pytest
 from conftest import OpenAISchemas, shared
 
 import kit
-from kit.hosts.openai import CONTEXT
+from kit.search import CONTEXT
 
 
 def operation(name: str, tag: str, summary: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import httpx2
 
 import kit
-from kit.sequence import MOST, Exchange, Sequence, duration
+from kit.diagrams import MOST, Exchange, Sequence, duration
 
 
 def words(svg: str) -> list[str]:

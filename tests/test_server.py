@@ -19,7 +19,7 @@ from fastapi import FastAPI
 
 import kit
 from kit.demo import make_plugin
-from kit.frame import browser_url
+from kit.jupyter import browser_url
 
 
 def files_open() -> int:

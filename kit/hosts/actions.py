@@ -7,16 +7,17 @@ Enterprise workspaces on 11 December 2026 (help.openai.com/en/articles/9442513).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kit.addresses import NOWHERE, host_of, is_private
 from kit.findings import Finding
-from kit.hosts.chatgpt import texts_too_long
-from kit.hosts.copilot import cut
+from kit.hosts.texts import cut, texts_too_long
 from kit.manifest import NoAuth, OAuth
-from kit.operation import Parameter, mapping, text
+from kit.operation import Parameter
 from kit.schemas import Converter
+from kit.values import mapping, text
 
 if TYPE_CHECKING:
     from kit.installed import InstalledPlugin
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 TITLE = "GPT Actions (being retired)"
 FILE = "openapi.json"  # what it is called where it is written down
 HOST = "actions"
+_finding = partial(Finding, HOST)
 MAX_ABOUT = 300  # characters of an operation's summary or description
 MAX_PARAMETER = 700  # of a parameter's description
 MANY = 30  # operations
@@ -196,9 +198,3 @@ def _address(plugin: InstalledPlugin) -> Iterator[Finding]:
             allowed = [host.split(".")[-2:], *(name.split(".") for name in ("google.com", "googleapis.com", "microsoft.com", "microsoftonline.com", "adobe.com", "adobelogin.com"))]  # fmt: skip
             if own not in allowed:
                 yield _finding("error", "manifest/auth", f"{url!r} is on another domain than {base}.", "Sign in on the domain of the API; Google, Microsoft and Adobe may differ.", _AUTH)  # fmt: skip
-
-
-def _finding(
-    severity: Any, place: str, message: str, remedy: str, source: str, function: str = ""
-) -> Finding:
-    return Finding(HOST, severity, place, message, remedy, source, function)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from kit.addresses import host_of, is_private
 from kit.findings import Finding
-from kit.hosts.copilot import cut, followed, spec_url, summaries
+from kit.hosts.texts import cut, followed, spec_url, summaries
 from kit.manifest import NoAuth
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 TITLE = "Agent Plugins (ChatGPT and Codex)"
 FILE = "plugin.json"  # what it is called where it is written down
 HOST = "agent_plugin"
+_finding = partial(Finding, HOST)
 SCHEMAS = "https://agent-plugins.org/schemas/1.0.0"
 
 _SPEC = "https://github.com/agentplugins/agent-plugins-spec/blob/main/spec/1.0.0.md"
@@ -66,39 +68,36 @@ def render(plugin: InstalledPlugin, *, serves_mcp: bool | None = None) -> dict[s
 def check(plugin: InstalledPlugin, *, serves_mcp: bool | None = None) -> Iterator[Finding]:
     """A finding for every rule of the format that the plugin breaks, or that `render` had to work around."""
 
-    def finding(severity: Severity, place: str, message: str, remedy: str, source: str) -> Finding:
-        return Finding(HOST, severity, place, message, remedy, source)
-
     name, manifest, base, url = legal_name(plugin.name), plugin.manifest, plugin.base_url, spec_url(plugin)
     host, remote, version = host_of(url), _is_remote(plugin, serves_mcp), _version(plugin)
     if name != plugin.name:
         message = f"{plugin.name[:80]!r} is no legal name of a package: it is called {name!r} there."
-        yield finding("warning", "manifest/name_for_model", message, f"Let {name!r} stand.", _NAMES)
+        yield _finding("warning", "manifest/name_for_model", message, f"Let {name!r} stand.", _NAMES)
     if not manifest.description_for_model.strip():
         message, remedy = "A model reads a skill for its description: there is none.", "Say when to use it."
-        yield finding("error", "manifest/description_for_model", message, remedy, _SKILLS)
+        yield _finding("error", "manifest/description_for_model", message, remedy, _SKILLS)
     if version and not re.fullmatch(r"\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?", version):
         message, remedy = (
             f"The version {version!r} is not of the form 1.2.3.",
             "Clients compare it: write it so.",
         )
-        yield finding("warning", "/info/version", message, remedy, _VERSIONS)
+        yield _finding("warning", "/info/version", message, remedy, _VERSIONS)
     if (plugin.serves_mcp if serves_mcp is None else serves_mcp) and not remote:
         message = f"{base}/mcp is neither https nor this machine: the package starts `kit mcp` instead."
-        yield finding("error", "/servers", message, "Serve the plugin over https.", _SERVERS)
+        yield _finding("error", "/servers", message, "Serve the plugin over https.", _SERVERS)
     if remote and not base.startswith("https://"):
         message = f"{base}/mcp is on this machine: Codex here finds it, ChatGPT does not."
-        yield finding("warning", "/servers", message, "Serve it at a public https address.", _OPENAI)
+        yield _finding("warning", "/servers", message, "Serve it at a public https address.", _OPENAI)
     elif not remote and "://" not in url:
         message = f"The spec has no address: the package starts `kit mcp` with the file {url}."
-        yield finding("warning", "manifest/api/url", message, "Put it into the package so named.", _SERVERS)
+        yield _finding("warning", "manifest/api/url", message, "Put it into the package so named.", _SERVERS)
     elif not remote and is_private(host):
         message, remedy = f"{url}: the package works here at best.", "Serve the plugin at a public address."
         inside: Severity = "error" if host.endswith(".in-process") else "warning"
-        yield finding(inside, "manifest/api/url", message, remedy, _SERVERS)
+        yield _finding(inside, "manifest/api/url", message, remedy, _SERVERS)
     if not isinstance(manifest.auth, NoAuth):
         message = f"The calls need auth ({manifest.auth.type}), and a package may hold no token."
-        yield finding("warning", "manifest/auth", message, "Let each user sign in at the client.", _SERVERS)
+        yield _finding("warning", "manifest/auth", message, "Let each user sign in at the client.", _SERVERS)
 
 
 def legal_name(name: str) -> str:

@@ -6,11 +6,13 @@ ChatGPT reads none since April 2024. Other hosts and catalogues still do, and Co
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from kit.addresses import LOCAL_NAMES, NOWHERE, host_of, is_private, same_site
 from kit.findings import Finding
+from kit.hosts.texts import texts_too_long
 from kit.manifest import SHORTER_LIMITS, NoAuth, ServiceHttp, UserHttp
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 TITLE = "ChatGPT plugins (version 1, retired)"
 FILE = "ai-plugin.json"  # what it is called where it is written down
 HOST = "chatgpt"
+_finding = partial(Finding, HOST)
 MAX_ABOUT = 200  # characters of a summary or description, of an operation or a parameter
 
 _START = "https://platform.openai.com/docs/plugins/getting-started (April 2023)"
@@ -43,7 +46,8 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
         name = "api.url" if field == "api_url" else field
         if name not in seen and "misspelling" not in message and "relative" not in message:
             seen.add(name)
-            severity = "warning" if "ignored" in message or "read a" in message else "error"
+            is_mild = "ignored" in message or "read a" in message
+            severity: Literal["error", "warning"] = "warning" if is_mild else "error"
             yield _finding(severity, _place(name), f"{name} {message}.", "Mend it in the manifest.", _START)
     for name, limit in SHORTER_LIMITS.items():
         length = len(getattr(manifest, name))
@@ -63,30 +67,6 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
             "Put in the one that the host gives: {'openai': '...'}.", _AUTH,
         )  # fmt: skip
     yield from texts_too_long(plugin, HOST, MAX_ABOUT, MAX_ABOUT, _START)
-
-
-def texts_too_long(
-    plugin: InstalledPlugin, host: str, operation_limit: int, parameter_limit: int, source: str
-) -> Iterator[Finding]:
-    """Findings for summaries and descriptions over a host's limit, in characters."""
-    for name, tool in plugin.by_name.items():
-        operation = tool.operation
-        for key in ("summary", "description"):
-            length = len(getattr(operation, key))
-            if length > operation_limit:
-                yield Finding(
-                    host, "warning", f"{operation.pointer}/{key}",
-                    f"The {key} has {length:,} characters, the limit is {operation_limit}.",
-                    f"Cut {length - operation_limit:,}: say what it does, and when to use it.", source, name,
-                )  # fmt: skip
-        for parameter in operation.parameters:
-            length = len(parameter.description)
-            if length > parameter_limit:
-                yield Finding(
-                    host, "warning", f"{operation.pointer}/parameters",
-                    f"The description of {parameter.name!r} has {length:,} characters, the limit is {parameter_limit}.",
-                    f"Cut {length - parameter_limit:,}.", source, name,
-                )  # fmt: skip
 
 
 def _domains(plugin: InstalledPlugin) -> Iterator[Finding]:
@@ -121,7 +101,3 @@ def _domains(plugin: InstalledPlugin) -> Iterator[Finding]:
 
 def _place(field: str) -> str:
     return f"manifest/{field.replace('.', '/')}"
-
-
-def _finding(severity: Any, place: str, message: str, remedy: str, source: str) -> Finding:
-    return Finding(HOST, severity, place, message, remedy, source)

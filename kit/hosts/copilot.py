@@ -7,37 +7,35 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from kit.errors import KitError
+from kit.hosts.copilot_rules import TITLE as TITLE
+from kit.hosts.copilot_rules import check as check
+from kit.hosts.copilot_rules import function_names
+from kit.hosts.texts import MAX_TEXT, URL, cut, followed, spec_url, summaries
 from kit.manifest import NoAuth, OAuth
 from kit.operation import is_json
-from kit.spec import unique
+from kit.values import mapping
 
 if TYPE_CHECKING:
-    from kit.findings import Finding
     from kit.installed import InstalledPlugin
     from kit.operation import Operation
     from kit.request import Argument
     from kit.spec import Spec
     from kit.tools import Tool
 
-TITLE = "Microsoft 365 Copilot"
 FILE = "ai-plugin.json"  # what it is called where it is written down
 SCHEMA = "https://developer.microsoft.com/json-schemas/copilot/plugin/v2.4/schema.json"
 
-MAX_TEXT = 4000  # characters of any text: "SHOULD be limited to 4K", m365copilot-docs plugin-manifest-2.4.md
 MAX_STARTERS = 6
 MAX_FACTS = 12  # fields that a card shows of one item
 MAX_FIELDS = 100  # looked at to find those
 
 TEXTS = ("name_for_human", "description_for_human", "description_for_model", "contact_email")
-_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_TEXT}}}")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-_URL = re.compile(r"https?://[^\s/]\S*")
 _SCALARS = ("string", "boolean", "integer", "number")
 _PYTHON: dict[str, Any] = {
     "string": str,
@@ -73,7 +71,7 @@ def render(plugin: InstalledPlugin, *, serves_mcp: bool = False) -> dict[str, An
     )
     for name in ("logo_url", "legal_info_url"):
         url = getattr(manifest, name)
-        texts[name] = url if _URL.fullmatch(url) and len(url) <= MAX_TEXT else ""
+        texts[name] = url if URL.fullmatch(url) and len(url) <= MAX_TEXT else ""
     kind = "RemoteMCPServer" if serves_mcp else "OpenApi"
     runtime: dict[str, Any] = {"type": kind, "auth": _auth(plugin)}
     if serves_mcp:
@@ -102,58 +100,9 @@ def render(plugin: InstalledPlugin, *, serves_mcp: bool = False) -> dict[str, An
     }
 
 
-def check(plugin: InstalledPlugin) -> Iterator[Finding]:
-    """A finding for every documented rule of Copilot that the plugin breaks."""
-    from kit.hosts import copilot_rules
-
-    return copilot_rules.check(plugin)
-
-
 def namespace(plugin: InstalledPlugin) -> str:
     """The name for the model without `_`. The schema allows `-`, the page about it only letters and digits."""
     return re.sub(r"[^A-Za-z0-9]+", "", plugin.name)[:64] or "plugin"
-
-
-def function_names(plugin: InstalledPlugin) -> dict[str, str]:
-    """For each tool the name of its function: the operationId, since Copilot looks for that in the spec.
-
-    Where it is missing or illegal this is the tool's own name, and `check` says so.
-    """
-    names = {name: plugin.tool(name).operation.id for name in plugin.tool_names}
-    names = {name: own if _NAME.fullmatch(own) else "" for name, own in names.items()}
-    taken = set(names.values())
-    for name, own in names.items():
-        names[name] = own or unique(name, taken)
-        taken.add(names[name])
-    return names
-
-
-def spec_url(plugin: InstalledPlugin) -> str:
-    """Where the spec is: its address, else the name of its file, relative to the manifest."""
-    for url in (plugin.spec.source, plugin.manifest.api_url):
-        if _URL.fullmatch(url):
-            return url
-    file = re.split(r"[/\\]", plugin.spec.source)[-1]
-    return quote(file) if file.endswith((".json", ".yaml", ".yml")) else "openapi.json"
-
-
-def summaries(plugin: InstalledPlugin, most: int, limit: int = 200) -> list[str]:
-    """What the first operations do, in their own words: at most `most` texts of one line."""
-    operations = (plugin.tool(name).operation for name in plugin.tool_names)
-    lines = (cut(" ".join(operation.summary.split()), limit) for operation in operations)
-    return [*dict.fromkeys(line for line in lines if line)][:most]
-
-
-def cut(text: str, limit: int = MAX_TEXT) -> str:
-    """`text` in at most `limit` characters: whole words, then an ellipsis."""
-    text = text.encode("utf-8", "replace").decode().strip()  # half a surrogate pair cannot be sent
-    if len(text) <= limit:
-        return text
-    head = text[: limit - 1]
-    words = head.rsplit(None, 1)
-    if not text[limit - 1].isspace() and len(words) == 2 and len(words[0]) > limit // 2:
-        head = words[0]  # half a word is left off, but not for a text that is one long word
-    return head.rstrip() + "…"
 
 
 def _auth(plugin: InstalledPlugin) -> dict[str, str]:
@@ -275,9 +224,7 @@ def _flat(schema: Any, defs: Mapping[str, Any]) -> dict[str, Any]:
             continue
         for word in ("anyOf", "oneOf", "allOf"):
             parts = flat.get(word)
-            others = (
-                [p for p in parts if _mapping(p).get("type") != "null"] if isinstance(parts, list) else []
-            )
+            others = [p for p in parts if mapping(p).get("type") != "null"] if isinstance(parts, list) else []
             if len(others) == 1 and isinstance(others[0], Mapping):
                 del flat[word]
                 flat = {**others[0], **flat}
@@ -339,10 +286,10 @@ def _answer(operation: Operation) -> Mapping[str, Any]:
     """The schema of the first answer of JSON that means success."""
     for status, response in sorted(operation.responses.items(), key=lambda item: str(item[0])):
         if re.fullmatch(r"2(\d\d|XX)", str(status), re.IGNORECASE):
-            content = _mapping(followed(operation.spec, response).get("content"))
+            content = mapping(followed(operation.spec, response).get("content"))
             for media_type, media in content.items():
                 if is_json(str(media_type)):
-                    return followed(operation.spec, _mapping(media).get("schema"))
+                    return followed(operation.spec, mapping(media).get("schema"))
     return {}
 
 
@@ -353,7 +300,7 @@ def _properties(spec: Spec, schema: Any, depth: int = 0) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for part in parts[:8] if isinstance(parts, list) and depth < 2 else []:
         found |= _properties(spec, part, depth + 1)
-    own = islice(_mapping(schema.get("properties")).items(), MAX_FIELDS)
+    own = islice(mapping(schema.get("properties")).items(), MAX_FIELDS)
     return found | {name: item for name, item in own if isinstance(name, str)}
 
 
@@ -366,17 +313,3 @@ def _fields(spec: Spec, schema: Any) -> dict[str, str]:
         if kind in _SCALARS and _WORD.fullmatch(name):
             found[name] = str(kind)
     return found
-
-
-def followed(spec: Spec, node: Any) -> Mapping[str, Any]:
-    """What a reference leads to, at most twenty steps away. Unlike `Spec.resolve` it notes nothing."""
-    for _ in range(20):
-        ref = _mapping(node).get("$ref")
-        if not isinstance(ref, str):
-            break
-        node = spec.lookup(ref)
-    return _mapping(node)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

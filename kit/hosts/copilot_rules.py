@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Literal
 
 from kit.addresses import host_of, is_private
 from kit.findings import Finding
-from kit.hosts.copilot import MAX_TEXT, TITLE, followed, function_names, spec_url
+from kit.hosts.texts import MAX_TEXT, followed, spec_url
 from kit.manifest import NoAuth
+from kit.values import mapping, pointer_token, unique
 
 if TYPE_CHECKING:
     from kit.installed import InstalledPlugin
     from kit.operation import Operation
     from kit.spec import Spec
 
+TITLE = "Microsoft 365 Copilot"
 HOST = "copilot"
+_finding = partial(Finding, HOST)
+_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_TEXT}}}")
 _DOCS = "https://github.com/MicrosoftDocs/m365copilot-docs/blob/main/docs"
 MANIFEST = f"{_DOCS}/plugin-manifest-2.4.md"
 ISSUES = f"{_DOCS}/known-issues.md#some-openapi-features-arent-supported"
@@ -68,17 +73,6 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
             "no document of Microsoft's: the kit's own limit",
         )
     yield from _security_rules(plugin)
-
-
-def _finding(
-    severity: Literal["error", "warning"],
-    place: str,
-    message: str,
-    remedy: str,
-    source: str,
-    function: str = "",
-) -> Finding:
-    return Finding(HOST, severity, place, message, remedy, source, function)
 
 
 def _manifest_rules(plugin: InstalledPlugin) -> Iterator[Finding]:
@@ -204,6 +198,20 @@ def _operation_rules(operation: Operation, name: str, description: str) -> Itera
         )
 
 
+def function_names(plugin: InstalledPlugin) -> dict[str, str]:
+    """For each tool the name of its function: the operationId, since Copilot looks for that in the spec.
+
+    Where it is missing or illegal this is the tool's own name, and `check` says so.
+    """
+    names = {name: plugin.tool(name).operation.id for name in plugin.tool_names}
+    names = {name: own if _NAME.fullmatch(own) else "" for name, own in names.items()}
+    taken = set(names.values())
+    for name, own in names.items():
+        names[name] = own or unique(name, taken)
+        taken.add(names[name])
+    return names
+
+
 # -- schemas ------------------------------------------------------------------
 
 
@@ -218,17 +226,17 @@ def _schema_rules(operation: Operation, name: str, schemas: _Schemas) -> Iterato
 def _schemas_of(operation: Operation) -> Iterator[tuple[str, str, Any, int]]:
     """(place, what it is, schema, how many objects it is in) for the parameters and the body."""
     spec, item_place = operation.spec, operation.pointer.rpartition("/")[0]
-    item = followed(spec, _mapping(spec.document.get("paths")).get(operation.path))
+    item = followed(spec, mapping(spec.document.get("paths")).get(operation.path))
     for place, holder in ((item_place, item), (operation.pointer, operation.raw)):
         parameters = holder.get("parameters")
         for number, raw in enumerate(parameters if isinstance(parameters, list) else []):
             given = followed(spec, raw)
-            content = _mapping(given.get("content"))
-            schema = given.get("schema", _mapping(next(iter(content.values()), None)).get("schema"))
+            content = mapping(given.get("content"))
+            schema = given.get("schema", mapping(next(iter(content.values()), None)).get("schema"))
             yield f"{place}/parameters/{number}", f"The parameter {given.get('name')!r}", schema, 1
     body = followed(spec, operation.raw.get("requestBody"))
-    for media in list(_mapping(body.get("content")).values())[:1]:
-        yield f"{operation.pointer}/requestBody", "The body", _mapping(media).get("schema"), 0
+    for media in list(mapping(body.get("content")).values())[:1]:
+        yield f"{operation.pointer}/requestBody", "The body", mapping(media).get("schema"), 0
 
 
 class _Schemas:
@@ -242,7 +250,7 @@ class _Schemas:
 
     def flaws(self, schema: Any, level: int) -> dict[str, str]:
         """Each kind of flaw in a schema and all that it refers to, with the place of the first one."""
-        ref = _mapping(schema).get("$ref")
+        ref = mapping(schema).get("$ref")
         key = (ref, level) if isinstance(ref, str) else None
         if key in self._known:
             return self._known[key]
@@ -306,7 +314,7 @@ class _Schemas:
             values = node.get("enum")
             if isinstance(values, list) and not all(isinstance(v, str) or v is None for v in values):
                 flaws.setdefault("enum", at.lstrip("/"))
-            properties, more = _mapping(node.get("properties")), node.get("additionalProperties")
+            properties, more = mapping(node.get("properties")), node.get("additionalProperties")
             if properties or node.get("type") == "object":
                 flaws.setdefault("nested" if level else "object", at.lstrip("/"))
                 waiting += [(item, level + 1, f"{at}/properties/{name}") for name, item in properties.items()]
@@ -350,13 +358,13 @@ def _security_rules(plugin: InstalledPlugin) -> Iterator[Finding]:
             "Say in the manifest which it is: Copilot is given what the manifest says.",
             AUTH,
         )
-    schemes_node = _mapping(_mapping(document.get("components")).get("securitySchemes"))
+    schemes_node = mapping(mapping(document.get("components")).get("securitySchemes"))
     for scheme in asked:
         yield from _scheme_rules(scheme, followed(plugin.spec, schemes_node.get(scheme)))
 
 
 def _scheme_rules(name: str, scheme: Mapping[str, Any]) -> Iterator[Finding]:
-    place = "/components/securitySchemes/" + name.replace("~", "~0").replace("/", "~1")
+    place = f"/components/securitySchemes/{pointer_token(name)}"
     kind, where = scheme.get("type"), scheme.get("in")
     if kind == "apiKey" and where == "cookie":
         yield _finding(
@@ -372,7 +380,7 @@ def _scheme_rules(name: str, scheme: Mapping[str, Any]) -> Iterator[Finding]:
             "A bearer token works by both.",
             ISSUES,
         )
-    elif kind == "oauth2" and "authorizationCode" not in _mapping(scheme.get("flows")):
+    elif kind == "oauth2" and "authorizationCode" not in mapping(scheme.get("flows")):
         yield _finding(
             "error",
             place,
@@ -388,7 +396,3 @@ def _scheme_rules(name: str, scheme: Mapping[str, Any]) -> Iterator[Finding]:
             "Take a bearer token.",
             AUTH,
         )
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -7,6 +7,7 @@ stateless 2026-07-28. It is imported when a server is made, and not before: that
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kit.errors import KitError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 TITLE = "MCP"
 HOST = "mcp"
+_warning = partial(Finding, HOST, "warning")
 FILE = "tools.json"  # what it is called where it is written down
 
 # The property by which an answer that is not what its operation declares is handed on all the same.
@@ -246,12 +248,9 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
     The names of tools need no look: letters, digits, _ and -, 64 at most, keep the protocol's rule (128).
     """
 
-    def warning(place: str, message: str, remedy: str, source: str, function: str = "") -> Finding:
-        return Finding(HOST, "warning", place, message, remedy, source, function)
-
     manifest = plugin.manifest
     if len(manifest.description_for_model) > MAX_INSTRUCTIONS:
-        yield warning(
+        yield _warning(
             "manifest/description_for_model",
             f"It becomes the server's instructions and has {len(manifest.description_for_model)} characters; "
             f"a host may read the first {MAX_INSTRUCTIONS} only.",
@@ -259,14 +258,14 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
             _CHATGPT,
         )
     if not manifest.legal_info_url:
-        yield warning(
+        yield _warning(
             "manifest/legal_info_url",
             "There is no legal page; ChatGPT asks for a privacy policy when a plugin is submitted.",
             "Give legal_info_url= the address of a page with it.",
             _CHATGPT,
         )
     if not isinstance(manifest.auth, NoAuth):
-        yield warning(
+        yield _warning(
             "manifest/auth",
             f"The plugin wants auth {manifest.auth.type!r}; ChatGPT signs in to an MCP server by OAuth 2.1 alone.",
             "On your own machine `kit mcp URL --token` does. For ChatGPT, serve "
@@ -274,7 +273,7 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
             _AUTH,
         )
     if len(plugin.tool_names) > MAX_TOOLS:
-        yield warning(
+        yield _warning(
             "/paths",
             f"There are {len(plugin.tool_names)} tools; clients have been seen to offer a model some {MAX_TOOLS}.",
             "Split the plugin, or take out operations that a model does not need.",
@@ -284,7 +283,7 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
         tool = plugin.tool(name)
         place, function = tool.operation.pointer, tool.operation.id
         if len(plugin.name) + len(name) + 2 > MAX_QUALIFIED_NAME:
-            yield warning(
+            yield _warning(
                 f"{place}/operationId",
                 f"{plugin.name!r} and {name!r} have more than {MAX_QUALIFIED_NAME} characters together; "
                 "clients join the two, and some leave such a tool out.",
@@ -293,7 +292,7 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
                 function,
             )
         if not tool.description:
-            yield warning(
+            yield _warning(
                 place,
                 f"{function} has no summary and no description: a model cannot know when to call it.",
                 "Give it a docstring that says what it does and when to use it.",
@@ -301,7 +300,7 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
                 function,
             )
         if declared_answer(tool) is None:
-            yield warning(
+            yield _warning(
                 f"{place}/responses",
                 f"{function} does not say what JSON it answers, or says too much of it, so the tool has no outputSchema; "
                 "ChatGPT warns of that when a plugin is submitted.",

@@ -1,16 +1,13 @@
-"""OpenAI's function calling: the tools in both shapes, and in namespaces that a model searches.
-
-The Responses API takes `tool_search`: functions in a namespace marked `defer_loading` stay out of the
-context until the model looks for them (developers.openai.com/api/docs/guides/tools-tool-search).
-"""
+"""OpenAI's function calling: the tools in both shapes, and the rules that bound them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kit.findings import Finding
-from kit.tools import Tool, legal_name
+from kit.search import CONTEXT, MANY_TOKENS
 
 if TYPE_CHECKING:
     from kit.installed import InstalledPlugin
@@ -18,10 +15,8 @@ if TYPE_CHECKING:
 TITLE = "OpenAI function calling"
 FILE = "tools.json"  # what it is called where it is written down
 HOST = "openai"
+_finding = partial(Finding, HOST)
 MAX_TOOLS = 128  # in one request: "array too long. Expected an array with maximum length 128"
-IN_NAMESPACE = 9  # "fewer than 10 functions per namespace": the guide to tool search
-CONTEXT = 128_000  # tokens: the smallest context among the models that take tools in 2026
-MANY_TOKENS = CONTEXT // 4  # for tools alone
 
 _GUIDE = "https://developers.openai.com/api/docs/guides/function-calling"
 _SEARCH = "https://developers.openai.com/api/docs/guides/tools-tool-search"
@@ -31,31 +26,6 @@ _NO_TEXT = "no official text: the API refused more in reports of 2024 and 2025"
 def render(plugin: InstalledPlugin, api: str = "responses") -> list[dict[str, Any]]:
     """The function tools, for the Responses API or, with `api="chat"`, for Chat Completions."""
     return plugin.tools(api)
-
-
-def searchable(tools: Mapping[str, Tool], about: str) -> list[dict[str, Any]]:
-    """The tools in namespaces of at most nine, deferred, and the `tool_search` that finds them.
-
-    `tools` is by the names they shall have, `about` the plugin in a few words. They are grouped by their
-    first tag, else by the first word of the path.
-    """
-    groups: dict[str, list[tuple[str, Tool]]] = {}
-    for name, tool in tools.items():
-        groups.setdefault(tool.operation.subject, []).append((name, tool))
-    namespaces: dict[str, dict[str, Any]] = {}
-    for subject, members in groups.items():
-        parts = [members[i : i + IN_NAMESPACE] for i in range(0, len(members), IN_NAMESPACE)]
-        for part in parts:
-            name = legal_name(subject, namespaces)
-            said = ", ".join(tool_name for tool_name, _ in part)
-            functions = [{**tool.render(), "name": own, "defer_loading": True} for own, tool in part]
-            namespaces[name] = {
-                "type": "namespace",
-                "name": name,
-                "description": f"{about}: {subject}. Has {said}.",
-                "tools": functions,
-            }
-    return [*namespaces.values(), {"type": "tool_search"}]
 
 
 def check(plugin: InstalledPlugin) -> Iterator[Finding]:
@@ -94,9 +64,3 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
             )  # fmt: skip
     for operation_id, reason in plugin.skipped:
         yield _finding("error", "/paths", f"No tool can be made of {operation_id!r}: {reason}.", "Mend its schema.", _GUIDE, operation_id)  # fmt: skip
-
-
-def _finding(
-    severity: Any, place: str, message: str, remedy: str, source: str, function: str = ""
-) -> Finding:
-    return Finding(HOST, severity, place, message, remedy, source, function)

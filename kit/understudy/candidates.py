@@ -7,7 +7,8 @@ from typing import Any
 
 from kit.understudy.sentence import Sentence
 from kit.understudy.slots import Slot, ToolReading
-from kit.understudy.words import FUNCTION, OPERATION_VERBS, PREPOSITIONS, SYNONYMS, VERBS, stem, words
+from kit.understudy.words import OPERATION_VERBS, SYNONYMS, VERBS
+from kit.words import FUNCTION, PREPOSITIONS, stem, words
 
 STOPS = frozenset(".;!?")
 

@@ -11,7 +11,8 @@ from kit.understudy.clauses import commands
 from kit.understudy.filling import MISSING, Filling, fill
 from kit.understudy.sentence import Sentence, Token
 from kit.understudy.slots import ToolReading
-from kit.understudy.words import DETERMINERS, FUNCTION, OPERATION_VERBS, QUESTION, SMALL_TALK, VERBS, stems
+from kit.understudy.words import OPERATION_VERBS, QUESTION, SMALL_TALK, VERBS, stems
+from kit.words import DETERMINERS, FUNCTION
 
 SHORTLIST = 12  # tools whose arguments are tried; the words of the others fit less
 REMEMBERED = (

@@ -7,17 +7,8 @@ from dataclasses import dataclass
 from kit.understudy.candidates import STOPS
 from kit.understudy.sentence import Sentence
 from kit.understudy.slots import ToolReading
-from kit.understudy.words import (
-    DETERMINERS,
-    FUNCTION,
-    MODALS,
-    PREPOSITIONS,
-    PRONOUNS,
-    QUESTION,
-    VERBS,
-    stems,
-    words,
-)
+from kit.understudy.words import MODALS, QUESTION, VERBS, stems
+from kit.words import DETERMINERS, FUNCTION, PREPOSITIONS, PRONOUNS, words
 
 CUES = words("called named titled saying says = -")
 AUXILIARIES = words(

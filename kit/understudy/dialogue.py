@@ -18,7 +18,8 @@ from kit.understudy.clauses import commands
 from kit.understudy.filling import candidates
 from kit.understudy.sentence import Sentence, read
 from kit.understudy.slots import Slot, ToolReading
-from kit.understudy.words import QUESTION, words
+from kit.understudy.words import QUESTION
+from kit.words import words
 
 _NAME = re.compile(
     r"(?:\bmy name is|\bi'm|\bi am|\bthis is|\buser(?:'s name)? is|\buser(?:name)?:)\s+([A-Z][\w-]*|(?<=is )[a-z][\w-]*)",

@@ -18,7 +18,8 @@ from kit.understudy.sentence import Sentence, Value
 from kit.understudy.slots import Slot, ToolReading, shape
 from kit.understudy.texts import texts
 from kit.understudy.typed import booleans, formed, members, numbers
-from kit.understudy.words import FUNCTION, VERBS
+from kit.understudy.words import VERBS
+from kit.words import FUNCTION
 
 BEAM = 24
 PER_SLOT = 8  # candidates kept for one slot

@@ -9,7 +9,8 @@ from kit.understudy.candidates import Candidate, around, bits, named
 from kit.understudy.clauses import commands, is_break, marker_of
 from kit.understudy.sentence import Sentence
 from kit.understudy.slots import Slot, ToolReading
-from kit.understudy.words import DETERMINERS, TRAILING, stem
+from kit.understudy.words import TRAILING
+from kit.words import DETERMINERS, stem
 
 
 def lists(

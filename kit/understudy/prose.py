@@ -9,7 +9,8 @@ from typing import Any
 
 from kit.documents import read_json
 from kit.understudy.slots import Slot, ToolReading
-from kit.understudy.words import DETERMINERS, identifier_words
+from kit.understudy.words import identifier_words
+from kit.words import DETERMINERS
 
 _CANCEL = re.compile(
     r"\s*(?:never ?mind|cancel(?: that| it)?|forget (?:it|that)|stop|no,? thanks?|no thank you|nothing|skip it)\W*$",

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from kit.understudy.words import IDIOMS, MONTHS, NUMBERS, ORDINALS, stem
+from kit.understudy.words import IDIOMS, MONTHS, NUMBERS, ORDINALS
+from kit.words import stem
 
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"

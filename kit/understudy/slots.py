@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from kit.understudy.words import FUNCTION, OPERATION_VERBS, SYNONYMS, identifier_words, stem, words
+from kit.understudy.words import OPERATION_VERBS, SYNONYMS, identifier_words
+from kit.words import FUNCTION, stem, words
 
 _ID_WORDS = words(
     "id ids idx index code sku symbol ticker number no num ref reference isbn iban key uid guid pk serial position"

@@ -8,18 +8,8 @@ from kit.understudy.candidates import STOPS, Candidate, around, bits, direction,
 from kit.understudy.clauses import AUXILIARIES, PARTICLES, POLITE, Run, is_break, runs
 from kit.understudy.sentence import Sentence, Value
 from kit.understudy.slots import Slot, ToolReading, shape
-from kit.understudy.words import (
-    DETERMINERS,
-    FUNCTION,
-    MODALS,
-    PREPOSITIONS,
-    PRONOUNS,
-    TRAILING,
-    VERBS,
-    stem,
-    stems,
-    words,
-)
+from kit.understudy.words import MODALS, TRAILING, VERBS, stems
+from kit.words import DETERMINERS, FUNCTION, PREPOSITIONS, PRONOUNS, stem, words
 
 # How much the word before a run of words speaks for a slot of a kind.
 _MARKERS: dict[str, dict[str, float]] = {

@@ -8,7 +8,8 @@ from kit.understudy.candidates import Candidate, around, bits, direction, named
 from kit.understudy.clauses import MONEY
 from kit.understudy.sentence import Sentence, Value
 from kit.understudy.slots import Slot, ToolReading
-from kit.understudy.words import FUNCTION, SYNONYMS, VERBS, stem, stems, words
+from kit.understudy.words import SYNONYMS, VERBS, stems
+from kit.words import FUNCTION, stem, words
 
 _UNDER = words("under below max maximum most than cheaper less within beneath upto up")
 _OVER = words("over above min minimum least more from starting exceeding")

@@ -24,10 +24,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kit.addresses import LOCAL_NAMES
 from kit.documents import read_json
 from kit.errors import KitError
+from kit.markup import page
 from kit.web.conversation import Conversation
 from kit.web.exports import export
 from kit.web.shelf import Shelf
-from kit.wellknown import page
 
 STATIC = Path(__file__).parent / "static"
 MAX_BODY = 1_000_000  # bytes of one request to the page's own server

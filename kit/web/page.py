@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from kit import loop
 from kit.errors import KitError
-from kit.frame import Frame, browser_url
+from kit.jupyter import Frame, browser_url
 from kit.model import Model
 from kit.server import Server, ServerThread, listen
 from kit.web.app import State, make_app

@@ -12,11 +12,12 @@ from typing import Any
 
 from kit import loop
 from kit.addresses import LOCAL_NAMES, complete, joined
+from kit.checking import check
 from kit.client import Answer
 from kit.discovery import ainstall
 from kit.errors import KitError
 from kit.installed import InstalledPlugin
-from kit.wellknown import logo
+from kit.markup import logo
 
 MAX_LOGO = 200_000  # bytes; a larger one is replaced by the initials
 LOGO_TIMEOUT = 3.0  # seconds
@@ -207,8 +208,6 @@ def _fetched(answer: Answer, seconds: float) -> dict[str, Any]:
 
 def _judged(plugin: InstalledPlugin) -> list[dict[str, Any]]:
     """What reading the documents and ChatGPT's own rules gave, as steps."""
-    from kit.findings import check
-
     steps: list[dict[str, Any]] = []
     problems, count = plugin.problems, len(plugin.by_name)
     steps.append(

@@ -1,18 +1,12 @@
-"""The sequence diagram: who called whom, in which order, and how long it took."""
+"""Pictures with a text alternative: sequence diagrams, and bar charts of measured numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from kit.markup import arguments_line, columns, escape, short, table
-from kit.redaction import hide
-
-if TYPE_CHECKING:
-    from kit.reply import Reply
-    from kit.requestlog import RequestLog
+from kit.markup import columns, escape, short, table
 
 MOST = 40  # exchanges that are drawn; of more, the last
 _LANE, _ROW, _TOP, _LEFT = 220, 30, 58, 66  # pixels
@@ -35,7 +29,7 @@ class Exchange:
 
 
 class Sequence:
-    """Exchanges in order. Shows itself as a diagram, with a table for whom or what shows no pictures."""
+    """Exchanges in order. Shows itself as a diagram, with a table as a fallback."""
 
     def __init__(self, exchanges: Iterable[Exchange], participants: Iterable[str] = ()) -> None:
         self.exchanges = sorted(exchanges, key=lambda it: it.start)
@@ -79,59 +73,13 @@ class Sequence:
         return f"{self.picture()}{table(heads, rows)}"
 
     def picture(self) -> str:
-        """The diagram as an HTML image, its words for whom cannot see it."""
-        source = "data:image/svg+xml," + quote(self.svg, safe="/:=,;()")
-        return f'<img src="{source}" alt="{escape(short(self.words, 600))}" style="max-width:100%">'
-
-
-def of_reply(reply: Reply) -> Sequence:
-    """A turn: the user, the chat, the model and the plugins. Calls of one round run side by side."""
-    you, chat, model = "You", "Chat", reply.model or "model"
-    exchanges = [Exchange(you, chat, short(hide(reply.question), 60), 0.0)]
-    for start, seconds, asked in reply.rounds:
-        exchanges.append(Exchange(chat, model, asked, start, seconds, "answers"))
-    for call in reply.calls:
-        words = f"{call.operation}({arguments_line(call.arguments)})"
-        if call.url:
-            target = call.plugin or "plugin"
-            line = hide(f"{call.method} {_path(call.url)}")
-            start = max(0.0, call.started - reply.began)
-            exchanges.append(Exchange(chat, target, line, start, call.seconds, call.outcome, call.ok))
-        else:
-            at = max(0.0, call.started - reply.began) if call.started else reply.seconds
-            exchanges.append(Exchange(chat, chat, f"{words}: not sent", at, ok=False))
-    exchanges.append(
-        Exchange(chat, you, short(hide(reply.error or reply.text) or "(nothing)", 60), reply.seconds)
-    )
-    return Sequence(exchanges, (you, chat, model))
-
-
-def of_log(log: RequestLog) -> Sequence:
-    """The requests that a server answered."""
-    entries = list(log)
-    first = entries[0]._start if entries else 0.0
-    return Sequence(
-        Exchange(
-            "client",
-            log.name or "plugin",
-            f"{entry.method} {entry.path}",
-            entry._start - first,
-            entry.ms / 1000,
-            str(entry.status),
-            entry.status < 400,
-        )
-        for entry in entries
-    )
+        """The diagram as an HTML image, with its words as the alternative text."""
+        return _image(self.svg, short(self.words, 600))
 
 
 def duration(seconds: float) -> str:
     """Seconds as a person says them: `12 ms`, `1.4 s`."""
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def _path(url: str) -> str:
-    parts = urlsplit(url)
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _svg(sequence: Sequence) -> str:
@@ -194,12 +142,91 @@ def _arrow(start: int, end: int, y: int, words: str, color: str, is_answer: bool
     ]
 
 
+# -- bar charts ---------------------------------------------------------------
+
+COLORS = ("#2f6db3", "#c25b1e", "#5a8f3c", "#8a5aa8")  # told apart by brightness too, and named beside
+_BARS_LEFT, _BARS_WIDTH, _BAR, _GAP = 190, 420, 20, 16  # pixels
+
+
+class Bars:
+    """Numbers by group and series. `unit` is what they count. Shows itself as a chart."""
+
+    def __init__(self, title: str, groups: Mapping[str, Mapping[str, float]], unit: str = "") -> None:
+        self.title, self.unit = title, unit
+        self.groups = {name: dict(values) for name, values in groups.items()}
+        self.series = list(dict.fromkeys(name for values in self.groups.values() for name in values))
+
+    @property
+    def svg(self) -> str:
+        """The chart as one SVG document, with a ground of its own: it is read on light and dark alike."""
+        most = max((value for values in self.groups.values() for value in values.values()), default=0) or 1
+        y, parts = 44, []
+        for group, values in self.groups.items():
+            parts.append(
+                _text(
+                    _BARS_LEFT - 10,
+                    y + (_BAR * len(self.series)) // 2 + 4,
+                    short(group, 28),
+                    "end",
+                    weight=600,
+                )
+            )
+            for number, name in enumerate(self.series):
+                value = values.get(name, 0)
+                width = round(_BARS_WIDTH * value / most)
+                color = COLORS[number % len(COLORS)]
+                parts.append(
+                    f'<rect x="{_BARS_LEFT}" y="{y}" width="{max(width, 1)}" height="{_BAR - 3}" fill="{color}"/>'
+                )
+                words = f"{_number(value)} {self.unit}".rstrip() + (f", {name}" if name else "")
+                parts.append(_text(_BARS_LEFT + width + 6, y + 13, words, "start", weight=400))
+                y += _BAR
+            y += _GAP
+        head = _text(12, 24, self.title, "start", weight=600)
+        width = _BARS_LEFT + _BARS_WIDTH + 260
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y}" viewBox="0 0 {width} {y}" '
+            'font-family="system-ui,sans-serif" font-size="12" fill="#222">'
+            f'<rect width="{width}" height="{y}" rx="8" fill="#fff" stroke="#bbb"/>{head}{"".join(parts)}</svg>'
+        )
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [
+            (group, *(_number(values[name]) if name in values else "" for name in self.series))
+            for group, values in self.groups.items()
+        ]
+
+    def __repr__(self) -> str:
+        unit = f" ({self.unit})" if self.unit else ""
+        return f"{self.title}{unit}\n{columns([('', *self.series), *self._rows()], '  ')}"
+
+    def _repr_html_(self) -> str:
+        rows = [tuple(map(escape, row)) for row in self._rows()]
+        words = "; ".join(
+            f"{group}: " + ", ".join(f"{_number(value)} {name}" for name, value in values.items())
+            for group, values in self.groups.items()
+        )
+        return _image(self.svg, f"{self.title}. {words}") + table(
+            (self.unit, *map(escape, self.series)), rows
+        )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:,.2f}"
+
+
+# -- what both are made of ----------------------------------------------------
+
+
+def _image(svg: str, words: str) -> str:
+    source = "data:image/svg+xml," + quote(svg, safe="/:=,;()")
+    return f'<img src="{source}" alt="{escape(words)}" style="max-width:100%">'
+
+
 def _text(
-    x: int, y: int, words: str, anchor: str = "middle", color: str = "#222", weight: int = 400, size: int = 12
+    x: int, y: int, words: str, anchor: str = "middle", color: str = "#222", weight: int = 0, size: int = 12
 ) -> str:
-    more = (f' fill="{color}"' if color != "#222" else "") + (
-        f' font-weight="{weight}"' if weight != 400 else ""
-    )
+    more = (f' fill="{color}"' if color != "#222" else "") + (f' font-weight="{weight}"' if weight else "")
     more += f' font-size="{size}"' if size != 12 else ""
     return f'<text x="{x}" y="{y}" text-anchor="{anchor}"{more}>{escape(words)}</text>'
 

@@ -1,0 +1,176 @@
+"""The notebook around the kit: the cell that is running, what its output shows, and the reader's browser.
+
+The kit tells a re-run cell from a second definition by the cell.
+"""
+
+from __future__ import annotations
+
+import ast
+import html
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One execution of a cell. `id` is JupyterLab's, empty in front ends that send none."""
+
+    execution: str
+    id: str
+    number: int
+    source: str
+    notebook: str = ""  # the file that is being loaded; empty for a cell of the live kernel
+
+    def __str__(self) -> str:
+        return f"cell {self.number} of {self.notebook}" if self.notebook else f"cell [{self.number}]"
+
+    def rebinds(self, value: object) -> bool:
+        """Whether the cell assigns, at its top level, to a name that now holds `value`."""
+        current = shell()
+        if current is None or self.notebook:
+            return False
+        names = {name for name, held in current.user_ns.items() if held is value}
+        try:
+            tree = ast.parse(current.transform_cell(self.source))
+        except SyntaxError:
+            return False
+        assigned = {
+            target.id
+            for statement in tree.body
+            if isinstance(statement, ast.Assign | ast.AnnAssign)
+            for target in getattr(statement, "targets", None) or [statement.target]  # type: ignore[union-attr]
+            if isinstance(target, ast.Name)
+        }
+        return bool(names & assigned)
+
+
+_loaded: ContextVar[Cell | None] = ContextVar("loaded", default=None)
+
+
+@contextmanager
+def loading_cell(notebook: str, number: int, source: str) -> Iterator[None]:
+    """While a cell of a notebook file runs, `running_cell` tells of it, and not of the cell that loads it."""
+    token = _loaded.set(Cell(f"{notebook}#{number}", f"{notebook}#{number}", number, source, notebook))
+    try:
+        yield
+    finally:
+        _loaded.reset(token)
+
+
+def running_cell() -> Cell | None:
+    """The cell that is running now; None in a script, a test or a server."""
+    if (inner := _loaded.get()) is not None:
+        return inner
+    current = shell()
+    if current is None:
+        return None
+    # get_parent is ipykernel's; the IPython of a terminal has cells, but no messages about them.
+    parent: dict[str, Any] = current.get_parent() if hasattr(current, "get_parent") else {}
+    number = int(current.execution_count)
+    return Cell(
+        execution=parent.get("header", {}).get("msg_id") or str(number),
+        id=str(parent.get("metadata", {}).get("cellId", "")),
+        number=number,
+        source=str(parent.get("content", {}).get("code", "")),
+    )
+
+
+def shell() -> Any:
+    """The IPython that runs, or None."""
+    # Never import IPython: a script has none, and a kernel has it loaded.
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
+
+
+# -- what a cell shows --------------------------------------------------------
+
+
+def has_output() -> bool:
+    """Whether what is shown goes to a cell's output: IPython with a kernel, not that of a terminal."""
+    current = shell()
+    return current is not None and hasattr(current, "kernel")
+
+
+class LiveView:
+    """An object in the output of the running cell, renewed as it changes: `update` shows how it is then.
+
+    `show` False, or no IPython to show it in: there is nothing, and `is_on` is false.
+    """
+
+    def __init__(self, thing: Any, show: bool) -> None:
+        self._cell = running_cell()
+        self._handle: Any = None
+        if show and shell() is not None:
+            from IPython.display import display
+
+            self._handle = display(_formats(thing), raw=True, display_id=True)
+
+    @property
+    def is_on(self) -> bool:
+        return self._handle is not None
+
+    def update(self, thing: Any) -> None:
+        if self._handle is not None:
+            self._handle.update(_formats(thing), raw=True)
+
+    def is_of_this_run(self) -> bool:
+        """Whether the run of a cell that shows it is the one that goes on now."""
+        cell = running_cell()
+        return cell is not None and self._cell is not None and cell.execution == self._cell.execution
+
+
+def show(thing: Any, live: LiveView | None = None) -> None:
+    """Shows an object as the value of a cell, but not twice: not in the run that has shown it as `live`."""
+    if live is None or not live.is_of_this_run():
+        from IPython.display import display
+
+        display(_formats(thing), raw=True)
+
+
+def _formats(thing: Any) -> dict[str, str]:
+    return {"text/html": thing._repr_html_(), "text/plain": repr(thing)}
+
+
+# -- the reader's browser -----------------------------------------------------
+
+
+def browser_url(port: int) -> str | None:
+    """The address of a port of this machine for the reader's browser; None: it is the same machine.
+
+    `KIT_BROWSER_URL` says it, `{port}` in it standing for the port; else JupyterHub's proxy.
+    """
+    template = os.environ.get("KIT_BROWSER_URL")
+    if template:
+        return template.replace("{port}", str(port)).rstrip("/")
+    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
+    if prefix:
+        return f"{prefix.rstrip('/')}/proxy/{port}"
+    return None
+
+
+class Frame:
+    """A page in an IFrame. On Colab, the frame that Colab itself offers."""
+
+    def __init__(self, url: str, port: int, height: int) -> None:
+        self.url, self.port, self.height = url, port, height
+
+    def __repr__(self) -> str:
+        return self.url
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        if "google.colab" in sys.modules and not os.environ.get("KIT_BROWSER_URL"):
+            from google.colab import output
+
+            output.serve_kernel_port_as_iframe(self.port, height=str(self.height))
+            return
+        url = html.escape(self.url)
+        link = f'<a href="{url}" target="_blank">{url}</a>'
+        frame = f'<iframe src="{url}" width="100%" height="{self.height}" frameborder="0"></iframe>'
+        display({"text/html": f"{link}<br>{frame}", "text/plain": self.url}, raw=True)
