@@ -6,7 +6,9 @@ style of a parameter, three kinds of body, missing and doubled names, older vers
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -19,8 +21,8 @@ RUNS = ["own", "corpus"] if shared("corpus") else ["own"]
 each_run = pytest.mark.parametrize("run", RUNS)
 
 TEXT, WHOLE = {"type": "string"}, {"type": "integer"}
-_FOLDER = tempfile.TemporaryDirectory(prefix="collection-")
-FOLDER = Path(_FOLDER.name)
+FOLDER = Path(tempfile.mkdtemp(prefix="collection-"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
 
 def _ref(name: str, kind: str = "schemas") -> dict[str, Any]:

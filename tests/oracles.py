@@ -6,7 +6,7 @@ tomorrow. An oracle must not: `strict` refuses them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, Literal
 
@@ -44,42 +44,56 @@ OPENAI: dict[str, Any] = {
     "CreateChatCompletionRequest": CompletionCreateParams,
 }
 # What OpenAI always sends and the types of the package leave optional, so as to read what is older.
+# By the name of the type and, since two have the same name, a property that it has.
 ALWAYS = {
-    "Response": ("error", "incomplete_details", "instructions", "metadata", "temperature", "top_p"),
-    "ErrorObject": ("code", "param"),
-    "ChatCompletionMessage": ("content", "refusal"),
-    "openai__types__chat__chat_completion__Choice": ("logprobs",),
-    "Choice": ("finish_reason",),
+    ("Response", "id"): ("error", "incomplete_details", "instructions", "metadata", "temperature", "top_p"),
+    ("ErrorObject", "type"): ("code", "param"),
+    ("ChatCompletionMessage", "role"): ("content", "refusal"),
+    ("Choice", "message"): ("logprobs",),
+    ("Choice", "delta"): ("finish_reason",),
 }
 # What OpenAI sends and the types of the package do not have.
 MORE = {"Response": ("store",), "ResponseFunctionCallArgumentsDoneEvent": ("name",)}
 
 
+WITHIN = ("items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf")
+
+
 @cache
-def strict(kind: Any) -> Draft202012Validator:
-    """A validator for a type that pydantic knows, which refuses fields that the type does not have."""
+def strict(kind: Any, *, is_open: bool = False) -> Draft202012Validator:
+    """A validator for a type that pydantic knows, which refuses fields that the type does not have.
+
+    With `is_open` the types that say they take any field do so; those of `openai` all say it.
+    """
     schema = TypeAdapter(kind).json_schema()
-    for node in _nodes(schema):
-        if isinstance(node.get("properties"), Mapping) and node.get("additionalProperties", True) is True:
+    for node in _schemas(schema):
+        properties = node.get("properties")
+        if not isinstance(properties, dict):
+            continue
+        title, required = node.get("title"), node.setdefault("required", [])
+        for (name, has), always in ALWAYS.items():
+            if name == title and has in properties:
+                assert properties.keys() >= set(always), f"{title} has not all of {always} any more"
+                required += [field for field in always if field not in required]
+        for field in MORE.get(str(title), ()):
+            properties.setdefault(field, True)
+        if "additionalProperties" not in node or (node["additionalProperties"] is True and not is_open):
             node["additionalProperties"] = False
-        title = node.get("title")
-        for name in ALWAYS.get(title, ()) if "properties" in node else ():
-            assert name in node["properties"], f"{title} has no {name} any more"
-            node["required"] = [*node.get("required", ()), name]
-        for name in MORE.get(title, ()) if "properties" in node else ():
-            node["properties"].setdefault(name, True)
     return Draft202012Validator(schema)
 
 
-def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
+def _schemas(schema: Any) -> Iterator[dict[str, Any]]:
+    """The schema and those inside of it; a property may be called "properties" too."""
     waiting = [schema]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting += node.values()
-        elif isinstance(node, list):
+        if isinstance(node, list):
             waiting += node
+        elif isinstance(node, dict):
+            yield node
+            for key in ("properties", "$defs"):
+                waiting += node.get(key, {}).values()
+            waiting += [node[key] for key in WITHIN if key in node]
 
 
 def errors(validator: Draft202012Validator, value: Any) -> list[str]:
