@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import httpx2
 import openai
+import oracles
 import pytest
 from conftest import OpenAISchemas, shared
 
@@ -46,17 +48,16 @@ def score(path: Path) -> tuple[float, float, list[str]]:
     return right / wanted, false / unwanted, wrong
 
 
-def test_the_shared_cases() -> None:
-    right, false, wrong = score(shared("understudy", "cases.json"))
-    assert right >= 0.85, "\n".join(wrong)
-    assert false <= 1 / 12, "\n".join(wrong)
+CASES = [(path, 0.8, 1 / 10) for path in sorted(UTTERANCES.glob("*.json"))]
+if corpus := shared("understudy", "cases.json"):
+    CASES.append((corpus, 0.85, 1 / 12))
 
 
-@pytest.mark.parametrize("path", sorted(UTTERANCES.glob("*.json")), ids=lambda p: p.stem)
-def test_other_plugins_and_other_peoples_words(path: Path) -> None:
+@pytest.mark.parametrize(("path", "least", "most"), CASES, ids=[path.stem for path, _, _ in CASES])
+def test_plugins_of_others_in_the_words_of_others(path: Path, least: float, most: float) -> None:
     right, false, wrong = score(path)
-    assert right >= 0.8, "\n".join(wrong)
-    assert false <= 1 / 10, "\n".join(wrong)
+    assert right >= least, "\n".join(wrong)
+    assert false <= most, "\n".join(wrong)
 
 
 # -- values in a sentence -------------------------------------------------------------
@@ -107,11 +108,52 @@ def test_dates(text: str, date: str | None) -> None:
 # -- conversations --------------------------------------------------------------------
 
 
+def tool(name: str, description: str, **properties: str | tuple[str, str]) -> dict[str, Any]:
+    """A tool all of whose arguments are required: descriptions, with the type where it is not a string."""
+    said = {
+        key: value if isinstance(value, tuple) else ("string", value) for key, value in properties.items()
+    }
+    fields = {key: {"type": kind, "description": text} for key, (kind, text) in said.items()}
+    parameters = {"type": "object", "properties": fields, "required": [*fields]}
+    return {
+        "type": "function",
+        "function": {"name": name, "description": description, "parameters": parameters},
+    }
+
+
+PLUGINS = {
+    "todo": [
+        tool(
+            "addTodo",
+            "Add a todo to a user's list",
+            username="The name of the user",
+            todo="What there is to do",
+        ),
+        tool("getTodos", "Show the list of todos of a user", username="The name of the user"),
+        tool(
+            "deleteTodo",
+            "Delete a todo of a user by its number",
+            username="The name of the user",
+            todo_idx=("integer", "The number of the todo"),
+        ),
+    ],
+    "weather": [
+        tool(
+            "getForecast",
+            "The weather forecast of a city for some days",
+            city="The name of the city",
+            days=("integer", "For how many days, 10 at most"),
+        ),
+        tool("getAlerts", "Warnings and alerts of storm or flood in a region", region="The region or state"),
+    ],
+}
+
+
 class Talk:
     """A conversation with the understudy; every call is answered with `results[name]`."""
 
     def __init__(self, plugin: str, results: dict[str, str] | None = None) -> None:
-        self.tools = read_tools(json.loads(shared("understudy", "cases.json").read_text())[plugin]["tools"])
+        self.tools = read_tools(PLUGINS[plugin])
         self.entries: list[Entry] = []
         self.results = results or {}
 
@@ -435,3 +477,32 @@ def test_every_answer_and_event_is_what_openai_describes(
     models = httpx2.get(f"{understudy.base_url}/models").json()
     assert openai_schemas.errors("ListModelsResponse", models) == []
     assert openai_schemas.errors("Model", httpx2.get(f"{understudy.base_url}/models/{MODEL}").json()) == []
+
+
+def test_an_answer_that_lacks_a_field_or_has_one_more_is_seen(understudy: Understudy) -> None:
+    """By the types of the package alone: they are what there is without the API's description."""
+    body = {"model": "gpt-5", "input": ASK, "tools": TOOLS}
+    answer = httpx2.post(f"{understudy.base_url}/responses", json=body).json()
+    chat = {"model": "gpt-5", "messages": [{"role": "user", "content": ASK}], "tools": CHAT_TOOLS}
+    whole = httpx2.post(f"{understudy.base_url}/chat/completions", json=chat).json()
+    message = ("choices", 0, "message")
+    lacking = {
+        "Response": [("id",), ("error",), ("tools",), ("usage", "total_tokens"), ("output", 0, "call_id")],
+        "CreateChatCompletionResponse": [("id",), ("choices", 0, "logprobs"), (*message, "refusal")],
+    }
+    for component, given in (("Response", answer), ("CreateChatCompletionResponse", whole)):
+        validator = oracles.strict(oracles.OPENAI[component])
+        assert oracles.errors(validator, given) == []
+        for *place, name in lacking[component]:
+            for change in ("lacks", "has more", "is of another type"):
+                changed = copy.deepcopy(given)
+                node = changed
+                for step in place:
+                    node = node[step]
+                if change == "lacks":
+                    del node[name]
+                elif change == "has more":
+                    node["extra"] = 1
+                else:
+                    node[name] = [object]
+                assert oracles.errors(validator, changed), (place, name, change)
