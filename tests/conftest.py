@@ -24,10 +24,11 @@ SHARED = ROOT.parent / "shared"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The files that start browsers, kernels, databases and other processes, the longest first: a worker that
-# takes one of them last works on while the other has ended.
+# The files that start browsers, kernels, databases and other processes, or read the whole corpus, the longest
+# first: a worker that takes one of them last works on while the other has ended.
 SLOW = (
     "lab",
+    "corpus",
     "chatgpt_page",
     "export",
     "lambda",
