@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import csv
 import json
 import os
 import re
 import shutil
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib import metadata
@@ -137,26 +139,33 @@ def distributions_of(text: str, wheel: Path) -> list[Distribution]:
 
 def link(distributions: Iterable[Distribution], folder: Path) -> None:
     """A folder of packages with these distributions and nothing else: links to where they are installed."""
-    mine = list(distributions)
-    owners: dict[str, int] = {}
-    for every in metadata.distributions():
-        for top in {file.parts[0] for file in every.files or () if ".." not in file.parts}:
-            owners[top] = owners.get(top, 0) + 1
-    for distribution in mine:
-        if not distribution.files:
+    owners = Counter(
+        top
+        for every in metadata.distributions()
+        for top in {file.partition("/")[0] for file in _files(every) if ".." not in file.split("/")}
+    )
+    for distribution in distributions:
+        files = _files(distribution)
+        if not files:
             raise ExportError(
                 f"{distribution.name} does not say which files are its own, so the export cannot be proved.",
                 "Install it with pip, in a virtual environment.",
             )
-        for file in distribution.files:
-            if ".." in file.parts or "__pycache__" in file.parts:
-                continue
-            # A namespace package belongs to several: then only its own files.
-            part = file.parts[0] if owners.get(file.parts[0], 1) == 1 else str(file)
+        own = [file for file in files if {"..", "__pycache__"}.isdisjoint(file.split("/"))]
+        # A namespace package belongs to several: then only its own files.
+        tops = {file: file.partition("/")[0] for file in own}
+        for part in dict.fromkeys(top if owners[top] <= 1 else file for file, top in tops.items()):
             target, source = folder / part, Path(str(distribution.locate_file(part)))
             if not os.path.lexists(target) and source.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _link(source, target)
+
+
+def _files(distribution: Distribution) -> list[str]:
+    """What `distribution.files` names, without a path object for each: an environment has 70,000 of them."""
+    if (record := distribution.read_text("RECORD")) is None:
+        return [file.as_posix() for file in distribution.files or ()]
+    return [row[0] for row in csv.reader(record.splitlines()) if row]
 
 
 def _link(source: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ import ast
 import base64
 import hashlib
 import zipfile
+from functools import lru_cache
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def serving_requirements() -> list[str]:
     return [str(it) for it in parsed if it.marker is None and canonicalize_name(it.name) in SERVING_NEEDS]
 
 
+@lru_cache(maxsize=1)
 def serving_modules() -> dict[str, str]:
     """The modules of the serving part, each with its file."""
     package = Path(kit.__file__).parent

@@ -25,6 +25,37 @@ SHARED = ROOT.parent / "shared"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# The files that start browsers, kernels, databases and other processes, or read the whole corpus, the longest
+# first: a worker that takes one of them last works on while the other has ended.
+SLOW = (
+    "lab",
+    "corpus",
+    "chatgpt_page",
+    "export",
+    "lambda",
+    "kernel",
+    "export_errors",
+    "project",
+    "databases",
+    "workers",
+    "cli",
+    "hotswap",
+    "shutdown",
+    "mcp",
+    "containers",
+    "notebook",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {f"test_{name}.py": place for place, name in enumerate(SLOW)}
+    for item in items:
+        if item.path.name in rank or item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.slow)
+    # then the notebooks, then the quick files: what is left at the end is short
+    items.sort(key=lambda item: rank.get(item.path.name, len(SLOW) + (item.path.suffix != ".ipynb")))
+
 
 @pytest.fixture(autouse=True)
 def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from kernel import Kernel
@@ -80,19 +81,25 @@ def test_serving_again_keeps_port_and_leaks_nothing(kernel: Kernel) -> None:
     assert_no_leak(first, again)
 
 
-def test_interrupting_a_cell_does_not_end_the_server(kernel: Kernel) -> None:
+def test_interrupting_a_cell_does_not_end_the_server(kernel: Kernel, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
     good(kernel, PLUGIN)
-    good(kernel, "import time\n@todo.get('/slow')\ndef slow() -> str:\n    time.sleep(30)\n    return 'x'")
+    wait = f"import time, pathlib\ndef wait():\n    pathlib.Path({str(begun)!r}).touch()\n    time.sleep(30)"
+    good(kernel, f"{wait}\n@todo.get('/slow')\ndef slow() -> str:\n    wait()\n    return 'x'")
     good(kernel, OPERATION)
     good(kernel, "server = kit.serve(todo)\nplugin = kit.install(server)")
     for waiting in (
-        "time.sleep(30)",
+        "wait()",
         "plugin.call('slow')",
         "await plugin.acall('slow')",
         "chat = kit.Chat(server, show=False)\nchat('slow please')",
     ):
         sent = kernel.send(waiting)
-        time.sleep(1.5)
+        end = time.monotonic() + 20
+        while not begun.exists():
+            assert time.monotonic() < end, waiting
+            time.sleep(0.01)
+        begun.unlink()
         start = time.monotonic()
         kernel.manager.interrupt_kernel()
         output = kernel.collect(sent)

@@ -46,11 +46,9 @@ def errors(cells: list[dict[str, Any]]) -> list[str]:
 def test_run_all_twice_then_restart_and_run_all_in_the_dark(lab: Lab, browser: Any, name: str) -> None:
     with lab.open(browser, name) as notebook:
         assert errors(notebook.run_all()) == []
-        notebook.picture(PICTURES / f"{name.removesuffix('.ipynb')}-light.png")
         assert errors(notebook.run_all()) == []
         notebook.theme("dark")
         assert errors(notebook.restart_and_run_all()) == []
-        notebook.picture(PICTURES / f"{name.removesuffix('.ipynb')}-dark.png")
         outputs = notebook.page.locator(".jp-OutputArea-output")
         assert outputs.count() >= 4
         rich = notebook.page.locator(".jp-RenderedHTMLCommon:is(.jp-RenderedHTML) :is(table, details)")
