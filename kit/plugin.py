@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import sys
+import threading
 import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -228,8 +229,10 @@ class Plugin(FastAPI):
 
     def _begin(self) -> None:
         """What a server's start is used for, before the author's own lifespan."""
-        from kit import shutdown
+        from kit import shutdown, sockets
 
+        if threading.current_thread() is threading.main_thread():  # the process is the server's
+            sockets.send_at_once()
         shutdown.of_this_process(self._settings.shutdown_timeout)
         if multiprocessing.parent_process() is not None or "gunicorn" in sys.modules:
             from kit import workers

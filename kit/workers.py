@@ -48,8 +48,7 @@ def run(target: str, sock: socket.socket, count: int) -> None:
     """
     os.environ[_TARGET] = target
     os.environ["WEB_CONCURRENCY"] = str(count)
-    os.environ.setdefault("LOG_FORMAT", "text")
-    config = uvicorn.Config("kit.workers:make", factory=True, workers=count)
+    config = uvicorn.Config("kit.workers:make", factory=True, workers=count, access_log=False)
     supervisor = _Supervisor(config, [sock])
     # It sets handlers for all that it knows; one of them ends it, and the handlers before stay away.
     supervisor.run()
@@ -97,5 +96,5 @@ def tell(plugin: Plugin) -> None:
 
 def _number() -> int:
     """Which of its parent's children this process is, from 1 on; 0 for none."""
-    numbers: tuple[int, ...] = getattr(multiprocessing.current_process(), "_identity", ())
-    return numbers[0] if numbers else 0
+    number = multiprocessing.current_process().name.rpartition("-")[2]  # SpawnProcess-2
+    return int(number) if number.isdigit() else 0
