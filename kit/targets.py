@@ -114,7 +114,7 @@ class Target:
     def _module(self) -> object:
         if self.path.suffix == ".py":
             module = ModuleType(self.path.stem)
-            module.__file__ = str(self.path)
+            module.__file__ = str(self.path.absolute())
             sys.modules[self.path.stem] = module
             sys.path.insert(0, str(self.path.parent.resolve()))
             # Not by import: its cache misses a change within one second that keeps the size.

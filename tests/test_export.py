@@ -173,7 +173,7 @@ def test_app_py_is_the_cells_with_imports_on_top(tmp_path: Path) -> None:
         '# Cell 5\nimport os\n\nos.environ.setdefault("A", "1")\nimport math\n\n\n'
         '@todo.get("/b")\ndef b() -> float:\n    return math.pi\n\n\n'
         "# Cell 6\nimport time\n\ntry:\n    import tomllib\nexcept ImportError:\n    tomllib = None\n\n\n"
-        "# `uvicorn app:plugin` serves this\nplugin = todo\n"
+        "# `kit serve app.py` serves this\nplugin = todo\n"
     )
 
 

@@ -123,10 +123,10 @@ def started(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            found = re.search(r"http://\S+:\d+", process.stdout.readline())
+            found = re.search(r" at (http://\S+:\d+)$", process.stdout.readline().strip())
             if found is None:
                 pytest.fail(process.communicate()[1])
-            yield process, found[0]
+            yield process, found[1]
         finally:
             if process.poll() is None:
                 process.kill()
