@@ -1,5 +1,10 @@
-"""`python -m kit` is the `kit` command."""
+"""`python -m kit` is the `kit` command: all of it, or `kit serve` in the part of the kit that serves."""
 
-from kit.cli import main
+try:
+    from kit.cli import main
+except ModuleNotFoundError as error:
+    if error.name != "kit.cli":
+        raise
+    from kit.runner import main
 
 main()

@@ -65,7 +65,7 @@ def app_source(notebook: Notebook, variable: str, is_plugin: bool, neighbours: I
     bodies = [(cell, _without(cell, tree, taken)) for cell, tree in cells]
     parts += [f"# Cell {cell.number}\n{body}" for cell, body in bodies if body]
     if end:
-        parts.append(f"# `uvicorn app:plugin` serves this\n{end}")
+        parts.append(f"# `kit serve app.py` serves this\n{end}")
     head = f"{parts[0]}\n\n{top}" if top else parts[0]
     text = "\n\n\n".join([head, *parts[1:]]) + "\n"
     first = next(

@@ -7,6 +7,8 @@ functions that those call refer to, and whether they change it.
 from __future__ import annotations
 
 import dis
+import logging
+import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType
@@ -18,11 +20,26 @@ from kit.routes import operations
 if TYPE_CHECKING:
     from kit.plugin import Plugin
 
+_log = logging.getLogger("uvicorn.error")
 _KINDS = (dict, list, set, deque, bytearray)
 _CHANGES = frozenset(
     "add append appendleft clear difference_update discard extend extendleft insert intersection_update "
     "pop popitem popleft remove reverse setdefault sort symmetric_difference_update update subtract".split()
 )
+
+
+def warn(plugin: Plugin) -> None:
+    """Warns in the log, once for all workers, of what each of them would have a copy of its own of."""
+    for what in in_memory(plugin) if is_first_worker() else ():
+        _log.warning(
+            "%s in memory: each of the workers has its own, and it ends with the worker. "
+            "What all of them are to see belongs into a database outside: DATABASE_URL or a file.", what,
+        )  # fmt: skip
+
+
+def is_first_worker() -> bool:
+    """Whether this process is the first child of its supervisor, ours or uvicorn's: one speaks for all."""
+    return multiprocessing.current_process().name == "SpawnProcess-1"
 
 
 def in_memory(plugin: Plugin) -> list[str]:

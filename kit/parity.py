@@ -53,15 +53,18 @@ _STRINGS = {
 # Both print one line about themselves before they answer. The export's runs on `-I -S`: of all that is
 # installed here it sees what its requirements lead to, and a package left out of them is missing.
 _SERVE = """
-import json, os, socket, sys
+import json, os, sys
 out = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # a cell may print
 def tell(**facts):
     print(json.dumps(facts), file=out, flush=True)
-def serve(app, **facts):
-    import uvicorn
-    listening = socket.create_server(("127.0.0.1", 0))
+def listen(**facts):
+    from kit import sockets
+    listening = sockets.listen("127.0.0.1", 0)
     tell(port=listening.getsockname()[1], **facts)
+    return listening
+def serve(app, listening):
+    import uvicorn
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 """
 _NOTEBOOK = """
@@ -73,7 +76,8 @@ except KitError as error:
     tell(problem=error.problem, remedy=error.remedy, cell=getattr(error, "cell", None))
     sys.exit()
 manifest = plugin.manifest
-serve(plugin, variable=variable, is_plugin=is_plugin, model=manifest.name_for_model, title=manifest.name_for_human)
+facts = {"model": manifest.name_for_model, "title": manifest.name_for_human}
+serve(plugin, listen(variable=variable, is_plugin=is_plugin, **facts))
 """
 _EXPORT = """
 import site
@@ -81,7 +85,9 @@ sys.path.insert(0, sys.argv[1])
 for folder in sys.argv[2:]:
     site.addsitedir(folder)
 os.chdir(sys.argv[1])
-serve("app:plugin")
+listening = listen()
+from kit.targets import Target
+serve(Target("app.py").plugin(), listening)  # as `kit serve app.py` does
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import sys
+import threading
 import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -228,10 +229,14 @@ class Plugin(FastAPI):
 
     def _begin(self) -> None:
         """What a server's start is used for, before the author's own lifespan."""
-        if multiprocessing.parent_process() is not None or "gunicorn" in sys.modules:
-            from kit import workers
+        if threading.current_thread() is threading.main_thread():  # the process is the server's
+            from kit import sockets
 
-            workers.tell(self)
+            sockets.send_at_once()
+        if multiprocessing.parent_process() is not None:
+            from kit import memory
+
+            memory.warn(self)
 
     def _is_for_health(self, scope: Scope) -> bool:
         """Whether a load balancer asks if the plugin serves, and nobody has a page of their own there.

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-import os
 import socket
 import sys
 import threading
@@ -19,9 +18,9 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from kit import jupyter
+from kit import jupyter, sockets
 from kit.addresses import LOCAL_NAMES, checked, host_of
-from kit.errors import PortInUse, ServeError
+from kit.errors import ServeError
 from kit.graceful import GracefulServer
 from kit.jupyter import Frame, browser_url
 from kit.lifespan import LifespanFailed
@@ -211,7 +210,7 @@ class Server:
         self._unpublished = self.plugin.public_url
         self._published = public
         self.public_url = self.plugin.public_url = url
-        self.notes = _notes(self.plugin, url)
+        self.notes = notes(self.plugin, url)
 
     def follow(self, plugin: Plugin) -> None:
         """Serves another plugin in place of its own, at the same address, with no request refused.
@@ -292,7 +291,7 @@ def serve(
                 earlier.follow(plugin)
             earlier._publish(public_url or None)
             return earlier
-        server = Server(plugin, host, listen(host, port or 0))
+        server = Server(plugin, host, sockets.listen(host, port or 0))
         try:
             server._start()
             server._publish(public_url or None)
@@ -319,20 +318,20 @@ def _lifespan_failed(otherwise: str) -> ServeError:
     return ServeError(words, "Fix it and run this again.")
 
 
-def _notes(plugin: Plugin, url: str) -> list[str]:
-    """What one should know of a plugin before the world does."""
+def notes(plugin: Plugin, url: str) -> list[str]:
+    """What one should know of a plugin before the world reaches it at `url`: a sentence for each thing."""
     from kit.checking import check
 
     if host_of(url) in LOCAL_NAMES:
         return []
-    notes = []
+    told = []
     if plugin.manifest.auth.type == "none":
-        notes.append("It has no auth: whoever knows the address can call it. Plugin(auth=...) changes that.")
+        told.append("It has no auth: whoever knows the address can call it. Plugin(auth=...) changes that.")
     errors = Counter(finding.host for finding in check(plugin).errors)
     if errors:
         said = ", ".join(f"{host} {count}" for host, count in errors.items())
-        notes.append(f"Rules of hosts that it breaks: {said}. kit.check(server) lists them.")
-    return notes
+        told.append(f"Rules of hosts that it breaks: {said}. kit.check(server) lists them.")
+    return told
 
 
 def _earlier(plugin: Plugin) -> Server | None:
@@ -349,53 +348,10 @@ def _earlier(plugin: Plugin) -> Server | None:
     return None
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; `port` 0 takes any free one. Raises `PortInUse` or `ServeError`."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named: asyncio sets TCP_NODELAY only then, without which answers wait 40 ms.
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if os.name == "posix":  # elsewhere the option would let two servers share a port
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-        sock.listen(128)
-    except OSError as error:
-        sock.close()
-        if error.errno in (98, 48, 10048):  # EADDRINUSE of Linux, macOS, Windows
-            raise _port_in_use(host, port) from None
-        raise ServeError(
-            f"Cannot serve at {host}:{port}: {error.strerror}.", "Give another host or port."
-        ) from None
-    except OverflowError:
-        sock.close()
-        raise ServeError(f"There is no port {port}.", "A port is a number from 1 to 65535.") from None
-    return sock
+def _holder(port: int) -> str | None:
+    """The plugin that this process serves on a port."""
+    names = [server.plugin.manifest.name_for_model for server in _servers if server.port == port]
+    return f"the plugin {names[0]!r}, which this process serves" if names else None
 
 
-def _port_in_use(host: str, port: int) -> PortInUse:
-    own = next((server for server in _servers if server.port == port), None)
-    if own:
-        who = f"the plugin {own.plugin.manifest.name_for_model!r}, which this process serves"
-        remedy = "Call .stop() on its server, or leave out port= to get a free one."
-    else:
-        process = _listener(port)
-        who = process or "another process"
-        pid = process.split()[1] if process else "PID"
-        find = "" if process else f"Find it with `lsof -i :{port}`, or leave it; "
-        remedy = f"{find}End it with `kill {pid}`, or leave out port= to get a free one."
-    return PortInUse(f"Port {port} of {host} is taken by {who}.", remedy, port=port)
-
-
-def _listener(port: int) -> str:
-    """The process that listens on a port, as `process PID (command)`, where psutil can tell."""
-    try:
-        import psutil  # comes with ipykernel
-    except ImportError:
-        return ""
-    with contextlib.suppress(psutil.Error, PermissionError):
-        for connection in psutil.net_connections("tcp"):
-            address = tuple(connection.laddr)
-            if connection.status == psutil.CONN_LISTEN and address[1:2] == (port,) and connection.pid:
-                command = " ".join(psutil.Process(connection.pid).cmdline())
-                return f"process {connection.pid} ({command[:80]})"
-    return ""
+sockets.holders.append(_holder)

@@ -90,21 +90,23 @@ def serve(
     ] = 1,
 ) -> None:
     """Serve a plugin, or any FastAPI app, from a notebook, a file or a module. SIGTERM loses no request."""
+    from kit import runner
+    from kit.server import notes
     from kit.server import serve as start
     from kit.settings import from_environment
     from kit.targets import Target
     from kit.tunnels import BY_NAME
 
-    source = Target(target)
     public: Any = BY_NAME.get(public_url or "", public_url)
-    if workers > 1:
-        if reload:
-            raise SettingsError(
-                "--reload serves from one process.", "Leave out --workers, or --reload.", setting="--reload"
-            )
-        _serve_workers(target, port, host, public, workers)
+    if not reload:
+        runner.run(target, port, host, workers, public, notes)
         return
-    plugin, told = source.plugin(), threading.Event()
+    if workers > 1:
+        raise SettingsError(
+            "--reload serves from one process.", "Leave out --workers, or --reload.", setting="--reload"
+        )
+    source, told = Target(target), threading.Event()
+    plugin = source.plugin()
     # Before it serves: whoever can ask it can also end it.
     signal.signal(signal.SIGTERM, lambda *_: told.set())
     with (
@@ -115,12 +117,9 @@ def serve(
         print(f"  manifest  {server.manifest_url}\n  spec      {server.spec_url}")
         if server.public_url:
             print("\n  ".join([f"  public    {server.public_url}", *server.notes]))
-        if reload:
-            print(f"It follows {source.where}. Ctrl+C ends it.", flush=True)
-            for news in source.follow(server, told):
-                print(news, flush=True)
-        else:
-            _wait("Ctrl+C ends it.", told)
+        print(f"It follows {source.where}. Ctrl+C ends it.", flush=True)
+        for news in source.follow(server, told):
+            print(news, flush=True)
         server.stop(from_environment().shutdown_timeout)
 
 
@@ -140,8 +139,9 @@ def mcp(
     from kit import endpoint
     from kit.discovery import install as discover
     from kit.hosts.mcp import import_package
-    from kit.server import ServerThread, listen
+    from kit.server import ServerThread
     from kit.server import serve as start
+    from kit.sockets import listen
     from kit.targets import Target, is_target
 
     def load() -> InstalledPlugin:
@@ -230,25 +230,9 @@ def understudy(port: Port = 0, host: Host = "127.0.0.1") -> None:
         _wait("It is no language model. Ctrl+C ends it.")
 
 
-def _wait(words: str, told: threading.Event | None = None) -> None:
-    """Until Ctrl+C, or until it is told."""
+def _wait(words: str) -> None:
+    """Until Ctrl+C."""
     print(words, flush=True)
     with contextlib.suppress(KeyboardInterrupt):
-        (told or threading.Event()).wait()
+        threading.Event().wait()
     print()
-
-
-def _serve_workers(target: str, port: int, host: str, public: Any, count: int) -> None:
-    from kit.addresses import checked
-    from kit.server import listen
-    from kit.workers import run
-
-    sock = listen(host, port)
-    port = sock.getsockname()[1]
-    with contextlib.ExitStack() as tunnel:
-        if public:
-            public = checked(public if isinstance(public, str) else tunnel.enter_context(public(port)))
-            os.environ["PUBLIC_URL"] = public
-        address = f"[{host}]" if ":" in host else host
-        print(f"{count} workers serve {target} at {public or f'http://{address}:{port}'}", flush=True)
-        run(target, sock, count)

@@ -72,10 +72,3 @@ def _run(work: Work, sock: socket.socket) -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl+C reaches each process of a terminal
         work(sock)
-
-
-def is_first_worker() -> bool:
-    """Whether this process is one of several that serve, and the one that speaks for all: ours or uvicorn's."""
-    return multiprocessing.parent_process() is not None and multiprocessing.current_process().name.endswith(
-        "-1"
-    )

@@ -16,7 +16,6 @@ from fastapi import FastAPI
 
 from kit.addresses import LOCAL_NAMES, is_document
 from kit.errors import KitError
-from kit.notebook import load
 from kit.plugin import Plugin
 
 if TYPE_CHECKING:
@@ -59,14 +58,23 @@ class Target:
         """The plugin; an app that is none is wrapped. Raises `KitError` with what there is."""
         self._seen = self._state()  # before it is read: what changes meanwhile has changed
         if self.path.suffix == ".ipynb":
+            if importlib.util.find_spec("kit.notebook") is None:
+                raise KitError(
+                    f"{self.where} is a notebook, which takes the whole kit.",
+                    "Export it, and serve its app.py.",
+                )
+            from kit.notebook import load
+
             return load(self.path, self.name or None)
         module = self._module()
         apps = {key: value for key, value in vars(module).items() if isinstance(value, FastAPI)}
         # One may have two names, and an app may stand beside the plugin that wraps it.
         plugins = [app for app in apps.values() if isinstance(app, Plugin)]
         only = list({id(app): app for app in plugins or apps.values()}.values())
-        if self.name in apps or (not self.name and len(only) == 1):
-            app = apps[self.name] if self.name else only[0]
+        # Of several it is `plugin`, as in every exported app.py.
+        name = self.name or ("plugin" if len(only) > 1 else "")
+        if name in apps or (not name and len(only) == 1):
+            app = apps[name] if name else only[0]
             return app if isinstance(app, Plugin) else Plugin.wrap(app)
         raise KitError(
             f"{self.where} has no plugin or app {self.name!r}."
@@ -106,7 +114,7 @@ class Target:
     def _module(self) -> object:
         if self.path.suffix == ".py":
             module = ModuleType(self.path.stem)
-            module.__file__ = str(self.path)
+            module.__file__ = str(self.path.absolute())
             sys.modules[self.path.stem] = module
             sys.path.insert(0, str(self.path.parent.resolve()))
             # Not by import: its cache misses a change within one second that keeps the size.
@@ -116,6 +124,8 @@ class Target:
         try:
             return importlib.import_module(self.where)
         except ModuleNotFoundError as error:
+            if not f"{self.where}.".startswith(f"{error.name}."):  # one that it imports is missing
+                raise
             raise KitError(
                 f"There is no module {error.name!r}.",
                 "Give NOTEBOOK.ipynb, FILE.py:NAME or MODULE:NAME.",

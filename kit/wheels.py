@@ -15,8 +15,8 @@ import kit
 DISTRIBUTION = "notebook-plugin-kit"
 # The part of the kit that a server needs: these modules with all that they import, at once or later, as far
 # as the side of the host and of the notebook, which an exported server never asks for.
-SERVING = ("plugin", "databases")
-NOT_SERVING = ("chat", "discovery", "endpoint", "hosts", "notebook", "server", "targets", "web")
+SERVING = ("__main__", "runner", "plugin", "databases")
+NOT_SERVING = ("chat", "cli", "discovery", "endpoint", "hosts", "notebook", "server", "web")
 SERVING_NEEDS = ("fastapi", "pydantic", "python-multipart", "uvicorn", "httptools", "pyyaml")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time a zip can hold: the same wheel has the same bytes
 
@@ -29,7 +29,7 @@ def write_wheel(folder: Path) -> Path:
 
 
 def write_serving_wheel(folder: Path) -> Path:
-    """The same for the part of the kit that a server needs: no notebook, no model, no command.
+    """The same for the part of the kit that a server needs: no notebook, no model, and of the command `kit serve`.
 
     It goes by the kit's own name, so that the whole kit takes its place where that is installed.
     """
@@ -48,7 +48,9 @@ def write_serving_wheel(folder: Path) -> Path:
         *(f"Requires-Dist: {needed}" for needed in serving_requirements()),
     ]
     metadata = "\n".join([*lines, ""]).encode()
-    return _write(folder, version, parts, {"METADATA": metadata, **_information("licenses/")})
+    command = b"[console_scripts]\nkit = kit.runner:main\n"
+    info = {"METADATA": metadata, "entry_points.txt": command, **_information("licenses/")}
+    return _write(folder, version, parts, info)
 
 
 def serving_requirements() -> list[str]:

@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from kit.server import ServerThread, listen
+from kit.server import ServerThread
+from kit.sockets import listen
 from kit.understudy import answers
 from kit.understudy.asked import Asked, read_chat, read_responses
 from kit.understudy.dialogue import Answer, Step

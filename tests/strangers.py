@@ -8,7 +8,8 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from kit.server import ServerThread, listen
+from kit.server import ServerThread
+from kit.sockets import listen
 
 
 class Stranger:

@@ -87,7 +87,12 @@ def test_what_goes_into_the_image(project: Path) -> None:
     assert ".*" in ignored  # .env, .git, .venv
     for name in ("app.py", "requirements.txt", "wheels", "ai-plugin.json"):
         assert name not in ignored
-    assert "USER 10001" in (project / "Dockerfile").read_text()
+    dockerfile = (project / "Dockerfile").read_text()
+    assert "USER 10001" in dockerfile
+    assert (
+        '\nCMD ["python", "-m", "kit", "serve", "app.py", "--host", "0.0.0.0", "--port", "8000"]\n'
+        in dockerfile
+    )
 
 
 @pytest.mark.skipif(
@@ -142,7 +147,7 @@ def test_the_image_is_built_and_answers(project: Path, tmp_path: Path) -> None:
     running = buildah("from", "--pull-never", "localhost/todo")
     command = [
         "buildah", *storage, "run", "--isolation", "chroot", "--network", "host", "--user", "10001:10001", running,
-        "--", "python", "-m", "uvicorn", "app:plugin", "--host", "127.0.0.1", "--port", "18432",
+        "--", "python", "-m", "kit", "serve", "app.py", "--host", "127.0.0.1", "--port", "18432", "--workers", "2",
     ]  # fmt: skip
     with subprocess.Popen(command, env=environment) as server:
         try:

@@ -1,4 +1,4 @@
-"""`kit export`: notebooks of many kinds become projects that plain uvicorn serves, and that answer the same."""
+"""`kit export`: notebooks of many kinds become projects that answer the same, by `kit serve` and by plain uvicorn."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_app_py_is_the_cells_with_imports_on_top(tmp_path: Path) -> None:
         '# Cell 5\nimport os\n\nos.environ.setdefault("A", "1")\nimport math\n\n\n'
         '@todo.get("/b")\ndef b() -> float:\n    return math.pi\n\n\n'
         "# Cell 6\nimport time\n\ntry:\n    import tomllib\nexcept ImportError:\n    tomllib = None\n\n\n"
-        "# `uvicorn app:plugin` serves this\nplugin = todo\n"
+        "# `kit serve app.py` serves this\nplugin = todo\n"
     )
 
 
@@ -463,25 +463,32 @@ def test_in_an_empty_environment(tmp_path: Path) -> None:
         capture_output=True, text=True,
     ).stdout.lower().split()  # fmt: skip
     assert {"openai", "typer", "httpx2", "jsonschema"}.isdisjoint(listed)
-    with_it = [str(python), "-m", "uvicorn", "app:plugin", "--port", "0"]
-    process = subprocess.Popen(with_it, cwd=made.path, stderr=subprocess.PIPE, text=True)
-    try:
+    # the script that its README names, and the module that its Dockerfile does
+    for command in ([str(python.with_name("kit"))], [str(python), "-m", "kit"]):
+        two_processes_serve(command, made.path)
+    bare = [str(python), "-m", "uvicorn", "app:plugin", "--port", "0"]
+    with subprocess.Popen(bare, cwd=made.path, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        said = ""
-        for line in process.stderr:
-            said += line
-            if found := re.search(r"running on http://127\.0\.0\.1:(\d+)", line):
-                break
-        else:
-            pytest.fail(said)
-        installed = kit.install(f"http://127.0.0.1:{found[1]}")
-        assert installed.problems == []
-        assert installed.call("add_todo", text="milk").data == ["milk"]
-        for page in ("/", "/legal", "/logo.svg", "/.well-known/openapi.yaml", "/docs"):
-            connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=20)
-            connection.request("GET", page)
-            assert connection.getresponse().status == 200, page
-            connection.close()
-    finally:
+        assert any("running on" in line for line in process.stderr)
         process.terminate()
-        process.communicate()
+
+
+def two_processes_serve(command: list[str], folder: Path) -> None:
+    serving = [*command, "serve", "app.py", "--workers", "2"]
+    with subprocess.Popen(serving, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            told = process.stdout.readline()
+            found = re.fullmatch(r"2 workers serve app\.py at (http://127\.0\.0\.1:(\d+))\n", told)
+            assert found, told
+            installed = kit.install(found[1])
+            assert installed.problems == []
+            assert installed.call("add_todo", text="milk").data == ["milk"]
+            for page in ("/", "/legal", "/logo.svg", "/.well-known/openapi.yaml", "/docs"):
+                connection = http.client.HTTPConnection("127.0.0.1", int(found[2]), timeout=20)
+                connection.request("GET", page)
+                assert connection.getresponse().status == 200, page
+                connection.close()
+        finally:
+            process.terminate()
+        assert process.wait(30) == 0

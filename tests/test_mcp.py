@@ -33,7 +33,8 @@ from strangers import Stranger, manifest, openapi
 import kit
 from kit import endpoint
 from kit.hosts import mcp as host
-from kit.server import ServerThread, listen
+from kit.server import ServerThread
+from kit.sockets import listen
 
 ERAS = {"legacy": "2025-11-25", "auto": "2026-07-28"}
 COMMAND = [sys.executable, "-m", "kit", "mcp"]

@@ -12,7 +12,6 @@ import dataclasses
 import dis
 import importlib
 import inspect
-import multiprocessing
 import pkgutil
 import socket
 import sys
@@ -28,7 +27,6 @@ import fastapi.routing
 import pytest
 import uvicorn
 import uvicorn.config
-import uvicorn.supervisors
 from fastapi import APIRouter, FastAPI
 from ipykernel.zmqshell import ZMQInteractiveShell
 from packaging.requirements import Requirement
@@ -104,18 +102,14 @@ USES = [
     Use("uvicorn", "config.http_protocol_class.shutdown", "graceful", ENDS, "self"),
     Use("uvicorn", "config.backlog", "graceful", ENDS),
     Use("uvicorn", "config.timeout_graceful_shutdown", "graceful server", ENDS),
-    Use("uvicorn", "uvicorn.supervisors.Multiprocess", "workers", KILLED, "config sockets"),
-    Use("uvicorn", "supervisor.terminate_all", "workers", KILLED, ""),
-    Use("uvicorn", "supervisor.sockets", "workers", KILLED),
-    Use("uvicorn", "supervisor.processes", "workers", BROKEN),
-    Use("uvicorn", "uvicorn.config.STARTUP_FAILURE", "workers", BROKEN),
+    Use("uvicorn", "uvicorn.config.LOGGING_CONFIG", "runner", ENDS),
+    Use("uvicorn", "uvicorn.config.STARTUP_FAILURE", "supervisor runner", BROKEN),
     Use("pydantic", "BaseModel.__pydantic_complete__", "annotations", MODELS),
     Use("pydantic", "BaseModel.model_rebuild", "annotations", MODELS, "force= _types_namespace="),
-    Use("ipykernel", "ZMQInteractiveShell.get_parent", "cells notebook", CELLS, "self"),
-    Use("ipython", "ZMQInteractiveShell.transform_cell", "cells", CELLS, "self raw_cell"),
-    Use("ipython", "ZMQInteractiveShell.user_ns", "cells notebook", CELLS),
-    Use("ipython", "ZMQInteractiveShell.execution_count", "cells", CELLS),
-    Use("Python", "process._identity", "workers", KILLED),
+    Use("ipykernel", "ZMQInteractiveShell.get_parent", "jupyter notebook", CELLS, "self"),
+    Use("ipython", "ZMQInteractiveShell.transform_cell", "jupyter", CELLS, "self raw_cell"),
+    Use("ipython", "ZMQInteractiveShell.user_ns", "jupyter notebook", CELLS),
+    Use("ipython", "ZMQInteractiveShell.execution_count", "jupyter", CELLS),
     Use("Python", "sys._getframe", "routes", "test_hotswap.py::test_text_annotations_are_resolved", "depth"),
 ]
 # Names that begin with an underscore but are in the documentation: SQLAlchemy's declarative mapping.
@@ -162,12 +156,6 @@ def _socket() -> socket.socket:
     return sock
 
 
-@cache
-def _supervisor() -> Any:
-    with _socket() as sock:
-        return uvicorn.supervisors.Multiprocess(_config(), [sock])
-
-
 def _context() -> Any:
     contexts = fastapi.routing.iter_route_contexts(list(_app().routes))
     return next(it for it in contexts if it.endpoint is _operation)
@@ -185,10 +173,8 @@ MADE: dict[str, Callable[[], Any]] = {
     "uvicorn": lambda: uvicorn,
     "config": _config,
     "server": _server,
-    "supervisor": _supervisor,
     "BaseModel": lambda: BaseModel,
     "ZMQInteractiveShell": lambda: ZMQInteractiveShell,
-    "process": multiprocessing.Process,
     "sys": lambda: sys,
 }
 

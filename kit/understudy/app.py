@@ -138,7 +138,8 @@ class Understudy:
     """A running understudy. `.base_url` is what an OpenAI client takes; `with` ends it by itself."""
 
     def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
-        from kit.server import ServerThread, listen
+        from kit.server import ServerThread
+        from kit.sockets import listen
 
         sock = listen(host, port)
         self.host, self.port = host, sock.getsockname()[1]

@@ -12,7 +12,8 @@ from kit import loop
 from kit.errors import KitError
 from kit.jupyter import Frame, browser_url
 from kit.model import Model
-from kit.server import Server, ServerThread, listen
+from kit.server import Server, ServerThread
+from kit.sockets import listen
 from kit.web.app import State, make_app
 
 HEIGHT = 720  # pixels of the frame in a cell

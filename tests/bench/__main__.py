@@ -1,6 +1,7 @@
 """How the kit compares with its peers: `python tests/bench` prints a table, each row measured in this run.
 
-No assertion on time: the machine decides the milliseconds, the ratio is what carries. A row whose
+No assertion on time: the machine decides the milliseconds, the ratio is what carries. Where a peer may have the
+same fault, `floors` holds the kit against itself, and says OK or BELOW. A row whose
 peer is not installed (gradio: `pip install '.[bench]'`) says so. `python tests/bench serve` runs one part;
 `sizes` has tables of its own, and peers whose environments `python tests/bench peers` makes.
 """
@@ -16,7 +17,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from coldstart import coldstart
-from exported import exported
+from exported import exported, floors
 from measures import Row, imports, launches, parallel, throughput, turns
 from sizes import peers, sizes
 
@@ -28,6 +29,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
     "parallel": parallel,
     "coldstart": coldstart,
     "export": exported,
+    "floors": floors,
 }
 
 

@@ -1,4 +1,4 @@
-"""A plugin served by uvicorn alone, as an exported project is, against FastAPI with the same settings."""
+"""A plugin served as an exported project is: against FastAPI with the same settings, and against floors of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import re
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -18,21 +19,23 @@ from measures import HERE, Row, _hammer, row
 
 PATH = "/items/3"
 CONNECTIONS = 32
+UVICORN = ["uvicorn", "--no-access-log", "--log-level", "warning", "--app-dir", str(HERE)]
+# Two processes do at least this part of what one does, where the client that asks takes one of two cores.
+FLOOR = 0.5
 
 
 class Started:
-    """A uvicorn with some workers. `seconds` is from its start to the first answer of an operation."""
+    """A server with some workers. `seconds` is from its start to the first answer of an operation."""
 
-    def __init__(self, app: str, workers: int) -> None:
+    def __init__(self, module: list[str], workers: int) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "uvicorn", "--factory", f"servers:{app}", "--app-dir", str(HERE)]
-        command += ["--port", str(port), "--no-access-log", "--log-level", "warning"]
+        command = [sys.executable, "-m", *module, "--port", str(port)]
         command += ["--workers", str(workers)] if workers > 1 else []
         start = time.perf_counter()
-        self.process = subprocess.Popen(command)
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while True:
             try:
                 urllib.request.urlopen(self.url + PATH, timeout=10).read()
@@ -56,19 +59,19 @@ class Started:
         assert "Non-2xx" not in done.stdout, done.stdout
         return float(re.findall(r"Requests/sec:\s+([\d.]+)", done.stdout)[0])
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self.process.terminate()
         self.process.wait()
 
 
 @contextlib.contextmanager
 def both(workers: int = 1) -> Iterator[tuple[Started, Started]]:
-    kit, bare = Started("kit_app", workers), Started("fastapi_app", workers)
-    try:
+    sides = (
+        Started([*UVICORN, "--factory", f"servers:{app}"], workers) for app in ("kit_app", "fastapi_app")
+    )
+    with contextlib.ExitStack() as stack:
+        kit, bare = (stack.enter_context(contextlib.closing(side)) for side in sides)
         yield kit, bare
-    finally:
-        kit.stop()
-        bare.stop()
 
 
 def exported() -> list[Row]:
@@ -89,6 +92,26 @@ def exported() -> list[Row]:
             memory.append((kit.megabytes(), bare.megabytes()))
     rows.append(row("uvicorn: start to first answer / FastAPI", *_columns(starts), "-"))
     rows.append(row("uvicorn: memory / FastAPI", *_columns(memory), "-", "MB", 1))
+    return rows
+
+
+def floors() -> list[Row]:
+    """Several processes against one of the same server: a fault of uvicorn's that FastAPI has too shows here."""
+    client = "wrk" if shutil.which("wrk") else "a client in Python"
+    rows = []
+    for what, module in (
+        ("kit serve", ["kit", "serve", str(HERE / "app.py")]),
+        ("uvicorn app:plugin", [*UVICORN, "app:plugin"]),
+    ):
+        with (
+            contextlib.closing(Started(module, 1)) as one,
+            contextlib.closing(Started(module, 2)) as two,
+        ):
+            one.rate(), two.rate()
+            pairs = [_in_turn(number, two.rate, one.rate) for number in range(6)]
+        ratio = statistics.median(a / b for a, b in pairs)
+        aim = f"{FLOOR}x or more: {'OK' if ratio >= FLOOR else 'BELOW'}"
+        rows.append(row(f"{what}, {client}: 2 processes / 1", *_columns(pairs), aim, "/s", 1))
     return rows
 
 

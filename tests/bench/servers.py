@@ -61,7 +61,8 @@ def main(kind: str) -> None:
     import kit
     from kit import understudy
     from kit.demo import make_plugin
-    from kit.server import ServerThread, listen
+    from kit.server import ServerThread
+    from kit.sockets import listen
 
     if kind == "understudy":
         print(understudy.serve().base_url.removesuffix("/v1"), flush=True)

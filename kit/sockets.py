@@ -1,0 +1,100 @@
+"""Listening sockets: one of our own, and those that a process was given."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import Callable
+
+from kit.errors import PortInUse, ServeError
+
+# Asked in turn who of this process has a port; `kit.server` adds itself.
+holders: list[Callable[[int], str | None]] = []
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; `port` 0 takes any free one. Raises `PortInUse` or `ServeError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named: asyncio sets TCP_NODELAY only then, without which answers wait 40 ms.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if os.name == "posix":  # elsewhere the option would let two servers share a port
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(128)
+    except OSError as error:
+        sock.close()
+        if error.errno in (98, 48, 10048):  # EADDRINUSE of Linux, macOS, Windows
+            raise _port_in_use(host, port) from None
+        raise ServeError(
+            f"Cannot serve at {host}:{port}: {error.strerror}.", "Give another host or port."
+        ) from None
+    except OverflowError:
+        sock.close()
+        raise ServeError(f"There is no port {port}.", "A port is a number from 1 to 65535.") from None
+    return sock
+
+
+def url(sock: socket.socket) -> str:
+    """Where programs of this machine reach a socket that listens, without a trailing slash."""
+    host, port = sock.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def send_at_once() -> None:
+    """Sets TCP_NODELAY on what this process listens with, and so on each connection that it accepts.
+
+    asyncio does it for a connection whose socket names TCP as its protocol. The one that uvicorn's supervisor
+    hands to its workers does not: each answer would wait for the client's delayed ACK, 40 ms. The workers
+    share the socket, so that the first one does it for all. Nothing happens on Windows.
+    """
+    try:
+        numbers = [int(name) for name in os.listdir("/dev/fd")]  # of Linux and macOS
+    except OSError:
+        return
+    for number in numbers:
+        with contextlib.suppress(OSError):  # the listing's own is closed by now
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                _send_at_once(number)
+
+
+def _send_at_once(number: int) -> None:
+    is_blocking = os.get_blocking(number)
+    with socket.socket(fileno=os.dup(number)) as sock:
+        os.set_blocking(number, is_blocking)  # `socket.setdefaulttimeout` would have changed it for both
+        if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_STREAM:
+            return
+        try:
+            sock.getpeername()  # not SO_ACCEPTCONN: the first worker's is bound, and listens later
+        except OSError:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _port_in_use(host: str, port: int) -> PortInUse:
+    who = next(filter(None, (holder(port) for holder in holders)), None)
+    remedy = "Call .stop() on its server, or leave out port= to get a free one."
+    if who is None:
+        process = _listener(port)
+        who = process or "another process"
+        pid = process.split()[1] if process else "PID"
+        find = "" if process else f"Find it with `lsof -i :{port}`, or leave it; "
+        remedy = f"{find}End it with `kill {pid}`, or leave out port= to get a free one."
+    return PortInUse(f"Port {port} of {host} is taken by {who}.", remedy, port=port)
+
+
+def _listener(port: int) -> str:
+    """The process that listens on a port, as `process PID (command)`, where psutil can tell."""
+    try:
+        import psutil  # comes with ipykernel
+    except ImportError:
+        return ""
+    with contextlib.suppress(psutil.Error, PermissionError):
+        for connection in psutil.net_connections("tcp"):
+            address = tuple(connection.laddr)
+            if connection.status == psutil.CONN_LISTEN and address[1:2] == (port,) and connection.pid:
+                command = " ".join(psutil.Process(connection.pid).cmdline())
+                return f"process {connection.pid} ({command[:80]})"
+    return ""
