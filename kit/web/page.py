@@ -55,7 +55,7 @@ class LocalChatGPT:
 
     @property
     def is_running(self) -> bool:
-        return self._thread.thread.is_alive()
+        return self._thread.is_running
 
     def stop(self) -> None:
         """Ends the page; its conversations are gone."""
@@ -109,7 +109,7 @@ def chatgpt(
         for plugin in plugins:
             made.install(plugin, token)
     except BaseException:
-        made._thread.stop()
+        made.stop()
         raise
     with _lock:
         _pages.append(made)
