@@ -16,7 +16,8 @@ from kit.documents import read_json
 from kit.errors import ChatError
 from kit.installed import CallResult, InstalledPlugin
 from kit.markup import arguments_line, short
-from kit.model import Item, Model, Round, ToolCall
+from kit.model_apis import Item, Round, ToolCall
+from kit.model_client import ModelClient
 from kit.redaction import hide
 from kit.reply import CallEnded, CallStarted, Event, Finished, Reply, TextDelta
 from kit.search import CONTEXT, searchable
@@ -76,7 +77,7 @@ class Chat:
         self.confirm = confirm
         self.history: list[Item] = []
         self._show = show
-        self._model = Model(client, model, api)
+        self._model = ModelClient(client, model, api)
         wanted = select if select is None or isinstance(select, str) else list(select)
         self._tools = _tools_by_name(self.plugins, wanted)
         self._search = search
@@ -277,7 +278,7 @@ class Chat:
 
     def __repr__(self) -> str:
         names = ", ".join(plugin.name for plugin in self.plugins) or "no plugin"
-        who = "the understudy" if self._model.is_understudy else self._model._name or "a model"
+        who = "the understudy" if self._model.is_understudy else self._model.name or "a model"
         return f"<Chat with {who}, using {names}: {len(self.history)} items so far>"
 
 

@@ -18,7 +18,7 @@ from kit.chat import Chat
 from kit.errors import KitError
 from kit.installed import CallResult
 from kit.markup import markdown, short
-from kit.model import NO_KEY
+from kit.model_client import NO_KEY
 from kit.reply import CallEnded, CallStarted, Finished, TextDelta
 from kit.web.shelf import Shelf, Shelved
 
