@@ -42,7 +42,7 @@ class LocalChatGPT:
         state = self._state
 
         async def add() -> None:
-            entry = await state.shelf.add(source, token)
+            entry = await state.plugins.add(source, token)
             entry.is_installed = True
 
         loop.run(add())
