@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kit import jupyter, loop
+from kit import loop
 from kit.discovery import install
 from kit.documents import read_json
 from kit.errors import ChatError
 from kit.installed import CallResult, InstalledPlugin
-from kit.markup import arguments_line, short
-from kit.model import Item, Model, Round, ToolCall
-from kit.redaction import hide
-from kit.reply import CallEnded, CallStarted, Event, Finished, Reply, TextDelta
+from kit.live_reply import LiveReply
+from kit.model_apis import Item, Round, ToolCall
+from kit.model_client import ModelClient
+from kit.reply import CallEnded, CallStarted, Event, Finished, Reply, call_line
 from kit.search import CONTEXT, searchable
 from kit.tools import Tool, legal_name
 
+if TYPE_CHECKING:
+    from kit.model_apis import Client
+
 MAX_ROUNDS = 10  # "the model may retry a failed call up to 10 times": ChatGPT plugins
-REFRESH = 0.05  # seconds between two updates of the transcript in a cell
 
 Confirm = Callable[[CallStarted], "bool | Awaitable[bool]"]
 
@@ -61,7 +62,7 @@ class Chat:
         self,
         *plugins: Any,
         model: str | None = None,
-        client: Any = None,
+        client: Client | None = None,
         api: str = "responses",
         instructions: str = "",
         confirm: bool | Confirm | None = None,
@@ -76,7 +77,7 @@ class Chat:
         self.confirm = confirm
         self.history: list[Item] = []
         self._show = show
-        self._model = Model(client, model, api)
+        self._model = ModelClient(client, model, api)
         wanted = select if select is None or isinstance(select, str) else list(select)
         self._tools = _tools_by_name(self.plugins, wanted)
         self._search = search
@@ -94,17 +95,17 @@ class Chat:
 
     def __call__(self, text: str) -> Reply:
         """Says something and waits for the answer. Raises `ChatError` if there can be none."""
-        screen = _Screen(text, self._show)
-        for event in self._sync(self._turn(text, stream=screen.is_on)):
-            screen.take(event)
-        return screen.reply
+        live = LiveReply(text, self._show)
+        for event in self._sync(self._turn(text, stream=live.is_shown)):
+            live.add(event)
+        return live.reply
 
     async def asend(self, text: str) -> Reply:
         """The same, to be awaited."""
-        screen = _Screen(text, self._show)
-        async for event in self._async(self._turn(text, stream=screen.is_on)):
-            screen.take(event)
-        return screen.reply
+        live = LiveReply(text, self._show)
+        async for event in self._async(self._turn(text, stream=live.is_shown)):
+            live.add(event)
+        return live.reply
 
     def stream(self, text: str) -> Iterator[Event]:
         """The events of a turn as they come: text, calls, results, and `Finished` with the reply."""
@@ -147,22 +148,22 @@ class Chat:
         tools = self._offered()
         try:
             for number in range(self.max_rounds):
-                made = Round()
+                answer = Round()
                 start = time.perf_counter()
                 async for event in self._model.round(history, tools, self._system(), stream):
                     if isinstance(event, Round):
-                        made = event
+                        answer = event
                     else:
                         yield event
-                asked = "what was said, and the tools" if number == 0 else "what the calls gave"
-                reply.rounds.append((start - reply.began, time.perf_counter() - start, asked))
-                reply.usage.add(made.usage)
-                reply.model = made.model
-                reply.text = made.text
-                history += made.items
-                if not made.calls:
+                sent = "what was said, and the tools" if number == 0 else "what the calls gave"
+                reply.rounds.append((start - reply.began, time.perf_counter() - start, sent))
+                reply.usage.add(answer.usage)
+                reply.model = answer.model
+                reply.text = answer.text
+                history += answer.items
+                if not answer.calls:
                     break
-                async for outcome in self._calls(made.calls, reply, history):
+                async for outcome in self._calls(answer.calls, reply, history):
                     yield outcome
                 whole = len(history)
             else:
@@ -172,7 +173,7 @@ class Chat:
             whole = len(history)
         except ChatError as error:
             reply.error = error.problem
-            error.reply = reply  # type: ignore[attr-defined]
+            error.reply = reply
             raise
         finally:
             self.history = history[:whole]
@@ -198,17 +199,17 @@ class Chat:
             for call in calls:
                 plugin, tool = self._tools.get(call.name, (None, None))
                 arguments = _arguments(call.arguments)
-                begun = CallStarted(
+                started = CallStarted(
                     plugin.name if plugin else "",
                     tool.operation.id if tool else call.name,
                     arguments,
                     tool.operation.consequential if tool else False,
                 )
-                yield begun
+                yield started
                 allowed = True
-                if begun.consequential and self.confirm:
+                if started.consequential and self.confirm:
                     here = asyncio.get_running_loop()
-                    question = _Question(begun, here.create_future(), here)
+                    question = _Question(started, here.create_future(), here)
                     yield question
                     allowed = await question.answer
                 running.append(asyncio.ensure_future(self._call(call, plugin, tool, arguments, allowed)))
@@ -217,11 +218,7 @@ class Chat:
                 result.started = result.started or time.perf_counter()
                 reply.calls.append(result)
                 history.append(
-                    {
-                        "type": "function_call_output",
-                        "call_id": call.id,
-                        "output": result.for_model(),
-                    }
+                    {"type": "function_call_output", "call_id": call.id, "output": result.for_model()}
                 )
                 yield CallEnded(result)
         finally:
@@ -236,34 +233,22 @@ class Chat:
         arguments: Any,
         allowed: bool,
     ) -> CallResult:
-        given = arguments if isinstance(arguments, dict) else {"": call.arguments}
         if plugin is None or tool is None:
-            names = ", ".join(self._tools) or "none"
-            return CallResult(
-                call.name,
-                given,
-                None,
-                {"error": f"There is no tool {call.name!r}; there are: {names}."},
-                0.0,
-            )
-        if not isinstance(arguments, dict):
-            return CallResult(
-                tool.operation.id,
-                given,
-                None,
-                {"error": f"The arguments are no JSON object: {arguments}"},
-                0.0,
-            )
-        if not allowed:
-            return CallResult(
-                tool.operation.id, given, None, {"error": "The user did not allow this call."}, 0.0
-            )
-        return await plugin._call(tool, arguments)
+            problem = f"There is no tool {call.name!r}; there are: {', '.join(self._tools) or 'none'}."
+        elif not isinstance(arguments, dict):
+            problem = f"The arguments are not a JSON object: {arguments}"
+        elif not allowed:
+            problem = "The user did not allow this call."
+        else:
+            return await plugin._call(tool, arguments)
+        operation = tool.operation.id if tool else call.name
+        shown = arguments if isinstance(arguments, dict) else {"": call.arguments}
+        return CallResult(operation, shown, None, {"error": problem}, 0.0)
 
     def _ask(self, call: CallStarted) -> Any:
         if callable(self.confirm):
             return self.confirm(call)
-        answer = input(f"May the model call {call.operation}({arguments_line(call.arguments)})? [y/N] ")
+        answer = input(f"May the model call {call_line(call)}? [y/N] ")
         return answer.strip().lower() in ("y", "yes", "j", "ja")
 
     def _system(self) -> str:
@@ -277,7 +262,7 @@ class Chat:
 
     def __repr__(self) -> str:
         names = ", ".join(plugin.name for plugin in self.plugins) or "no plugin"
-        who = "the understudy" if self._model.is_understudy else self._model._name or "a model"
+        who = "the understudy" if self._model.is_understudy else self._model.name or "a model"
         return f"<Chat with {who}, using {names}: {len(self.history)} items so far>"
 
 
@@ -287,16 +272,16 @@ def _tools_by_name(
     """Every tool under a name of its own: a name that two plugins use gets the plugin's before it."""
     chosen = [plugin.selected(wanted) for plugin in plugins]
     names = Counter(name for tools in chosen for name in tools)
-    found: dict[str, tuple[InstalledPlugin, Tool]] = {}
+    by_name: dict[str, tuple[InstalledPlugin, Tool]] = {}
     for plugin, tools in zip(plugins, chosen, strict=True):
         for name, tool in tools.items():
             shown = name if names[name] == 1 else f"{plugin.name}__{name}"
-            found[legal_name(shown, found)] = (plugin, tool)
-    return found
+            by_name[legal_name(shown, by_name)] = (plugin, tool)
+    return by_name
 
 
-def _arguments(text: str) -> Any:
-    """The arguments a model wrote; the error, as text, if they are no JSON."""
+def _arguments(text: str) -> dict[str, Any] | str:
+    """The arguments that a model wrote; why they are not a JSON object, as text, if they are not."""
     if not text.strip():
         return {}
     try:
@@ -308,53 +293,3 @@ def _arguments(text: str) -> Any:
 
 async def _awaited(answer: Awaitable[bool]) -> bool:
     return bool(await answer)
-
-
-class _Screen:
-    """The transcript in the running cell, renewed as events come."""
-
-    def __init__(self, question: str, show: bool | None) -> None:
-        self.reply = Reply(question)
-        self._shown = time.monotonic()
-        self._live = jupyter.LiveView(self.reply, jupyter.has_output() if show is None else show)
-        self.is_on = self._live.is_on
-
-    def take(self, event: Event) -> None:
-        """Adds an event to the transcript."""
-        if isinstance(event, TextDelta):
-            self.reply.text += event.text
-        elif isinstance(event, CallEnded):
-            self.reply.calls.append(event.result)
-            self.reply.text = ""
-        elif isinstance(event, Finished):
-            self.reply = event.reply
-            if self.is_on:
-                self.reply.live = self._live
-        now = time.monotonic()
-        if self.is_on and (not isinstance(event, TextDelta) or now - self._shown > REFRESH):
-            self._shown = now
-            self._live.update(self.reply)
-
-
-def print_events(events: Iterator[Event]) -> Reply:
-    """Writes a turn to the terminal as it comes, and gives its reply."""
-    reply = Reply("")
-    is_open = False
-    for event in events:
-        if isinstance(event, TextDelta):
-            print(event.text, end="", flush=True)
-            is_open = not event.text.endswith("\n")
-        elif isinstance(event, CallStarted):
-            print("\n" if is_open else "", end="")
-            print(f"  calls {event.operation}({arguments_line(event.arguments)})", flush=True)
-            is_open = False
-        elif isinstance(event, CallEnded):
-            status = event.result.outcome
-            print(f"  -> {status} {short(hide(event.result.data))}", flush=True)
-        elif isinstance(event, Finished):
-            reply = event.reply
-    if is_open:
-        print()
-    for note in [*reply.notes, *([reply.error] if reply.error else [])]:
-        print(f"  ({note})", file=sys.stderr)
-    return reply

@@ -226,8 +226,9 @@ def chat(
     token: Token = None,
 ) -> None:
     """Talk to a model that may use the plugins. An empty line or Ctrl+D ends it."""
-    from kit.chat import Chat, print_events
+    from kit.chat import Chat
     from kit.errors import ChatError
+    from kit.live_reply import print_events
 
     plugins = [installed(url, token) for url in urls]
     conversation = Chat(*plugins, model=model, api=api, confirm=confirm, select=select, search=search)

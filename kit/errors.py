@@ -15,7 +15,7 @@ KitError
 │   └── DatabaseBusy     others held it for too long; the same may be tried again
 ├── UnknownHost          there is no host of that name; .host
 ├── InstallError         a plugin cannot be installed from its URL; .source
-└── ChatError            a conversation cannot go on; the chat itself stays usable
+└── ChatError            a conversation cannot go on; the chat itself stays usable; .reply
 """
 
 from __future__ import annotations
@@ -159,5 +159,11 @@ class InstallError(KitError):
     source: str
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ChatError(KitError):
-    """A conversation cannot go on as asked. The chat keeps the turns that ended well."""
+    """A conversation cannot go on as asked. The chat keeps the turns that ended well.
+
+    `reply` is the `Reply` as far as the turn got, or None if there was none yet.
+    """
+
+    reply: Any = None

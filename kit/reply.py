@@ -60,7 +60,6 @@ class Reply:
         for start, seconds, asked in self.rounds:
             exchanges.append(Exchange(chat, model, asked, start, seconds, "answers"))
         for call in self.calls:  # those of one round run side by side
-            words = f"{call.operation}({arguments_line(call.arguments)})"
             if call.url:
                 target = call.plugin or "plugin"
                 line = hide(f"{call.method} {_path(call.url)}")
@@ -68,7 +67,7 @@ class Reply:
                 exchanges.append(Exchange(chat, target, line, start, call.seconds, call.outcome, call.ok))
             else:
                 at = max(0.0, call.started - self.began) if call.started else self.seconds
-                exchanges.append(Exchange(chat, chat, f"{words}: not sent", at, ok=False))
+                exchanges.append(Exchange(chat, chat, f"{call_line(call)}: not sent", at, ok=False))
         last = short(hide(self.error or self.text) or "(nothing)", 60)
         exchanges.append(Exchange(chat, you, last, self.seconds))
         return Sequence(exchanges, (you, chat, model))
@@ -76,9 +75,7 @@ class Reply:
     def __repr__(self) -> str:
         lines = [f"You: {hide(self.question)}"]
         lines += [f"  ({note})" for note in self.notes]
-        for call in self.calls:
-            words = f"{call.operation}({arguments_line(call.arguments)})"
-            lines.append(f"  {words} -> {call.outcome} {short(hide(call.data))}")
+        lines += [f"  {call_line(call)} {outcome_line(call)}" for call in self.calls]
         lines.append(f"{self.model or 'model'}: {hide(self.text)}")
         if self.error:
             lines.append(f"  stopped: {self.error}")
@@ -100,6 +97,15 @@ class Reply:
     def _ipython_display_(self) -> None:
         """Shows the transcript, unless this very cell has shown it already while it streamed."""
         jupyter.show(self, self.live)
+
+
+def call_line(call: CallStarted | CallResult) -> str:
+    """A call as it would be written in code."""
+    return f"{call.operation}({arguments_line(call.arguments)})"
+
+
+def outcome_line(call: CallResult) -> str:
+    return f"-> {call.outcome} {short(hide(call.data))}"
 
 
 def _path(url: str) -> str:

@@ -77,6 +77,10 @@ class ServerThread:
             self.thread.join(STOP_TIMEOUT)
             raise _lifespan_failed("")
 
+    @property
+    def is_running(self) -> bool:
+        return self.thread.is_alive()
+
     def run(self, coroutine: Coroutine[Any, Any, T], timeout: float) -> T:
         """What a coroutine gives that runs in the server's loop. Raises `TimeoutError` after `timeout` seconds."""
         assert self._loop is not None
@@ -168,7 +172,7 @@ class Server:
 
     @property
     def is_running(self) -> bool:
-        return self._thread.thread.is_alive()
+        return self._thread.is_running
 
     def stop(self, grace: float = GRACE) -> None:
         """Ends the server; what has reached it gets `grace` seconds, with 0 any. A second call does nothing."""

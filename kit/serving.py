@@ -27,9 +27,10 @@ def demo(
     port: Port = 0,
 ) -> None:
     """Start a TODO plugin, install it by its URL, and hold a short conversation with it."""
-    from kit.chat import Chat, print_events
+    from kit.chat import Chat
     from kit.demo import SENTENCES, make_plugin
     from kit.discovery import install
+    from kit.live_reply import print_events
     from kit.server import serve
 
     with serve(make_plugin(), port) as server:

@@ -14,9 +14,9 @@ from starlette.routing import Route
 
 from kit.server import ServerThread
 from kit.sockets import listen
-from kit.understudy import answers
-from kit.understudy.asked import Asked, read_chat, read_responses
+from kit.understudy import responses
 from kit.understudy.dialogue import Answer, Step
+from kit.understudy.requests import ModelRequest, read_chat, read_responses
 
 
 class Broken(Exception):
@@ -44,7 +44,7 @@ class Scripted:
         self.steps.append({"text": text, "calls": calls, **more})
 
     async def _models(self, request: Request) -> Response:
-        return JSONResponse({"object": "list", "data": [answers.model()]})
+        return JSONResponse({"object": "list", "data": [responses.model()]})
 
     async def _responses(self, request: Request) -> Response:
         body = await request.json()
@@ -54,7 +54,7 @@ class Scripted:
         body = await request.json()
         return await self._answer("chat", read_chat(body), body)
 
-    async def _answer(self, api: str, asked: Asked, body: dict[str, Any]) -> Response:
+    async def _answer(self, api: str, request: ModelRequest, body: dict[str, Any]) -> Response:
         self.requests.append((api, body))
         step = self.steps.popleft()
         if "status" in step:
@@ -65,19 +65,19 @@ class Scripted:
         # The arguments are any text; a marker takes their place until the events are written.
         marked = [(name, f"@@{n}@@") for n, (name, _) in enumerate(step["calls"])]
         answer = Answer([Step(name, {"marker": mark}) for name, mark in marked], step["text"])
-        if not asked.stream:
+        if not request.stream:
             if step.get("hang"):
                 await asyncio.sleep(30)
             whole = (
-                answers.response(asked, answer)
+                responses.response(request, answer)
                 if api == "responses"
-                else answers.chat_completion(asked, answer)
+                else responses.chat_completion(request, answer)
             )
             return Response(_with_arguments(step, json.dumps(whole)), media_type="application/json")
         events = (
-            answers.response_events(asked, answer)
+            responses.response_events(request, answer)
             if api == "responses"
-            else answers.chat_chunks(asked, answer)
+            else responses.chat_chunks(request, answer)
         )
         raw = [json.dumps(event) for event in events]
 

@@ -209,8 +209,8 @@ def test_what_the_model_gets_wrong_goes_back_to_it(scripted: Scripted, server: k
     assert reply.text == "I see."
     said = [str(call.data) for call in reply.calls]
     assert "There is no tool 'no_such_tool'; there are: add_todo, list_todos" in said[0]
-    assert "no JSON object" in said[1]
-    assert "no JSON object" in said[2]
+    assert "not a JSON object" in said[1]
+    assert "not a JSON object" in said[2]
     assert "username: is required and missing" in said[3]
     assert "sam has no todo 9" in said[4]
     assert [call.status for call in reply.calls] == [None, None, None, None, 404, None]
@@ -344,7 +344,7 @@ def test_a_stream_that_breaks_off(scripted: Scripted, server: kit.Server, api: s
         return
     with pytest.raises(kit.ChatError, match="broke off") as caught:
         list(chat.stream("Add milk"))
-    assert len(caught.value.reply.calls) == 1  # type: ignore[attr-defined]
+    assert len(caught.value.reply.calls) == 1
     # the call has been made: the conversation keeps it, and goes on
     assert kinds_of(chat.history) == ["user", "function_call", "function_call_output"]
     scripted.enqueue("Fine.")

@@ -8,11 +8,12 @@ and tells the result from the data. The same conversation always gets the same a
         client = openai.OpenAI(base_url=understudy.base_url, api_key="none")
 
 How it works, from the sentence to the wire: `sentence` finds words and values, `slots` reads tools,
-`choice` and `filling` (with `typed`, `texts`, `lists`, `clauses`, `candidates`) pick tool and
-arguments, `dialogue` keeps to the conversation, `prose` says it, `asked`, `answers` and `app` speak OpenAI.
+`choice` and `filling` pick tool and arguments (from `clauses`, `candidates`, and those of each kind:
+`typed_candidates`, `text_candidates`, `list_candidates`), `dialogue` keeps to the conversation, `prose`
+writes its answers, `requests`, `responses` and `app` speak OpenAI's protocol.
 """
 
-from kit.understudy.answers import MODEL
 from kit.understudy.app import Understudy, make_app, serve, shared
+from kit.understudy.responses import MODEL
 
 __all__ = ["MODEL", "Understudy", "make_app", "serve", "shared"]

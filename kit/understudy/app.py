@@ -15,9 +15,11 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from kit.documents import read_json
-from kit.understudy import answers
-from kit.understudy.asked import Asked, Refused, read_chat, read_responses
+from kit.server import ServerThread
+from kit.sockets import listen
+from kit.understudy import responses
 from kit.understudy.dialogue import Answer, respond
+from kit.understudy.requests import InvalidRequest, ModelRequest, read_chat, read_responses
 from kit.understudy.slots import ToolReading, read_tools
 
 MAX_STORED = 1000  # responses that previous_response_id can name; the oldest go first
@@ -25,83 +27,87 @@ MAX_STORED = 1000  # responses that previous_response_id can name; the oldest go
 
 def make_app() -> Starlette:
     """The ASGI app: `/v1/responses`, `/v1/chat/completions`, `/v1/models`."""
-    stored: OrderedDict[str, tuple[dict[str, Any], list[Any]]] = OrderedDict()
-
-    async def chat(request: Request) -> Response:
-        asked = read_chat(await _body(request))
-        answer = _answer(asked)
-        if asked.stream:
-            return _stream((_data(chunk) for chunk in answers.chat_chunks(asked, answer)), "data: [DONE]\n\n")
-        return JSONResponse(answers.chat_completion(asked, answer))
-
-    async def responses(request: Request) -> Response:
-        body = await _body(request)
-        previous = body.get("previous_response_id")
-        if previous and previous not in stored:
-            raise Refused(
-                f"Previous response with id '{previous}' not found.",
-                "previous_response_id",
-                code="previous_response_not_found",
-            )
-        asked = read_responses(body, stored[previous][1] if previous else ())
-        answer = _answer(asked)
-        made = answers.response(asked, answer)
-        if made["store"]:
-            stored[made["id"]] = (made, [*asked.items, *made["output"]])
-            while len(stored) > MAX_STORED:
-                stored.popitem(last=False)
-        if asked.stream:
-            events = (
-                f"event: {event['type']}\n{_data(event)}" for event in answers.response_events(asked, answer)
-            )
-            return _stream(events, "")
-        return JSONResponse(made)
-
-    async def one_response(request: Request) -> Response:
-        identifier = request.path_params["identifier"]
-        if identifier not in stored:
-            raise Refused(f"Response with id '{identifier}' not found.", "response_id", status=404)
-        if request.method == "DELETE":
-            del stored[identifier]
-            return JSONResponse({"id": identifier, "object": "response", "deleted": True})
-        return JSONResponse(stored[identifier][0])
-
-    async def models(request: Request) -> Response:
-        return JSONResponse({"object": "list", "data": [answers.model()]})
-
-    async def one_model(request: Request) -> Response:
-        identifier = request.path_params["identifier"]
-        if identifier != answers.MODEL:
-            raise Refused(f"The model '{identifier}' does not exist.", "model", 404, "model_not_found")
-        return JSONResponse(answers.model())
-
-    async def refused(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Refused)
-        return JSONResponse(error.body(), error.status)
-
-    async def not_found(request: Request, error: Exception) -> Response:
-        status = getattr(error, "status_code", 404)
-        words = f"Invalid URL ({request.method} {request.url.path})"
-        return JSONResponse(Refused(words).body(), status)
-
-    return Starlette(
+    app = Starlette(
         routes=[
-            Route("/v1/chat/completions", chat, methods=["POST"]),
-            Route("/v1/responses", responses, methods=["POST"]),
-            Route("/v1/responses/{identifier}", one_response, methods=["GET", "DELETE"]),
-            Route("/v1/models", models),
-            Route("/v1/models/{identifier:path}", one_model),
+            Route("/v1/chat/completions", _create_chat_completion, methods=["POST"]),
+            Route("/v1/responses", _create_response, methods=["POST"]),
+            Route("/v1/responses/{identifier}", _stored_response, methods=["GET", "DELETE"]),
+            Route("/v1/models", _list_models),
+            Route("/v1/models/{identifier:path}", _retrieve_model),
         ],
-        exception_handlers={Refused: refused, 404: not_found, 405: not_found},
+        exception_handlers={InvalidRequest: _invalid, 404: _not_found, 405: _not_found},
     )
+    app.state.stored = OrderedDict()  # id -> the response, and the items of the conversation so far
+    return app
 
 
-def _answer(asked: Asked) -> Answer:
+async def _create_chat_completion(request: Request) -> Response:
+    wanted = read_chat(await _body(request))
+    answer = _answer(wanted)
+    if wanted.stream:
+        return _stream((_data(chunk) for chunk in responses.chat_chunks(wanted, answer)), "data: [DONE]\n\n")
+    return JSONResponse(responses.chat_completion(wanted, answer))
+
+
+async def _create_response(request: Request) -> Response:
+    stored, body = request.app.state.stored, await _body(request)
+    previous = body.get("previous_response_id")
+    if previous and previous not in stored:
+        raise InvalidRequest(
+            f"Previous response with id '{previous}' not found.",
+            "previous_response_id",
+            code="previous_response_not_found",
+        )
+    wanted = read_responses(body, stored[previous][1] if previous else ())
+    answer = _answer(wanted)
+    made = responses.response(wanted, answer)
+    if made["store"]:
+        stored[made["id"]] = (made, [*wanted.items, *made["output"]])
+        while len(stored) > MAX_STORED:
+            stored.popitem(last=False)
+    if wanted.stream:
+        events = responses.response_events(wanted, answer)
+        return _stream((f"event: {event['type']}\n{_data(event)}" for event in events), "")
+    return JSONResponse(made)
+
+
+async def _stored_response(request: Request) -> Response:
+    stored, identifier = request.app.state.stored, request.path_params["identifier"]
+    if identifier not in stored:
+        raise InvalidRequest(f"Response with id '{identifier}' not found.", "response_id", status=404)
+    if request.method == "DELETE":
+        del stored[identifier]
+        return JSONResponse({"id": identifier, "object": "response", "deleted": True})
+    return JSONResponse(stored[identifier][0])
+
+
+async def _list_models(request: Request) -> Response:
+    return JSONResponse({"object": "list", "data": [responses.model()]})
+
+
+async def _retrieve_model(request: Request) -> Response:
+    identifier = request.path_params["identifier"]
+    if identifier != responses.MODEL:
+        raise InvalidRequest(f"The model '{identifier}' does not exist.", "model", 404, "model_not_found")
+    return JSONResponse(responses.model())
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, InvalidRequest)
+    return JSONResponse(error.body(), error.status)
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    words = f"Invalid URL ({request.method} {request.url.path})"
+    return JSONResponse(InvalidRequest(words).body(), getattr(error, "status_code", 404))
+
+
+def _answer(wanted: ModelRequest) -> Answer:
     return respond(
-        asked.entries,
-        _readings(json.dumps(asked.tools)),
-        choice=asked.choice,
-        parallel=asked.parallel,
+        wanted.entries,
+        _readings(json.dumps(wanted.tools)),
+        choice=wanted.choice,
+        parallel=wanted.parallel,
     )
 
 
@@ -115,9 +121,9 @@ async def _body(request: Request) -> Mapping[str, Any]:
     try:
         body = read_json(await request.body())
     except ValueError:
-        raise Refused("We could not parse the JSON body of your request.") from None
+        raise InvalidRequest("We could not parse the JSON body of your request.") from None
     if not isinstance(body, dict):
-        raise Refused("The body of your request must be a JSON object.")
+        raise InvalidRequest("The body of your request must be a JSON object.")
     return body
 
 
@@ -138,9 +144,6 @@ class Understudy:
     """A running understudy. `.base_url` is what an OpenAI client takes; `with` ends it by itself."""
 
     def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
-        from kit.server import ServerThread
-        from kit.sockets import listen
-
         sock = listen(host, port)
         self.host, self.port = host, sock.getsockname()[1]
         self._thread = ServerThread(make_app(), sock)
@@ -150,6 +153,10 @@ class Understudy:
     def base_url(self) -> str:
         host = "127.0.0.1" if self.host == "0.0.0.0" else self.host
         return f"http://{host}:{self.port}/v1"
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread.is_running
 
     def stop(self) -> None:
         """Ends the server. A second call does nothing."""
@@ -170,14 +177,14 @@ _lock = threading.Lock()
 
 
 def serve(port: int = 0, host: str = "127.0.0.1") -> Understudy:
-    """Starts an understudy and returns when it answers. Raises `PortInUse`."""
+    """Starts an understudy and returns when it responses. Raises `PortInUse`."""
     return Understudy(port, host)
 
 
 def shared() -> Understudy:
-    """The one that chats without a key use, started when the first of them needs it."""
+    """The understudy of all chats without a key, started when the first of them needs it."""
     global _shared
     with _lock:
-        if _shared is None or not _shared._thread.thread.is_alive():
+        if _shared is None or not _shared.is_running:
             _shared = Understudy()
         return _shared

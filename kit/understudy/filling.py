@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kit.understudy.candidates import Candidate
-from kit.understudy.lists import lists
+from kit.understudy.list_candidates import lists
 from kit.understudy.sentence import Sentence, Value
 from kit.understudy.slots import Slot, ToolReading, shape
-from kit.understudy.texts import texts
-from kit.understudy.typed import booleans, formed, members, numbers
+from kit.understudy.text_candidates import texts
+from kit.understudy.typed_candidates import booleans, formed, members, numbers
 from kit.understudy.words import VERBS
 from kit.words import FUNCTION
 

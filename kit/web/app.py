@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,8 +26,8 @@ from kit.documents import read_json
 from kit.errors import KitError
 from kit.markup import page
 from kit.web.conversation import Conversation
-from kit.web.exports import export
-from kit.web.shelf import Shelf
+from kit.web.plugins import PluginRegistry
+from kit.web.transcript import write
 
 STATIC = Path(__file__).parent / "static"
 MAX_BODY = 1_000_000  # bytes of one request to the page's own server
@@ -44,7 +44,7 @@ class State:
     """All that the page knows: plugins, conversations, and how `Chat` is made."""
 
     def __init__(self, options: dict[str, Any], label: dict[str, Any]) -> None:
-        self.shelf = Shelf()
+        self.plugins = PluginRegistry()
         self.conversations: dict[str, Conversation] = {}
         self.options = options
         self.label = label
@@ -52,29 +52,29 @@ class State:
     def conversation(self, id: str) -> Conversation:
         """Raises `KitError` for one that is gone."""
         if id not in self.conversations:
-            raise KitError("This conversation is gone: the notebook was started anew.", "Begin a new chat.")
+            raise KitError("This conversation is gone: the notebook was restarted.", "Begin a new chat.")
         return self.conversations[id]
 
     def begin(self) -> Conversation:
         """A new conversation, with every plugin that is installed."""
-        made = Conversation(self.shelf, self.options)
-        self.conversations[made.id] = made
-        idle = [key for key, one in self.conversations.items() if not one.is_busy and one is not made]
+        begun = Conversation(self.plugins, self.options)
+        self.conversations[begun.id] = begun
+        idle = [key for key, one in self.conversations.items() if not one.is_busy and one is not begun]
         for key in idle[: max(0, len(self.conversations) - MAX_CONVERSATIONS)]:
             del self.conversations[key]
-        return made
+        return begun
 
     def summary(self) -> dict[str, Any]:
         """What a tab needs when it opens or comes back."""
-        said = [
+        conversations = [
             {"id": one.id, "title": one.title, "events": len(one.events)}
             for one in reversed(self.conversations.values())
             if one.title
         ]
         return {
             "model": self.label,
-            "plugins": [entry.summary() for entry in self.shelf.installed],
-            "conversations": said,
+            "plugins": [entry.summary() for entry in self.plugins.installed],
+            "conversations": conversations,
         }
 
 
@@ -82,21 +82,23 @@ def make_app(state: State, token: str, hosts: frozenset[str]) -> ASGIApp:
     """The page's server. `hosts` are names beside this machine's under which a browser reaches it."""
     routes = [
         Route("/", _index),
-        Route("/api/state", _answer(lambda request, body: state.summary())),
-        Route("/api/plugins", _streaming(_find(state)), methods=["POST"]),
-        Route("/api/plugins/{id}", _answer(_install(state)), methods=["POST"]),
-        Route("/api/plugins/{id}", _answer(_remove(state)), methods=["DELETE"]),
-        Route("/api/plugins/{id}/refresh", _answer(_refresh(state)), methods=["POST"]),
-        Route("/api/conversations", _answer(lambda request, body: _about(state.begin())), methods=["POST"]),
-        Route("/api/conversations/{id}", _answer(_about_one(state))),
-        Route("/api/conversations/{id}", _answer(_forget(state)), methods=["DELETE"]),
-        Route("/api/conversations/{id}/plugins", _answer(_enable(state)), methods=["POST"]),
-        Route("/api/conversations/{id}/events", _streaming(_events(state))),
-        Route("/api/conversations/{id}/{verb:str}", _answer(_act(state)), methods=["POST"]),
-        Route("/api/conversations/{id}/export/{form}", _answer(_export(state))),
+        Route("/api/state", _summary),
+        Route("/api/plugins", _find, methods=["POST"]),
+        Route("/api/plugins/{id}", _install, methods=["POST"]),
+        Route("/api/plugins/{id}", _remove, methods=["DELETE"]),
+        Route("/api/plugins/{id}/refresh", _refresh, methods=["POST"]),
+        Route("/api/conversations", _begin, methods=["POST"]),
+        Route("/api/conversations/{id}", _about),
+        Route("/api/conversations/{id}", _forget, methods=["DELETE"]),
+        Route("/api/conversations/{id}/plugins", _enable, methods=["POST"]),
+        Route("/api/conversations/{id}/events", _events),
+        Route("/api/conversations/{id}/{verb:str}", _act, methods=["POST"]),
+        Route("/api/conversations/{id}/export/{form}", _transcript),
         Route("/static/{name}", _static),
     ]
-    return _Guard(Starlette(routes=routes), token, hosts)
+    app = Starlette(routes=routes, exception_handlers={KitError: _refused})
+    app.state.page = state
+    return _Guard(app, token, hosts)
 
 
 class _Guard:
@@ -148,11 +150,11 @@ class _Guard:
             return JSONResponse({"error": "Only the page itself may ask.", "remedy": ""}, 403)
         if not self._is_token(headers.get("authorization", "").removeprefix("Bearer ")):
             words = "Open the address that the notebook shows now."
-            return JSONResponse({"error": "The token is another one.", "remedy": words}, 401)
+            return JSONResponse({"error": "The token is not this page's.", "remedy": words}, 401)
         return None
 
-    def _is_token(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self._token)
+    def _is_token(self, text: str) -> bool:
+        return hmac.compare_digest(text.encode(), self._token)
 
     def _is_from_page(self, headers: Headers) -> bool:
         # Every browser of today says it; Origin is for the others. A proxy may change Host, not this.
@@ -182,40 +184,107 @@ async def _static(request: Request) -> Response:
     return Response(file.read_bytes(), media_type=kinds[file.suffix])
 
 
-# -- what is asked ------------------------------------------------------------------
-
-Handler = Callable[[Request, dict[str, Any]], Any]
+# -- what the page asks for ---------------------------------------------------------
 
 
-def _answer(handle: Handler) -> Callable[[Request], Any]:
-    """An endpoint of a function that gives JSON, or a `KitError`, which the page shows."""
-
-    async def endpoint(request: Request) -> Response:
-        try:
-            result = handle(request, await _body(request))
-            return JSONResponse(await result if hasattr(result, "__await__") else result)
-        except KitError as error:
-            return JSONResponse({"error": error.problem, "remedy": error.remedy}, 409)
-
-    return endpoint
+async def _summary(request: Request) -> Response:
+    return JSONResponse(_state(request).summary())
 
 
-def _streaming(handle: Handler) -> Callable[[Request], Any]:
-    """The same for one that gives several, a line each, as they come."""
+async def _find(request: Request) -> Response:
+    body = await _body(request)
+    return _lines(_state(request).plugins.find(_text(body, "url"), body.get("token") or None))
 
-    async def endpoint(request: Request) -> Response:
-        try:
-            items: AsyncIterator[Any] = handle(request, await _body(request))
-        except KitError as error:
-            return JSONResponse({"error": error.problem, "remedy": error.remedy}, 409)
 
-        async def lines() -> AsyncIterator[bytes]:
-            async for item in items:
-                yield json.dumps(item, default=str).encode() + b"\n"
+async def _install(request: Request) -> Response:
+    body = await _body(request)
+    entry = await _state(request).plugins.install(request.path_params["id"], body.get("token") or None)
+    return JSONResponse(entry.summary())
 
-        return StreamingResponse(lines(), media_type="application/x-ndjson")
 
-    return endpoint
+async def _remove(request: Request) -> Response:
+    _state(request).plugins.remove(request.path_params["id"])
+    return JSONResponse({})
+
+
+async def _refresh(request: Request) -> Response:
+    plugins = _state(request).plugins
+    entry = plugins.get(request.path_params["id"])
+    await plugins.add(entry.server or entry.source, entry.token)
+    return JSONResponse(entry.summary())
+
+
+async def _begin(request: Request) -> Response:
+    return JSONResponse(_state(request).begin().summary())
+
+
+async def _about(request: Request) -> Response:
+    return JSONResponse(_conversation(request).summary())
+
+
+async def _forget(request: Request) -> Response:
+    conversation = _state(request).conversations.pop(request.path_params["id"], None)
+    if conversation is not None:
+        conversation.stop()
+    return JSONResponse({})
+
+
+async def _enable(request: Request) -> Response:
+    conversation, body = _conversation(request), await _body(request)
+    conversation.enabled = [str(id) for id in body.get("enabled") or []]
+    return JSONResponse(conversation.summary())
+
+
+async def _events(request: Request) -> Response:
+    start = request.query_params.get("start", "0")
+    return _lines(_conversation(request).watch(int(start) if start.isdigit() else 0))
+
+
+async def _act(request: Request) -> Response:
+    conversation, body = _conversation(request), await _body(request)
+    verb, number = request.path_params["verb"], body.get("n")
+    if verb == "say":
+        conversation.say(_text(body, "text"))
+    elif verb == "stop":
+        conversation.stop()
+    elif verb == "answer" and isinstance(number, int):
+        conversation.answer(number, str(body.get("answer")))
+    elif verb == "again" and isinstance(number, int) and isinstance(body.get("arguments"), dict):
+        await conversation.again(number, body["arguments"])
+    else:
+        raise KitError(f"{verb!r} cannot be done with that.", "Reload the page.")
+    return JSONResponse(conversation.summary())
+
+
+async def _transcript(request: Request) -> Response:
+    conversation = _conversation(request)
+    text = write(conversation, conversation.plugins(), request.path_params["form"])
+    return JSONResponse({"text": text})
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """A `KitError`, which the page shows."""
+    assert isinstance(error, KitError)
+    return JSONResponse({"error": error.problem, "remedy": error.remedy}, 409)
+
+
+def _state(request: Request) -> State:
+    state: State = request.app.state.page
+    return state
+
+
+def _conversation(request: Request) -> Conversation:
+    return _state(request).conversation(request.path_params["id"])
+
+
+def _lines(items: AsyncIterator[Any]) -> Response:
+    """A JSON value on each line, as they come."""
+
+    async def lines() -> AsyncIterator[bytes]:
+        async for item in items:
+            yield json.dumps(item, default=str).encode() + b"\n"
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson")
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -238,100 +307,3 @@ def _text(body: dict[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise KitError(f"{name} is missing.", "Type something.")
     return value.strip()
-
-
-def _find(state: State) -> Handler:
-    return lambda request, body: state.shelf.find(_text(body, "url"), body.get("token") or None)
-
-
-def _install(state: State) -> Handler:
-    async def handle(request: Request, body: dict[str, Any]) -> Any:
-        entry = await state.shelf.install(request.path_params["id"], body.get("token") or None)
-        return entry.summary()
-
-    return handle
-
-
-def _remove(state: State) -> Handler:
-    def handle(request: Request, body: dict[str, Any]) -> Any:
-        state.shelf.remove(request.path_params["id"])
-        return {}
-
-    return handle
-
-
-def _refresh(state: State) -> Handler:
-    async def handle(request: Request, body: dict[str, Any]) -> Any:
-        entry = state.shelf.get(request.path_params["id"])
-        await state.shelf.add(entry.server or entry.source, entry.token)
-        return entry.summary()
-
-    return handle
-
-
-def _about(conversation: Conversation) -> dict[str, Any]:
-    return {
-        "id": conversation.id,
-        "title": conversation.title,
-        "enabled": conversation.enabled,
-        "busy": conversation.is_busy,
-    }
-
-
-def _about_one(state: State) -> Handler:
-    return lambda request, body: _about(state.conversation(request.path_params["id"]))
-
-
-def _forget(state: State) -> Handler:
-    def handle(request: Request, body: dict[str, Any]) -> Any:
-        conversation = state.conversations.pop(request.path_params["id"], None)
-        if conversation is not None:
-            conversation.stop()
-        return {}
-
-    return handle
-
-
-def _enable(state: State) -> Handler:
-    def handle(request: Request, body: dict[str, Any]) -> Any:
-        conversation = state.conversation(request.path_params["id"])
-        conversation.enabled = [str(id) for id in body.get("enabled") or []]
-        return _about(conversation)
-
-    return handle
-
-
-def _events(state: State) -> Handler:
-    def handle(request: Request, body: dict[str, Any]) -> Any:
-        start = request.query_params.get("start", "0")
-        return state.conversation(request.path_params["id"]).watch(int(start) if start.isdigit() else 0)
-
-    return handle
-
-
-def _act(state: State) -> Handler:
-    async def handle(request: Request, body: dict[str, Any]) -> Any:
-        conversation = state.conversation(request.path_params["id"])
-        verb, number = request.path_params["verb"], body.get("n")
-        if verb == "say":
-            conversation.say(_text(body, "text"))
-        elif verb == "stop":
-            conversation.stop()
-        elif verb == "answer" and isinstance(number, int):
-            conversation.answer(number, str(body.get("answer")))
-        elif verb == "again" and isinstance(number, int) and isinstance(body.get("arguments"), dict):
-            await conversation.again(number, body["arguments"])
-        else:
-            raise KitError(f"{verb!r} cannot be done with that.", "Reload the page.")
-        return _about(conversation)
-
-    return handle
-
-
-def _export(state: State) -> Handler:
-    def handle(request: Request, body: dict[str, Any]) -> Any:
-        conversation = state.conversation(request.path_params["id"])
-        plugins = [entry for entry in state.shelf.installed if entry.id in conversation.enabled]
-        return {"text": export(conversation, plugins, request.path_params["form"])}
-
-    return handle

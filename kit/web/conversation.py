@@ -18,9 +18,9 @@ from kit.chat import Chat
 from kit.errors import KitError
 from kit.installed import CallResult
 from kit.markup import markdown, short
-from kit.model import NO_KEY
+from kit.model_client import NO_KEY
 from kit.reply import CallEnded, CallStarted, Finished, TextDelta
-from kit.web.shelf import Shelf, Shelved
+from kit.web.plugins import PluginEntry, PluginRegistry
 
 Event = dict[str, Any]
 ANSWERS = ("allow", "always", "deny")
@@ -29,23 +29,31 @@ ANSWERS = ("allow", "always", "deny")
 class Conversation:
     """Events, a `Chat` behind them, and the plugins that it may use, by their ids."""
 
-    def __init__(self, shelf: Shelf, options: dict[str, Any]) -> None:
+    def __init__(self, registry: PluginRegistry, options: dict[str, Any]) -> None:
         self.id = secrets.token_urlsafe(6)
         self.title = ""
         self.events: list[Event] = []
-        self.enabled = [entry.id for entry in shelf.installed]
-        self.calls: dict[int, tuple[Shelved | None, CallResult]] = {}
-        self._shelf = shelf
+        self.enabled = [entry.id for entry in registry.installed]
+        self.calls: dict[int, tuple[PluginEntry | None, CallResult]] = {}
+        self._registry = registry
         self._options = options
         self._chat: Chat | None = None
         self._turn: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._questions: dict[int, asyncio.Future[str]] = {}
-        self._callee: dict[int, Shelved | None] = {}
+        self._callee: dict[int, PluginEntry | None] = {}
 
     @property
     def is_busy(self) -> bool:
         return self._turn is not None and not self._turn.done()
+
+    def summary(self) -> dict[str, Any]:
+        """What the page shows of it beside its events."""
+        return {"id": self.id, "title": self.title, "enabled": self.enabled, "busy": self.is_busy}
+
+    def plugins(self) -> list[PluginEntry]:
+        """Those it may use now."""
+        return [entry for entry in self._registry.installed if entry.id in self.enabled]
 
     async def watch(self, start: int) -> AsyncIterator[Event]:
         """The events from `start` on; ends when no turn is running."""
@@ -78,7 +86,7 @@ class Conversation:
         """What the user says to the question about a call. Raises `KitError` if nobody asks."""
         question = self._questions.pop(number, None)
         if answer not in ANSWERS:
-            raise KitError(f"{answer!r} is no answer.", f"There are: {', '.join(ANSWERS)}.")
+            raise KitError(f"{answer!r} is not an answer.", f"There are: {', '.join(ANSWERS)}.")
         if question is None or question.done():
             raise KitError("This question was answered already.", "Nothing is left to do.")
         question.set_result(answer)
@@ -98,8 +106,8 @@ class Conversation:
         began = time.perf_counter()
         numbers: list[int] = []  # the calls that have no result yet, in order
         try:
-            for entry in self._entries():
-                if news := await self._shelf.refresh(entry):
+            for entry in self.plugins():
+                if news := await self._registry.refresh(entry):
                     self._note({"type": "note", "text": news})
             async for event in self._with_plugins().astream(text):
                 if isinstance(event, TextDelta):
@@ -115,19 +123,16 @@ class Conversation:
         except asyncio.CancelledError:
             self._note({"type": "error", "text": "Stopped.", "remedy": ""})
         except Exception as error:  # a fault of ours must not leave the page waiting
-            said = f"{type(error).__name__}: {error}"
-            self._note({"type": "error", "text": said, "remedy": "This is a fault of the kit."})
+            text = f"{type(error).__name__}: {error}"
+            self._note({"type": "error", "text": text, "remedy": "This is a fault of the kit."})
         finally:
             self._turn = None
             self._questions.clear()
             self._wake()
 
-    def _entries(self) -> list[Shelved]:
-        return [entry for entry in self._shelf.installed if entry.id in self.enabled]
-
     def _with_plugins(self) -> Chat:
         """The chat; a new one with the same history where the plugins are others than before."""
-        plugins = [entry.plugin for entry in self._entries()]
+        plugins = [entry.plugin for entry in self.plugins()]
         old = self._chat
         if old is None or [id(p) for p in old.plugins] != [id(p) for p in plugins]:
             self._chat = Chat(*plugins, confirm=self._confirm, show=False, **self._options)
@@ -152,8 +157,8 @@ class Conversation:
         self._callee[number] = entry
         return number
 
-    def _entry_of(self, name: str) -> Shelved | None:
-        return next((entry for entry in self._entries() if entry.plugin.name == name), None)
+    def _entry_of(self, name: str) -> PluginEntry | None:
+        return next((entry for entry in self.plugins() if entry.plugin.name == name), None)
 
     async def _confirm(self, call: CallStarted) -> bool:
         """Asks the tab; it comes right after the call was noted."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from kit import loop
 from kit.errors import KitError
 from kit.jupyter import Frame, browser_url
-from kit.model import Model
+from kit.model_client import ModelClient
 from kit.server import Server, ServerThread
 from kit.sockets import listen
 from kit.web.app import State, make_app
@@ -42,7 +42,7 @@ class LocalChatGPT:
         state = self._state
 
         async def add() -> None:
-            entry = await state.shelf.add(source, token)
+            entry = await state.plugins.add(source, token)
             entry.is_installed = True
 
         loop.run(add())
@@ -55,7 +55,7 @@ class LocalChatGPT:
 
     @property
     def is_running(self) -> bool:
-        return self._thread.thread.is_alive()
+        return self._thread.is_running
 
     def stop(self) -> None:
         """Ends the page; its conversations are gone."""
@@ -109,7 +109,7 @@ def chatgpt(
         for plugin in plugins:
             made.install(plugin, token)
     except BaseException:
-        made._thread.stop()
+        made.stop()
         raise
     with _lock:
         _pages.append(made)
@@ -122,7 +122,7 @@ def _key(sources: tuple[Any, ...], options: dict[str, Any]) -> Any:
 
 def _label(options: dict[str, Any]) -> dict[str, Any]:
     """Who answers, in words that leave no doubt."""
-    model = Model(options.get("client"), options.get("model"), options.get("api", "responses"))
+    model = ModelClient(options.get("client"), options.get("model"), options.get("api", "responses"))
     if model.is_understudy:
         return {"name": "Understudy", "is_understudy": True, "note": model.notes[0]}
     base = os.environ.get("OPENAI_BASE_URL", "")

@@ -203,7 +203,7 @@ class Call {
       try {
         given = JSON.parse(field.value);
       } catch (error) {
-        said.textContent = `This is no JSON: ${error.message}`;
+        said.textContent = `This is not JSON: ${error.message}`;
         return;
       }
       send.disabled = true;

@@ -15,7 +15,7 @@ from kit.documents import read_json
 from kit.understudy.dialogue import Entry
 
 
-class Refused(Exception):
+class InvalidRequest(Exception):
     """A request that OpenAI would refuse as well. `param` names the field, `status` is HTTP's."""
 
     def __init__(
@@ -37,8 +37,8 @@ def tokens(text: str) -> int:
 
 
 @dataclass
-class Asked:
-    """A request, read: the conversation, the function tools, and how it wants to be answered."""
+class ModelRequest:
+    """A request to either API, read: the conversation, the function tools, and how it wants to be answered."""
 
     entries: list[Entry]
     tools: list[Mapping[str, Any]]
@@ -53,17 +53,17 @@ class Asked:
         return tokens(json.dumps([e.text or e.arguments for e in self.entries]) + json.dumps(self.tools))
 
 
-def read_chat(body: Mapping[str, Any]) -> Asked:
-    """A request to `/v1/chat/completions`. Raises `Refused`."""
+def read_chat(body: Mapping[str, Any]) -> ModelRequest:
+    """A request to `/v1/chat/completions`. Raises `InvalidRequest`."""
     _require(body, "model", str)
     messages = _require(body, "messages", list)
     if not messages:
-        raise Refused("Invalid 'messages': empty array. Expected at least one message.", "messages")
+        raise InvalidRequest("Invalid 'messages': empty array. Expected at least one message.", "messages")
     entries: list[Entry] = []
     for i, message in enumerate(messages):
         role = message.get("role") if isinstance(message, Mapping) else None
         if role not in ("system", "developer", "user", "assistant", "tool", "function"):
-            raise Refused(f"Invalid value for 'messages[{i}].role': {role!r}.", f"messages[{i}].role")
+            raise InvalidRequest(f"Invalid value for 'messages[{i}].role': {role!r}.", f"messages[{i}].role")
         text = _content(message.get("content"), f"messages[{i}].content")
         if role == "tool":
             entries.append(Entry("result", text, id=str(message.get("tool_call_id", ""))))
@@ -78,16 +78,18 @@ def read_chat(body: Mapping[str, Any]) -> Asked:
     _check_results(entries)
     _no_schema(body.get("response_format"), "response_format")
     tools = [tool["function"] for tool in body.get("tools") or [] if tool.get("type") == "function"]
-    return _asked(entries, tools, body)
+    return _model_request(entries, tools, body)
 
 
-def read_responses(body: Mapping[str, Any], earlier: Sequence[Any] = ()) -> Asked:
+def read_responses(body: Mapping[str, Any], earlier: Sequence[Any] = ()) -> ModelRequest:
     """A request to `/v1/responses`; `earlier` are the items that `previous_response_id` stands for."""
     _require(body, "model", str)
-    given = body.get("input")
-    if not isinstance(given, str | list):
-        raise Refused("Missing required parameter: 'input'.", "input", code="missing_required_parameter")
-    new = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    content = body.get("input")
+    if not isinstance(content, str | list):
+        raise InvalidRequest(
+            "Missing required parameter: 'input'.", "input", code="missing_required_parameter"
+        )
+    new = [{"role": "user", "content": content}] if isinstance(content, str) else content
     items = [*earlier, *new]
     entries: list[Entry] = []
     if isinstance(body.get("instructions"), str):
@@ -97,7 +99,7 @@ def read_responses(body: Mapping[str, Any], earlier: Sequence[Any] = ()) -> Aske
         if kind == "message":
             role = item.get("role")
             if role not in ("system", "developer", "user", "assistant"):
-                raise Refused(f"Invalid value for 'input[{i}].role': {role!r}.", f"input[{i}].role")
+                raise InvalidRequest(f"Invalid value for 'input[{i}].role': {role!r}.", f"input[{i}].role")
             entries.append(Entry(_role(role), _content(item.get("content"), f"input[{i}].content")))
         elif kind == "function_call":
             entries.append(
@@ -116,12 +118,12 @@ def read_responses(body: Mapping[str, Any], earlier: Sequence[Any] = ()) -> Aske
                 )
             )
         elif kind is None:
-            raise Refused(f"Invalid type for 'input[{i}]': expected an object.", f"input[{i}]")
+            raise InvalidRequest(f"Invalid type for 'input[{i}]': expected an object.", f"input[{i}]")
     _check_results(entries)
     _no_schema((body.get("text") or {}).get("format"), "text.format")
-    asked = _asked(entries, list(_functions(body.get("tools") or [])), body)
-    asked.items = items
-    return asked
+    request = _model_request(entries, list(_functions(body.get("tools") or [])), body)
+    request.items = items
+    return request
 
 
 def _functions(tools: Sequence[Mapping[str, Any]], namespace: str = "") -> Iterator[Mapping[str, Any]]:
@@ -132,10 +134,12 @@ def _functions(tools: Sequence[Mapping[str, Any]], namespace: str = "") -> Itera
             yield from _functions(tool.get("tools") or [], str(tool.get("name", "")))
 
 
-def _asked(entries: list[Entry], tools: list[Mapping[str, Any]], body: Mapping[str, Any]) -> Asked:
+def _model_request(
+    entries: list[Entry], tools: list[Mapping[str, Any]], body: Mapping[str, Any]
+) -> ModelRequest:
     for i, tool in enumerate(tools):
         if not re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", str(tool.get("name", ""))):
-            raise Refused(
+            raise InvalidRequest(
                 f"Invalid 'tools[{i}].name': string does not match pattern. Expected a string that matches "
                 "the pattern '^[a-zA-Z0-9_-]+$'.",
                 f"tools[{i}].name",
@@ -151,10 +155,12 @@ def _asked(entries: list[Entry], tools: list[Mapping[str, Any]], body: Mapping[s
         else:
             choice = choice.get("name") or (choice.get("function") or {}).get("name") or "auto"
     if choice not in ("auto", "none", "required") and choice not in [tool["name"] for tool in tools]:
-        raise Refused(f"Tool choice {choice!r} not found in 'tools' parameter.", "tool_choice")
+        raise InvalidRequest(f"Tool choice {choice!r} not found in 'tools' parameter.", "tool_choice")
     if choice == "required" and not tools:
-        raise Refused("Tool choice 'required' must be specified with 'tools' parameter.", "tool_choice")
-    return Asked(
+        raise InvalidRequest(
+            "Tool choice 'required' must be specified with 'tools' parameter.", "tool_choice"
+        )
+    return ModelRequest(
         entries,
         tools,
         choice=str(choice),
@@ -168,7 +174,7 @@ def _require(body: Mapping[str, Any], name: str, kind: type) -> Any:
     value = body.get(name)
     if not isinstance(value, kind):
         what = "Missing required parameter" if value is None else "Invalid type for parameter"
-        raise Refused(
+        raise InvalidRequest(
             f"{what}: '{name}'.",
             name,
             code="missing_required_parameter" if value is None else "invalid_type",
@@ -191,7 +197,9 @@ def _content(content: Any, where: str) -> str:
             for part in content
             if isinstance(part, Mapping)
         )
-    raise Refused(f"Invalid type for '{where}': expected a string or an array.", where, code="invalid_type")
+    raise InvalidRequest(
+        f"Invalid type for '{where}': expected a string or an array.", where, code="invalid_type"
+    )
 
 
 def _call(identifier: str, name: str, arguments: Any) -> Entry:
@@ -207,11 +215,15 @@ def _check_results(entries: Sequence[Entry]) -> None:
     calls = {entry.id for entry in entries if entry.role == "call"}
     results = {entry.id for entry in entries if entry.role == "result" and entry.id}
     for identifier in results - calls:
-        raise Refused(f"No tool call found for function call output with call_id {identifier}.", "input")
+        raise InvalidRequest(
+            f"No tool call found for function call output with call_id {identifier}.", "input"
+        )
     for identifier in calls - results:
-        raise Refused(f"No tool output found for function call {identifier}.", "input")
+        raise InvalidRequest(f"No tool output found for function call {identifier}.", "input")
 
 
 def _no_schema(form: Any, where: str) -> None:
     if isinstance(form, Mapping) and form.get("type") == "json_schema":
-        raise Refused("The understudy cannot answer in a JSON schema. Use a real model for that.", where)
+        raise InvalidRequest(
+            "The understudy cannot answer in a JSON schema. Use a real model for that.", where
+        )

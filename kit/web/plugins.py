@@ -27,7 +27,7 @@ _IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp"
 
 
 @dataclass
-class Shelved:
+class PluginEntry:
     """A plugin of the page. `source` is what was typed, `server` a `Server` of this process."""
 
     id: str
@@ -75,20 +75,20 @@ class Shelved:
         }
 
 
-class Shelf:
+class PluginRegistry:
     """All plugins of the page by their id, those that were found and not yet installed among them."""
 
     def __init__(self) -> None:
-        self._all: dict[str, Shelved] = {}
+        self._all: dict[str, PluginEntry] = {}
 
     @property
-    def installed(self) -> list[Shelved]:
+    def installed(self) -> list[PluginEntry]:
         return [entry for entry in self._all.values() if entry.is_installed]
 
-    def get(self, id: str) -> Shelved:
+    def get(self, id: str) -> PluginEntry:
         """Raises `KitError` for one that is gone."""
         if id not in self._all:
-            raise KitError("This plugin is not installed any more.", "Install it again.")
+            raise KitError("This plugin is no longer installed.", "Install it again.")
         return self._all[id]
 
     async def find(self, source: Any, token: str | None = None) -> AsyncIterator[dict[str, Any]]:
@@ -118,7 +118,7 @@ class Shelf:
             yield step
         yield {"found": entry.summary()}
 
-    async def add(self, source: Any, token: str | None = None, told: Any = None) -> Shelved:
+    async def add(self, source: Any, token: str | None = None, told: Any = None) -> PluginEntry:
         """Finds a plugin and keeps it, not yet installed. Raises `KitError` with the reason."""
         server = source if hasattr(source, "manifest_url") else None
         # An address and nothing else: what is typed into a page names no file of this machine.
@@ -127,7 +127,7 @@ class Shelf:
         same = (e for e in self._all.values() if _place(e.plugin) == _place(plugin))
         entry = next(same, None)
         if entry is None:
-            entry = Shelved(self._free(plugin.name), plugin, address)
+            entry = PluginEntry(self._free(plugin.name), plugin, address)
             self._all[entry.id] = entry
             while len(self._all) - len(self.installed) > 20:  # looked at and never installed
                 del self._all[next(key for key, e in self._all.items() if not e.is_installed)]
@@ -135,10 +135,10 @@ class Shelf:
         entry.token = token or entry.token
         entry.problem = ""
         entry.always.clear()
-        entry.image = await _image(plugin)
+        entry.image = await _image(entry)
         return entry
 
-    async def install(self, id: str, token: str | None = None) -> Shelved:
+    async def install(self, id: str, token: str | None = None) -> PluginEntry:
         """Puts a found plugin among the installed, with the token that its owner gave."""
         entry = self.get(id)
         if token:
@@ -150,7 +150,7 @@ class Shelf:
         """Takes a plugin away."""
         self._all.pop(id, None)
 
-    async def refresh(self, entry: Shelved) -> str:
+    async def refresh(self, entry: PluginEntry) -> str:
         """Reads a plugin of this machine anew; gives what changed, in words, or nothing.
 
         Its author is at work on it. A stranger's plugin stays as it was installed.
@@ -169,7 +169,7 @@ class Shelf:
             entry.problem = ""
             if _documents(new) != _documents(old):
                 entry.plugin = new
-                entry.image = await _image(new)
+                entry.image = await _image(entry)
                 return f"{entry.name} has changed, and was read anew: {len(new.by_name)} functions."
         return entry.problem if entry.problem != before else ""
 
@@ -178,11 +178,6 @@ class Shelf:
         while (id := name if number == 1 else f"{name}-{number}") in self._all:
             number += 1
         return id
-
-
-def plugin_name(plugin: InstalledPlugin) -> str:
-    """The name for people, else the model's."""
-    return plugin.manifest.name_for_human or plugin.name
 
 
 def _place(plugin: InstalledPlugin) -> tuple[str, str]:
@@ -208,9 +203,10 @@ def _fetched(answer: Answer, seconds: float) -> dict[str, Any]:
 
 def _judged(plugin: InstalledPlugin) -> list[dict[str, Any]]:
     """What reading the documents and ChatGPT's own rules gave, as steps."""
-    steps: list[dict[str, Any]] = []
     problems, count = plugin.problems, len(plugin.by_name)
-    steps.append(
+    findings = check(plugin, "chatgpt")
+    errors = sum(finding.severity == "error" for finding in findings)
+    return [
         {
             "step": "Read",
             "text": f"{len(problems)} problems, repaired or left out"
@@ -218,35 +214,29 @@ def _judged(plugin: InstalledPlugin) -> list[dict[str, Any]]:
             else "nothing had to be repaired",
             "ok": True,
             "items": [{"place": place, "text": text} for place, text in problems[:MOST_SHOWN]],
-        }
-    )
-    findings = check(plugin, "chatgpt")
-    errors = sum(finding.severity == "error" for finding in findings)
-    words = (
-        f"{errors} of ChatGPT's rules are broken; the kit goes on all the same"
-        if errors
-        else "by ChatGPT's rules"
-    )
-    steps.append(
+        },
         {
             "step": "Validated",
-            "text": words,
+            "text": f"{errors} of ChatGPT's rules are broken; the kit goes on anyway"
+            if errors
+            else "by ChatGPT's rules",
             "ok": not errors,
             "items": [
-                {"place": f"{it.severity}, {it.place}", "text": f"{it.message} {it.remedy}"}
-                for it in findings[:MOST_SHOWN]
+                {
+                    "place": f"{finding.severity}, {finding.place}",
+                    "text": f"{finding.message} {finding.remedy}",
+                }
+                for finding in findings[:MOST_SHOWN]
             ],
-        }
-    )
-    steps.append(
-        {"step": "Found", "text": f"{count} functions" if count != 1 else "1 function", "ok": count > 0}
-    )
-    return steps
+        },
+        {"step": "Found", "text": f"{count} functions" if count != 1 else "1 function", "ok": count > 0},
+    ]
 
 
-async def _image(plugin: InstalledPlugin) -> str:
+async def _image(entry: PluginEntry) -> str:
     """The logo as a data URL, fetched by the kit: the page itself asks no stranger for anything."""
-    content, media_type = logo(plugin_name(plugin)).encode(), "image/svg+xml"
+    plugin = entry.plugin
+    content, media_type = logo(entry.name).encode(), "image/svg+xml"
     url = plugin.manifest.logo_url
     with contextlib.suppress(KitError, TimeoutError):
         url = joined(plugin.base_url + "/", url) if url else ""

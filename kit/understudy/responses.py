@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from kit.understudy.asked import Asked, tokens
 from kit.understudy.dialogue import Answer
+from kit.understudy.requests import ModelRequest, tokens
 
 MODEL = "understudy-no-language-model"
 
@@ -28,9 +28,9 @@ def _pieces(text: str) -> list[str]:
     return re.findall(r"\S+\s*|\s+", text)
 
 
-def chat_completion(asked: Asked, answer: Answer) -> dict[str, Any]:
+def chat_completion(request: ModelRequest, answer: Answer) -> dict[str, Any]:
     """The answer as `chat.completion`."""
-    seed = identifier("chatcmpl", asked.entries, asked.choice)
+    seed = identifier("chatcmpl", request.entries, request.choice)
     message: dict[str, Any] = {"role": "assistant", "content": answer.text or None, "refusal": None}
     if answer.calls:
         message["tool_calls"] = _chat_calls(seed, answer)
@@ -41,7 +41,7 @@ def chat_completion(asked: Asked, answer: Answer) -> dict[str, Any]:
             "logprobs": None,
             "finish_reason": "tool_calls" if answer.calls else "stop",
         }
-        for i in range(int(asked.body.get("n") or 1))
+        for i in range(int(request.body.get("n") or 1))
     ]
     return {
         "id": seed,
@@ -49,15 +49,15 @@ def chat_completion(asked: Asked, answer: Answer) -> dict[str, Any]:
         "created": int(time.time()),
         "model": MODEL,
         "choices": choices,
-        "usage": _chat_usage(asked, answer),
+        "usage": _chat_usage(request, answer),
     }
 
 
-def chat_chunks(asked: Asked, answer: Answer) -> Iterator[dict[str, Any]]:
+def chat_chunks(request: ModelRequest, answer: Answer) -> Iterator[dict[str, Any]]:
     """The same as a stream of `chat.completion.chunk`."""
-    seed = identifier("chatcmpl", asked.entries, asked.choice)
+    seed = identifier("chatcmpl", request.entries, request.choice)
     created = int(time.time())
-    with_usage = bool((asked.body.get("stream_options") or {}).get("include_usage"))
+    with_usage = bool((request.body.get("stream_options") or {}).get("include_usage"))
 
     def chunk(choices: list[dict[str, Any]], usage: Any = None) -> dict[str, Any]:
         out = {
@@ -84,7 +84,7 @@ def chat_chunks(asked: Asked, answer: Answer) -> Iterator[dict[str, Any]]:
             yield delta({"tool_calls": [{"index": i, "function": {"arguments": piece}}]})
     yield delta({}, "tool_calls" if answer.calls else "stop")
     if with_usage:
-        yield chunk([], _chat_usage(asked, answer))
+        yield chunk([], _chat_usage(request, answer))
 
 
 def _chat_calls(seed: str, answer: Answer) -> list[dict[str, Any]]:
@@ -105,23 +105,27 @@ def _output_tokens(answer: Answer) -> int:
     return tokens(answer.text + "".join(step.name + json.dumps(step.arguments) for step in answer.calls))
 
 
-def _chat_usage(asked: Asked, answer: Answer) -> dict[str, int]:
-    given, made = asked.input_tokens, _output_tokens(answer)
-    return {"prompt_tokens": given, "completion_tokens": made, "total_tokens": given + made}
+def _chat_usage(request: ModelRequest, answer: Answer) -> dict[str, int]:
+    tokens_in, tokens_out = request.input_tokens, _output_tokens(answer)
+    return {
+        "prompt_tokens": tokens_in,
+        "completion_tokens": tokens_out,
+        "total_tokens": tokens_in + tokens_out,
+    }
 
 
-def response(asked: Asked, answer: Answer, status: str = "completed") -> dict[str, Any]:
+def response(request: ModelRequest, answer: Answer, status: str = "completed") -> dict[str, Any]:
     """The answer as a `response` of the Responses API."""
-    body = asked.body
-    seed = identifier("resp", asked.entries, asked.choice)
+    body = request.body
+    seed = identifier("resp", request.entries, request.choice)
     done = status == "completed"
-    given, made = asked.input_tokens, _output_tokens(answer)
+    tokens_in, tokens_out = request.input_tokens, _output_tokens(answer)
     usage = {
-        "input_tokens": given,
+        "input_tokens": tokens_in,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-        "output_tokens": made,
+        "output_tokens": tokens_out,
         "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": given + made,
+        "total_tokens": tokens_in + tokens_out,
     }
     return {
         "id": seed,
@@ -133,8 +137,8 @@ def response(asked: Asked, answer: Answer, status: str = "completed") -> dict[st
         "instructions": body.get("instructions"),
         "max_output_tokens": body.get("max_output_tokens"),
         "model": MODEL,
-        "output": output_items(seed, asked, answer) if done else [],
-        "parallel_tool_calls": asked.parallel,
+        "output": output_items(seed, request, answer) if done else [],
+        "parallel_tool_calls": request.parallel,
         "previous_response_id": body.get("previous_response_id"),
         "reasoning": {"effort": None, "summary": None},
         "store": body.get("store") is not False,
@@ -149,7 +153,9 @@ def response(asked: Asked, answer: Answer, status: str = "completed") -> dict[st
     }
 
 
-def output_items(seed: str, asked: Asked, answer: Answer, status: str = "completed") -> list[dict[str, Any]]:
+def output_items(
+    seed: str, request: ModelRequest, answer: Answer, status: str = "completed"
+) -> list[dict[str, Any]]:
     """The output of a response: one message, or function calls."""
     if not answer.calls:
         part = {"type": "output_text", "text": answer.text, "annotations": [], "logprobs": []}
@@ -162,7 +168,7 @@ def output_items(seed: str, asked: Asked, answer: Answer, status: str = "complet
                 "content": [part],
             }
         ]
-    spaces = {tool["name"]: tool["namespace"] for tool in asked.tools if tool.get("namespace")}
+    spaces = {tool["name"]: tool["namespace"] for tool in request.tools if tool.get("namespace")}
     items = []
     for i, step in enumerate(answer.calls):
         item = {
@@ -177,9 +183,9 @@ def output_items(seed: str, asked: Asked, answer: Answer, status: str = "complet
     return items
 
 
-def response_events(asked: Asked, answer: Answer) -> Iterator[dict[str, Any]]:
+def response_events(request: ModelRequest, answer: Answer) -> Iterator[dict[str, Any]]:
     """The same as the Responses API streams it: each event with its type and number."""
-    seed = identifier("resp", asked.entries, asked.choice)
+    seed = identifier("resp", request.entries, request.choice)
     number = -1
 
     def event(kind: str, **facts: Any) -> dict[str, Any]:
@@ -187,10 +193,10 @@ def response_events(asked: Asked, answer: Answer) -> Iterator[dict[str, Any]]:
         number += 1
         return {"type": kind, "sequence_number": number, **facts}
 
-    begun = response(asked, answer, "in_progress")
+    begun = response(request, answer, "in_progress")
     yield event("response.created", response=begun)
     yield event("response.in_progress", response=begun)
-    for i, item in enumerate(output_items(seed, asked, answer)):
+    for i, item in enumerate(output_items(seed, request, answer)):
         place = {"item_id": item["id"], "output_index": i}
         if item["type"] == "message":
             part = item["content"][0]
@@ -220,7 +226,7 @@ def response_events(asked: Asked, answer: Answer) -> Iterator[dict[str, Any]]:
                 arguments=item["arguments"],
             )
         yield event("response.output_item.done", output_index=i, item=item)
-    yield event("response.completed", response=response(asked, answer))
+    yield event("response.completed", response=response(request, answer))
 
 
 def model() -> dict[str, Any]:

@@ -8,14 +8,14 @@ from typing import Any
 from kit.errors import KitError
 from kit.redaction import hide
 from kit.web.conversation import Conversation
-from kit.web.shelf import Shelved
+from kit.web.plugins import PluginEntry
 
 FORMS = ("cell", "test")
 
 Turn = tuple[str, list[dict[str, Any]]]  # what the user said, and the calls with their results
 
 
-def export(conversation: Conversation, plugins: list[Shelved], form: str) -> str:
+def write(conversation: Conversation, plugins: list[PluginEntry], form: str) -> str:
     """The conversation as Python. A token is never in it: it is read from KIT_TOKEN.
 
     Raises `KitError` for another form, and where nothing was said yet.
@@ -45,7 +45,7 @@ def _turns(conversation: Conversation) -> list[Turn]:
     return turns
 
 
-def _install(plugins: list[Shelved]) -> list[str]:
+def _install(plugins: list[PluginEntry]) -> list[str]:
     lines = []
     for entry in plugins:
         token = ', token=os.environ["KIT_TOKEN"]' if entry.token else ""
@@ -53,17 +53,17 @@ def _install(plugins: list[Shelved]) -> list[str]:
     return lines
 
 
-def _head(plugins: list[Shelved]) -> list[str]:
+def _head(plugins: list[PluginEntry]) -> list[str]:
     return (
         ["import os", "", "import kit", ""] if any(entry.token for entry in plugins) else ["import kit", ""]
     )
 
 
-def _chat(plugins: list[Shelved], denied: list[str]) -> str:
-    given = _install(plugins)
+def _chat(plugins: list[PluginEntry], denied: list[str]) -> str:
+    arguments = _install(plugins)
     if denied:
-        given.append(f"confirm=lambda call: call.operation not in {denied!r}")
-    return f"chat = kit.Chat({', '.join(given)})"
+        arguments.append(f"confirm=lambda call: call.operation not in {denied!r}")
+    return f"chat = kit.Chat({', '.join(arguments)})"
 
 
 def _cell(turns: list[Turn], chat: str) -> list[str]:
