@@ -20,8 +20,8 @@ import pytest
 from test_notebook import ADD, PLUGIN, write
 
 import kit
-from kit import exported
-from kit.record import RECORD
+from kit import exporting
+from kit.update import RECORD
 from kit.targets import Target
 
 ROOT = Path(__file__).parent.parent
@@ -421,7 +421,7 @@ def test_it_shows_itself(tmp_path: Path) -> None:
     assert "3 answers, all the same" in repr(made)
     assert "<style" not in made._repr_html_()
     assert "<script" not in made._repr_html_()
-    described = {it for it in exported.FILES if (made.path / it).exists()}
+    described = {it for it in exporting.FILES if (made.path / it).exists()}
     assert {it.partition("/")[0] if it.startswith("wheels") else it for it in made.files} - described <= {
         ".gitignore",
         ".dockerignore",

@@ -21,7 +21,7 @@ from roads import ROADS, running
 import kit
 from kit.runner import main
 from kit.sockets import listen, send_at_once, url
-from kit.wheels import serving_modules, write_serving_wheel
+from kit.wheel import serving_modules, write_serving_wheel
 
 APP = """
 import os, socket, stat
@@ -90,7 +90,7 @@ def test_only_what_listens_is_set_and_nothing_else_is_changed() -> None:
 
 
 def test_what_is_in_the_part_that_serves() -> None:
-    """A module more is a decision: say why in `kit.wheels`, and here."""
+    """A module more is a decision: say why in `kit.wheel`, and here."""
     assert list(serving_modules()) == ["kit", *(f"kit.{name}" for name in SERVING)]
 
 

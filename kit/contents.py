@@ -16,7 +16,7 @@ from kit import leaks
 from kit.errors import ExportError
 from kit.notebook import Notebook, SourceCell
 from kit.requirements import imports_of, is_installed
-from kit.wheels import serving_modules
+from kit.wheel import serving_modules
 
 # What belongs to the notebook that tries a plugin out, not to the server.
 _NOTEBOOKS = {"kit": ("serve", "chatgpt", "watch"), "uvicorn": ("run",)}

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit import leaks, parity
-from kit.appsource import app_source, formatted
+from kit.source import app_source, formatted
 from kit.errors import ExportError, KitError, NotebookError
-from kit.exportable import Exportable, including
+from kit.contents import Exportable, including
 from kit.manifest import MANIFEST_PATH, SPEC_PATH
 from kit.notebook import Notebook
-from kit.parity import Parity, Side
+from kit.proof import Parity, Side
 from kit.project import rendered
-from kit.record import RECORD, Update
+from kit.update import RECORD, Update
 from kit.requirements import Requirements, distributions_of, link
-from kit.wheels import write_serving_wheel, write_wheel
+from kit.wheel import write_serving_wheel, write_wheel
 
 TEMPLATE = Path(__file__).parent / "templates" / "export"
 # What each file is for, in the order in which a person would look at them.
