@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         SpecError,
         UnknownHost,
     )
-    from kit.exported import Export, export
+    from kit.exporting import Export, export
     from kit.findings import Finding, Findings
     from kit.installed import CallResult, InstalledPlugin
     from kit.loop import nested
@@ -81,7 +81,7 @@ _HOMES = {
         "SpecError",
         "UnknownHost",
     ),
-    "exported": ("Export", "export"),
+    "exporting": ("Export", "export"),
     "findings": ("Finding", "Findings"),
     "installed": ("CallResult", "InstalledPlugin"),
     "loop": ("nested",),

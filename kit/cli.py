@@ -76,7 +76,7 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that you changed since.")] = False,
 ) -> None:
     """Make a server of a notebook, and prove that it answers the same. Status 1 if it does not."""
-    from kit.exported import export as make
+    from kit.exporting import export as make
     from kit.targets import Target
 
     source, taken = Target(notebook), include or ()

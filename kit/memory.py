@@ -6,12 +6,15 @@ functions that those call refer to, and whether they change it.
 
 from __future__ import annotations
 
-import dis
+import ast
+import contextlib
+import linecache
 import logging
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator
-from types import CodeType, FunctionType
+from functools import lru_cache
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import is_users
@@ -55,8 +58,8 @@ def in_memory(plugin: Plugin) -> list[str]:
         if not isinstance(function, FunctionType) or id(function) in seen:
             continue
         seen.add(id(function))
-        names, rebound, changes = _uses(function.__code__)
-        for name, value in _values(function, names):
+        names, rebound, changes = _uses(function)
+        for name, value in _values(function, names).items():
             if isinstance(value, FunctionType):
                 if is_users(value.__code__.co_filename):
                     waiting.append(value)
@@ -78,34 +81,42 @@ def _functions(plugin: Plugin) -> Iterator[Callable[..., Any]]:
                     yield dependant.call
 
 
-def _uses(code: CodeType) -> tuple[set[str], set[str], bool]:
-    """The names that code refers to, those that it binds anew outside of itself, and whether it changes
-    things in place; with the functions inside of it."""
-    names, rebound, changes = {*code.co_names, *code.co_freevars}, set(), False
-    for step in dis.get_instructions(code):
-        if step.opname == "STORE_GLOBAL" or (
-            step.opname == "STORE_DEREF" and step.argval in code.co_freevars
-        ):
-            rebound.add(step.argval)
-        changes |= step.opname in ("STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE", "STORE_ATTR")
-    changes |= not _CHANGES.isdisjoint(code.co_names)
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            more = _uses(inner)
-            names, rebound, changes = names | more[0], rebound | more[1], changes or more[2]
-    return names, rebound, changes
+def _uses(function: FunctionType) -> tuple[set[str], set[str], bool]:
+    """The names from outside that a function reads, those that it binds anew, and whether it changes things
+    in place; with the functions inside of it. Nothing where its source cannot be had."""
+    read, bound, outer, changes = set[str](), set[str](), set[str](), False
+    text = "".join(linecache.getlines(function.__code__.co_filename))
+    for node in _bodies(text).get(function.__code__.co_firstlineno, ()):
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            outer.update(node.names)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.Name):
+            (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+        elif isinstance(node, ast.Attribute | ast.Subscript):
+            changes |= not isinstance(node.ctx, ast.Load) or getattr(node, "attr", "") in _CHANGES
+    return read - bound | outer, bound & outer, changes
 
 
-def _values(function: FunctionType, names: set[str]) -> Iterator[tuple[str, Any]]:
-    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-    for name in names:
-        if name in cells:
-            try:
-                yield name, cells[name].cell_contents
-            except ValueError:  # not bound yet
-                continue
-        elif name in function.__globals__:
-            yield name, function.__globals__[name]
+@lru_cache
+def _bodies(source: str) -> dict[int, list[ast.AST]]:
+    """The nodes of each function of a file, its decorators, defaults and annotations left out, by its first line."""
+    found: dict[int, list[ast.AST]] = {}
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            first = min(it.lineno for it in (function, *getattr(function, "decorator_list", ())))
+            nodes = found.setdefault(first, [it for it in ast.walk(function.args) if isinstance(it, ast.arg)])
+            body = [function.body] if isinstance(function, ast.Lambda) else function.body
+            nodes += (node for statement in body for node in ast.walk(statement))
+    return found
+
+
+def _values(function: FunctionType, names: set[str]) -> dict[str, Any]:
+    values = dict(function.__globals__)
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # not bound yet
+            values[name] = cell.cell_contents
+    return {name: values[name] for name in names if name in values}
 
 
 def _state(name: str, value: Any, changes: bool) -> str:
@@ -121,5 +132,5 @@ def _state(name: str, value: Any, changes: bool) -> str:
     if hasattr(kind, "model_fields") or not any(is_users(each.__code__.co_filename) for each in methods):
         return ""
     held = [item for key, item in getattr(value, "__dict__", {}).items() if not key.startswith("__")]
-    changes = changes or any(_uses(method.__code__)[2] for method in methods if method.__name__ != "__init__")
+    changes = changes or any(_uses(method)[2] for method in methods if method.__name__ != "__init__")
     return kind.__name__ if changes and any(isinstance(item, _KINDS) for item in held) else ""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from kit.errors import ProjectError
 from kit.markup import code, columns, escape, table
-from kit.wheels import is_ours, tutorial_files, tutorial_folder, write_wheel
+from kit.wheel import is_ours, tutorial_files, tutorial_folder, write_wheel
 
 MAX_NAME = 50  # characters, since it becomes name_for_model
 TEMPLATE = Path(__file__).parent / "templates" / "new"

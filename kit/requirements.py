@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from kit.errors import ExportError
-from kit.wheels import DISTRIBUTION
+from kit.wheel import DISTRIBUTION
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

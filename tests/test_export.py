@@ -20,9 +20,11 @@ import pytest
 from test_notebook import ADD, PLUGIN, write
 
 import kit
-from kit import exported
-from kit.record import RECORD
+from kit import exporting
+from kit.notebook import Notebook
+from kit.source import app_source, formatted
 from kit.targets import Target
+from kit.update import RECORD
 
 ROOT = Path(__file__).parent.parent
 LIST = "#| export\n@todo.get('/todos')\ndef list_todos() -> list[str]:\n    return todos"
@@ -163,18 +165,40 @@ def test_app_py_is_the_cells_with_imports_on_top(tmp_path: Path) -> None:
     assert (made.path / "app.py").read_text() == (
         '"""The plugin of todo.ipynb, made by `kit export`: change it there and export again."""\n\n'
         "from __future__ import annotations\n\n"
-        "from typing import Annotated, Any\n\n"
-        "import kit, json  # both\n\n"
-        "import helper\n\n"
+        "import json\nfrom typing import (\n    Annotated,\n    Any,\n)\n\n"
+        "import kit  # both\n\n"
         '# Cell 1\ntodo = kit.Plugin("todo", description_for_model="Keeps todos.")\n\n\n'
-        '# Cell 3\n# a note\n\n\n@todo.get("/a")\ndef a() -> list[Any]:\n    text = """one\n\n   \nimport two"""\n'
+        "# Cell 3\n# a note\nfrom typing import Any\n\nimport kit\n\n\n"  # it stays in its cell
+        '@todo.get("/a")\ndef a() -> list[Any]:\n    text = """one\n\n   \nimport two"""\n'
         "    return [text, json.dumps(1)]\n\n\n"
-        "# Cell 4\nfrom datetime import time\n\n\n"  # another cell imports another `time`
+        "# Cell 4\nfrom datetime import time\nimport helper\n\n\n"
         '# Cell 5\nimport os\n\nos.environ.setdefault("A", "1")\nimport math\n\n\n'
         '@todo.get("/b")\ndef b() -> float:\n    return math.pi\n\n\n'
         "# Cell 6\nimport time\n\ntry:\n    import tomllib\nexcept ImportError:\n    tomllib = None\n\n\n"
         "# `kit serve app.py` serves this\nplugin = todo\n"
     )
+
+
+def test_cells_that_only_import_are_one_block(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "todo.ipynb",
+        "#| export\nimport os  # for the settings\nimport kit",
+        "#| export\nfrom __future__ import annotations; import json\nimport helper\nimport kit",
+        "#| export\n# The model\nfrom datetime import date\n\nclass Item:\n    day: date",
+    )
+    assert formatted(app_source(Notebook(path), "plugin", True), {"helper"}) == (
+        '"""The plugin of todo.ipynb, made by `kit export`: change it there and export again."""\n\n'
+        "from __future__ import annotations\n\n"
+        "import json\nimport os  # for the settings\nfrom datetime import date\n\nimport kit\n\nimport helper\n\n\n"
+        "# Cell 3\n# The model\nclass Item:\n    day: date\n"
+    )
+
+
+def test_sorting_does_not_change_which_import_counts() -> None:
+    text = "from pathlib import Path\nfrom fastapi import Path\n"
+    swapped = "from fastapi import Path\nfrom pathlib import Path\n"
+    assert formatted(text) == text.replace("\n", "\n\n", 1)
+    assert formatted(swapped) == swapped
 
 
 def test_imports_are_sorted_as_ruff_has_them(tmp_path: Path) -> None:
@@ -421,7 +445,7 @@ def test_it_shows_itself(tmp_path: Path) -> None:
     assert "3 answers, all the same" in repr(made)
     assert "<style" not in made._repr_html_()
     assert "<script" not in made._repr_html_()
-    described = {it for it in exported.FILES if (made.path / it).exists()}
+    described = {it for it in exporting.FILES if (made.path / it).exists()}
     assert {it.partition("/")[0] if it.startswith("wheels") else it for it in made.files} - described <= {
         ".gitignore",
         ".dockerignore",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import dataclasses
-import dis
 import importlib
 import inspect
 import pkgutil
@@ -224,12 +223,6 @@ def test_ipython_asks_an_error_for_its_traceback() -> None:
     """`kit.errors`: an error in a cell is told without the kit's own frames. Noticed by test_kernel.py."""
     source = inspect.getsource(ZMQInteractiveShell.__mro__[1].showtraceback)
     assert "_render_traceback_" in source, f"ipython {version('ipython')} does not use _render_traceback_"
-
-
-def test_byte_code_has_the_names_that_are_looked_for() -> None:
-    """`kit.memory`: opcodes are Python's own affair, and each version's. Noticed by test_workers.py."""
-    names = {"STORE_GLOBAL", "STORE_DEREF", "STORE_SUBSCR", "DELETE_SUBSCR", "STORE_ATTR"}
-    assert names <= dis.opmap.keys()
 
 
 def test_nothing_else_that_is_private_is_used() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import kit
 from kit import project as projects
-from kit.wheels import tutorial_files, tutorial_folder, write_wheel
+from kit.wheel import tutorial_files, tutorial_folder, write_wheel
 
 COMMAND = [sys.executable, "-m", "kit"]
 
@@ -195,7 +195,7 @@ def test_the_wheel_works_alone_and_is_the_same_each_time(tmp_path: Path) -> None
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    code = "import kit; print(kit.__file__); from kit.wheels import write_wheel, tutorial_folder; print(tutorial_folder())"
+    code = "import kit; print(kit.__file__); from kit.wheel import write_wheel, tutorial_folder; print(tutorial_folder())"
     shown = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,

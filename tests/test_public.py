@@ -15,8 +15,8 @@ import pytest
 import kit
 from kit import errors
 from kit.hosts import find
-from kit.record import Update
 from kit.settings import from_environment
+from kit.update import Update
 
 EVERY = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import signal
@@ -19,9 +20,10 @@ import pytest
 from roads import ROADS, running
 
 import kit
+from kit.requirements import imports_of
 from kit.runner import main
 from kit.sockets import listen, send_at_once, url
-from kit.wheels import serving_modules, write_serving_wheel
+from kit.wheel import SERVING, write_serving_wheel
 
 APP = """
 import os, socket, stat
@@ -48,10 +50,9 @@ async def at_once(request: Request) -> bool:
             pass
     raise LookupError
 """
-SERVING = """
-    __main__ addresses annotations databases documents errors graceful guard jsonlog jupyter manifest markup memory
-    operation plugin redaction routes runner settings sockets spec spec_views supervisor swagger targets values wellknown
-""".split()
+# What the part that serves imports of the rest of the kit, late, and looks first whether it is there.
+GUARDED = {"__main__": {"cli"}, "plugin": {"endpoint"}, "targets": {"notebook"}}
+GUARDED["plugin"] |= {"discovery", "server"}  # `Plugin.render`, which no server calls
 
 
 # -- answers leave at once -------------------------------------------------------------
@@ -89,9 +90,20 @@ def test_only_what_listens_is_set_and_nothing_else_is_changed() -> None:
 # -- the part that an export carries ---------------------------------------------------
 
 
-def test_what_is_in_the_part_that_serves() -> None:
-    """A module more is a decision: say why in `kit.wheels`, and here."""
-    assert list(serving_modules()) == ["kit", *(f"kit.{name}" for name in SERVING)]
+def test_the_part_that_serves_imports_nothing_else_of_the_kit() -> None:
+    """What is in it is written down in `kit.wheel`. That it serves alone: test_export.py, in an empty environment."""
+    package = Path(kit.__file__).parent
+    names = {file.name.removesuffix(".py") for file in package.iterdir()}
+    assert set(SERVING) <= names
+    for file in sorted(package.rglob("*.py")):
+        room = file.relative_to(package).parts[0].removesuffix(".py")
+        if room in SERVING:
+            imported = {
+                module.split(".")[1]
+                for module, _, _ in imports_of(ast.parse(file.read_bytes()))
+                if module.startswith("kit.")
+            }
+            assert (imported & names) - {*SERVING} <= GUARDED.get(room, set()), file
 
 
 @pytest.fixture(scope="module")

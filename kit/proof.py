@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from kit import child
 from kit.discovery import credential
-from kit.errors import ExportError, NotebookError
+from kit.errors import ExportError
 from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
 from kit.markup import code, columns, escape, table
 from kit.spec import Spec
@@ -50,45 +51,15 @@ _STRINGS = {
     "ipv4": "192.0.2.1",
     "duration": "P1D",
 }
-# Both print one line about themselves before they answer. The export's runs on `-I -S`: of all that is
-# installed here it sees what its requirements lead to, and a package left out of them is missing.
-_SERVE = """
-import json, os, sys
-out = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)  # a cell may print
-def tell(**facts):
-    print(json.dumps(facts), file=out, flush=True)
-def listen(**facts):
-    from kit import sockets
-    listening = sockets.listen("127.0.0.1", 0)
-    tell(port=listening.getsockname()[1], **facts)
-    return listening
-def serve(app, listening):
-    import uvicorn
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
-"""
-_NOTEBOOK = """
-from kit.errors import KitError
-from kit.notebook import Notebook, plugin_of
-try:
-    variable, plugin, is_plugin = plugin_of(Notebook(sys.argv[1]), sys.argv[2] or None, "app")
-except KitError as error:
-    tell(problem=error.problem, remedy=error.remedy, cell=getattr(error, "cell", None))
-    sys.exit()
-manifest = plugin.manifest
-facts = {"model": manifest.name_for_model, "title": manifest.name_for_human}
-serve(plugin, listen(variable=variable, is_plugin=is_plugin, **facts))
-"""
-_EXPORT = """
-import site
-sys.path.insert(0, sys.argv[1])
-for folder in sys.argv[2:]:
-    site.addsitedir(folder)
-os.chdir(sys.argv[1])
-listening = listen()
-from kit.targets import Target
-serve(Target("app.py").plugin(), listening)  # as `kit serve app.py` does
-"""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SideError(ExportError):
+    """One of the two does not serve. `module`, `file` or `key` is what it did not find, where that is the reason."""
+
+    module: str | None = None
+    file: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -175,7 +146,7 @@ class Parity:
 
 
 class Side:
-    """One of the two: a process that serves. `facts` are what it told about itself."""
+    """One of the two: a process of `kit.child` that serves. `facts` are its first line."""
 
     def __init__(self, process: subprocess.Popen[str], errors: Path) -> None:
         self._process, self._errors = process, errors
@@ -204,15 +175,15 @@ class Side:
             connection.close()
 
     def document(self, path: str) -> Answer:
-        """Its manifest or spec. Raises `KitError` with what the process said if it did not start."""
+        """Its manifest or spec. Raises `SideError` with what the process wrote if its lifespan failed."""
         answer = self.ask("GET", path, limit=START_TIMEOUT)
         if answer.status == 200:
             return answer
         if self._process.poll() is None and answer.status:
-            raise ExportError(f"{path} is answered with status {answer.status}.", f"It said: {self.words}")
+            raise SideError(f"{path} is answered with status {answer.status}.", f"It wrote: {self.words}")
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
-        raise ExportError(self.words or f"There was no answer within {START_TIMEOUT:.0f} s.")
+        raise SideError(self.words or f"There was no answer within {START_TIMEOUT:.0f} s.")
 
     @property
     def words(self) -> str:
@@ -222,26 +193,19 @@ class Side:
         return (told or lines or [""])[-1]
 
 
-@contextlib.contextmanager
-def notebook_side(path: str, name: str | None, scratch: Path) -> Iterator[Side]:
-    """The notebook's plugin, served from its copy in `scratch`. Raises `NotebookError` if it does not load."""
-    with _side([sys.executable, "-c", _SERVE + _NOTEBOOK, path, name or ""], scratch) as side:
-        if "problem" in side.facts:
-            raise NotebookError(
-                side.facts["problem"], side.facts["remedy"], notebook=path, cell=side.facts["cell"]
-            )
-        if "port" not in side.facts:
-            why = side.words or f"it took longer than {START_TIMEOUT:.0f} s, or a cell ends the process"
-            raise ExportError(f"{path} did not get as far as to serve: {why}.", "Mend the cell.")
-        yield side
+def notebook_side(path: str, name: str | None, scratch: Path) -> AbstractContextManager[Side]:
+    """The notebook's plugin, served from its copy in `scratch`. Raises `SideError` if it does not load."""
+    return _side(path, [sys.executable, "-m", "kit.child", "notebook", path, name or ""], scratch)
 
 
-@contextlib.contextmanager
-def export_side(folder: Path, site: list[Path], scratch: Path) -> Iterator[Side]:
-    """The exported app, served from `folder` by a Python that has only the packages in `site`."""
-    paths = [str(folder), *map(str, site)]
-    with _side([sys.executable, "-I", "-S", "-B", "-c", _SERVE + _EXPORT, *paths], scratch) as side:
-        yield side
+def export_side(folder: Path, site: list[Path], scratch: Path) -> AbstractContextManager[Side]:
+    """The exported app, served from `folder` by a Python that has only the packages in `site`.
+
+    On `-I -S`: of all that is installed here it sees what its requirements lead to, and a package left out of them
+    is missing. Raises `SideError` if it does not load.
+    """
+    python = [sys.executable, "-I", "-S", "-B", str(Path(child.__file__))]
+    return _side("app.py", [*python, "export", str(folder), *map(str, site)], scratch)
 
 
 def compare(
@@ -287,7 +251,7 @@ def compare(
 
 
 @contextlib.contextmanager
-def _side(command: list[str], scratch: Path) -> Iterator[Side]:
+def _side(what: str, command: list[str], scratch: Path) -> Iterator[Side]:
     scratch.mkdir(parents=True, exist_ok=True)
     given = {key: value for key, value in os.environ.items() if key not in _UNSET}
     given = {key: value for key, value in given.items() if not key.startswith("JPY_")}
@@ -298,7 +262,12 @@ def _side(command: list[str], scratch: Path) -> Iterator[Side]:
             command, cwd=scratch, env=given, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink, text=True
         )  # fmt: skip
     try:
-        yield Side(process, errors)
+        side = Side(process, errors)
+        if "port" not in side.facts:
+            why = side.words or f"it took longer than {START_TIMEOUT:.0f} s, or a cell ends the process"
+            problem = f"{what} did not get as far as to serve: {why}."
+            raise SideError(**{"problem": problem, "remedy": "Fix the cell.", **side.facts})
+        yield side
     finally:
         process.kill()
         process.communicate()

@@ -16,7 +16,7 @@ from kit import leaks
 from kit.errors import ExportError
 from kit.notebook import Notebook, SourceCell
 from kit.requirements import imports_of, is_installed
-from kit.wheels import serving_modules
+from kit.wheel import SERVING
 
 # What belongs to the notebook that tries a plugin out, not to the server.
 _NOTEBOOKS = {"kit": ("serve", "chatgpt", "watch"), "uvicorn": ("run",)}
@@ -64,12 +64,8 @@ class Exportable:
     @property
     def uses_whole_kit(self) -> bool:
         """Whether the code uses more of the kit than a server needs: a plugin that itself installs another."""
-        serving = serving_modules()
-        for name in self._kits_names():
-            home = kit._HOME_OF.get(name, name)
-            if f"kit.{home}" not in serving and name != "__version__":
-                return True
-        return False
+        homes = {kit._HOME_OF.get(name, name).partition(".")[0] for name in self._kits_names()}
+        return not homes.issubset({"__version__", *SERVING})
 
     @property
     def has_database(self) -> bool:

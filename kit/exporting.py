@@ -12,17 +12,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit import leaks, parity
-from kit.appsource import app_source, formatted
-from kit.errors import ExportError, KitError, NotebookError
-from kit.exportable import Exportable, including
+from kit import leaks, proof
+from kit.contents import Exportable, including
+from kit.errors import ExportError
 from kit.manifest import MANIFEST_PATH, SPEC_PATH
 from kit.notebook import Notebook
-from kit.parity import Parity, Side
 from kit.project import rendered
-from kit.record import RECORD, Update
+from kit.proof import Parity, Side, SideError
 from kit.requirements import Requirements, distributions_of, link
-from kit.wheels import write_serving_wheel, write_wheel
+from kit.source import app_source, formatted
+from kit.update import RECORD, Update
+from kit.wheel import write_serving_wheel, write_wheel
 
 TEMPLATE = Path(__file__).parent / "templates" / "export"
 # What each file is for, in the order in which a person would look at them.
@@ -110,23 +110,25 @@ def export(
     parts = Exportable(source, include, _reserved())
     with tempfile.TemporaryDirectory(prefix="kit-export-") as place:
         scratch = Path(place).resolve()
-        with _told_of(parts), _notebook_side(parts, name, scratch / "notebook") as mine:
+        with _explaining(parts), _notebook_side(parts, name, scratch / "notebook") as mine:
             made, wheel = _made(parts, mine, scratch, mcp)
             update = Update(target, made, force)
             folder_of_proof = _laid_out(update, scratch / "export")
             site = _site(folder_of_proof, wheel, scratch)
             try:
-                with parity.export_side(folder_of_proof, site, scratch / "data") as theirs:
-                    compared = parity.compare(
+                with proof.export_side(folder_of_proof, site, scratch / "data") as theirs:
+                    compared = proof.compare(
                         mine, theirs, lambda: _notebook_side(parts, name, scratch / "again"), token
                     )
-            except KitError as error:
+            except SideError as error:
                 raise _does_not_start(error, update) from None
         _check_leaks(made, scratch, parts)
     update.write()
     notes = [*update.notes, *parts.left_behind]
     if formatted("") is None:
-        notes.append("app.py is formatted as the cells are: ruff, which would do it, is not installed.")
+        notes.append(
+            "app.py is formatted, and its imports sorted, as in the cells: ruff, which would do it, is not installed."
+        )
     return Export(target, update.fates, compared, notes)
 
 
@@ -148,8 +150,8 @@ def _made(parts: Exportable, mine: Side, scratch: Path, mcp: bool) -> tuple[dict
         "OPTIONAL": "false" if needed.has_database else "true",  # Kubernetes, of the secret with DATABASE_URL
     }
     texts = rendered(TEMPLATE, words)
-    source = app_source(parts.notebook, facts["variable"], facts["is_plugin"], parts.neighbours)
-    texts["app.py"] = formatted(source) or source
+    source = app_source(parts.notebook, facts["variable"], facts["is_plugin"])
+    texts["app.py"] = formatted(source, parts.neighbours) or source
     texts["requirements.txt"] = needed.text
     for file, path in (("ai-plugin.json", MANIFEST_PATH), ("openapi.json", SPEC_PATH)):
         document = json.loads(mine.document(path).body)
@@ -180,7 +182,7 @@ def _notebook_side(
     for file, content in {**parts.files, path.name: path.read_bytes()}.items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_bytes(content)
-    return parity.notebook_side(path.name, name, folder)
+    return proof.notebook_side(path.name, name, folder)
 
 
 def _laid_out(update: Update, folder: Path) -> Path:
@@ -207,32 +209,28 @@ def _site(folder: Path, wheel: Path, scratch: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _told_of(parts: Exportable) -> Iterator[None]:
+def _explaining(parts: Exportable) -> Iterator[None]:
     """An error of the notebook's cells, with what the export can add to it."""
     try:
         yield
-    except NotebookError as error:
+    except SideError as error:
         path, problem, remedy = str(parts.notebook.path), error.problem, error.remedy
-        if path not in problem:  # told by the copy in the scratch folder
+        if path not in problem:  # the process knows the copy in the scratch folder
             problem = problem.replace(parts.notebook.path.name, path, 1)
-        missing = re.search(r"No such file or directory: '(.*?)'", problem)
-        unset = [name for name in parts.variables if f"KeyError: '{name}'" in problem]
-        if unset:
-            remedy = f"Set {unset[0]} here and on the server: the export keeps its name only."
-        elif missing:
-            remedy = f"The files of its folder stay behind: {including(missing[1])} takes this one along."
+        if error.key in parts.variables:
+            remedy = f"Set {error.key} here and on the server: the export keeps its name only."
+        elif error.file:
+            remedy = f"The files of its folder stay behind: {including(error.file)} takes this one along."
         elif parts.left_behind:
             remedy = " ".join([remedy, *parts.left_behind])
         raise ExportError(problem, remedy, notebook=path, cell=error.cell) from None
 
 
-def _does_not_start(error: KitError, update: Update) -> ExportError:
+def _does_not_start(error: SideError, update: Update) -> ExportError:
     problem = f"The exported app does not start with its requirements alone: {error.problem}"
     if update.kept:
         return ExportError(problem, f"You changed {', '.join(update.kept)}; force=True overwrites that.")
-    found = re.search(r"No module named '([\w.]+)'", problem)
-    name = found[1] if found else "NAME"
-    remedy = f"Does it lack a package? `import {name}` in a marked cell makes that a requirement."
+    remedy = f"Does it lack a package? `import {error.module or 'NAME'}` in a marked cell makes that a requirement."
     return ExportError(f"{problem}\nNothing was written.", remedy)
 
 

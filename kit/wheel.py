@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import hashlib
+import re
 import zipfile
-from functools import lru_cache
 from importlib.metadata import distribution
 from pathlib import Path
 
 import kit
 
 DISTRIBUTION = "notebook-plugin-kit"
-# The part of the kit that a server needs: these modules with all that they import, at once or later, as far
-# as the side of the host and of the notebook, which an exported server never asks for.
-SERVING = ("__main__", "runner", "plugin", "databases")
-NOT_SERVING = ("chat", "cli", "discovery", "endpoint", "hosts", "notebook", "server", "web")
+# The part of the kit that a server needs. A name more makes every exported project larger.
+SERVING = (
+    "__init__", "__main__", "addresses", "annotations", "databases", "documents", "errors", "graceful", "guard", "jsonlog",
+    "jupyter", "manifest", "markup", "memory", "operation", "plugin", "redaction", "routes", "runner", "settings",
+    "sockets", "spec", "spec_views", "supervisor", "swagger", "targets", "values", "wellknown",
+)  # fmt: skip
 SERVING_NEEDS = ("fastapi", "pydantic", "python-multipart", "uvicorn", "httptools", "pyyaml")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time a zip can hold: the same wheel has the same bytes
 
@@ -34,10 +35,8 @@ def write_serving_wheel(folder: Path) -> Path:
     It goes by the kit's own name, so that the whole kit takes its place where that is installed.
     """
     installed = distribution(DISTRIBUTION)
-    package, needed = _package(), serving_modules()
-    parts = {
-        name: data for name, data in package.items() if name in needed.values() or name == "kit/py.typed"
-    }
+    wanted = {"py", *SERVING}  # py.typed
+    parts = {name: data for name, data in _package().items() if re.split("[/.]", name)[1] in wanted}
     version = f"{installed.version}+serving"
     lines = [
         "Metadata-Version: 2.1",
@@ -60,32 +59,6 @@ def serving_requirements() -> list[str]:
 
     parsed = [Requirement(text) for text in distribution(DISTRIBUTION).requires or ()]
     return [str(it) for it in parsed if it.marker is None and canonicalize_name(it.name) in SERVING_NEEDS]
-
-
-@lru_cache(maxsize=1)
-def serving_modules() -> dict[str, str]:
-    """The modules of the serving part, each with its file."""
-    package = Path(kit.__file__).parent
-    found = {"kit": "kit/__init__.py"}
-    waiting = [f"kit.{name}" for name in SERVING]
-    while waiting:
-        name = waiting.pop()
-        place = package.parent.joinpath(*name.split("."))
-        file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
-        # `from kit import x` may name a thing and not a module
-        if name in found or name.split(".")[1] in NOT_SERVING or not file.is_file():
-            continue
-        found[name] = file.relative_to(package.parent).as_posix()
-        tree = ast.parse(file.read_bytes())
-        typing = [
-            it for it in tree.body if isinstance(it, ast.If) and ast.unparse(it.test) == "TYPE_CHECKING"
-        ]
-        skipped = {id(inner) for it in typing for inner in ast.walk(it)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and id(node) not in skipped:
-                names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
-                waiting += [it for it in names if it.startswith("kit.")]
-    return dict(sorted(found.items()))
 
 
 def _information(*wanted: str) -> dict[str, bytes]:
