@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from kit.installed import CallResult, InstalledPlugin
 
-Calls = Callable[[str, dict[str, Any], Any], Awaitable[CallResult]]
-
 
 def import_package() -> None:
     """Raises `KitError` where the `mcp` package is missing or older than 2."""
@@ -33,7 +31,9 @@ def import_package() -> None:
         ) from None
 
 
-def make_server(plugin: InstalledPlugin, call: Calls | None = None) -> Server[Any]:
+def make_server(
+    plugin: InstalledPlugin, call: Callable[[str, dict[str, Any], Any], Awaitable[CallResult]] | None = None
+) -> Server[Any]:
     """The plugin as a low-level server of the `mcp` package, for any of its transports.
 
     `call` is given the tool's name, the arguments and the HTTP request, which is None on stdio; left

@@ -44,12 +44,12 @@ def find(host: str) -> Host:
         near = get_close_matches(name, HOSTS, 1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         raise UnknownHost(f"There is no host {host!r}.", f"{hint}There are: {', '.join(HOSTS)}.", host=host)
-    return cast(Host, importlib.import_module(f"kit.hosts.{name}"))
+    return cast("Host", importlib.import_module(f"kit.hosts.{name}"))
 
 
 def rules(name: str) -> Rules:
     """What checks: a host, or the rules of the documents themselves."""
-    return cast(Rules, importlib.import_module("kit.hosts.documents")) if name == DOCUMENTS else find(name)
+    return cast("Rules", importlib.import_module("kit.hosts.documents")) if name == DOCUMENTS else find(name)
 
 
 def check_description(description: Description, *only: str) -> Findings:
