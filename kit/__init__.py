@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kit.chat import Chat
-    from kit.checking import check
+    from kit.checking import check, render
     from kit.databases import Database, database
     from kit.discovery import ainstall, install
     from kit.errors import (
@@ -60,7 +60,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "chat": ("Chat",),
-    "checking": ("check",),
+    "checking": ("check", "render"),
     "databases": ("Database", "database"),
     "discovery": ("ainstall", "install"),
     "errors": (
@@ -95,6 +95,7 @@ _HOMES = {
     "watching": ("Watch", "watch"),
     "web.page": ("LocalChatGPT", "chatgpt"),
 }
+_MODULES = ("endpoint", "tunnels", "understudy")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -142,13 +143,14 @@ __all__ = [
     "load",
     "nested",
     "new",
+    "render",
     "serve",
     "watch",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("tunnels", "understudy"):
+    if name in _MODULES:
         return importlib.import_module(f"kit.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'kit' has no attribute {name!r}")
@@ -167,4 +169,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "tunnels", "understudy"]
+    return [*__all__, *_MODULES]

@@ -240,7 +240,7 @@ class Chat:
         elif not allowed:
             problem = "The user did not allow this call."
         else:
-            return await plugin._call(tool, arguments)
+            return await plugin.invoke(tool, arguments)
         operation = tool.operation.id if tool else call.name
         shown = arguments if isinstance(arguments, dict) else {"": call.arguments}
         return CallResult(operation, shown, None, {"error": problem}, 0.0)

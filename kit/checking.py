@@ -1,26 +1,25 @@
-"""`check`: checks anything that can be installed against the hosts' rules."""
+"""`check` and `render`: anything that can be installed, by the rules of the hosts and in their forms."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
 from kit import hosts
+from kit.description import Description
 from kit.discovery import install
 from kit.findings import Findings
-from kit.installed import InstalledPlugin
 from kit.server import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kit.plugin import Plugin
-    from kit.server import Server
+    from kit.plugin import Plugin, Served
 
 
 def check(
-    source: str | Path | Plugin | Server | InstalledPlugin, *only: str, token: str | None = None
+    source: str | Path | Plugin | Served | Description, *only: str, token: str | None = None
 ) -> Findings:
     """Checks a plugin against the rules of every host, or of those named in `only`.
 
@@ -30,7 +29,22 @@ def check(
     """
     for name in only:
         hosts.rules(name)  # an unknown one is refused before anything is fetched
+    return hosts.check_description(_described(source, token), *only)
+
+
+def render(source: str | Path | Plugin | Served | Description, host: str, **options: Any) -> Any:
+    """What a host needs of a plugin, in its own form: "chatgpt", "actions", "copilot", "openai", "agent_plugin", ...
+
+    `source` is whatever `install` takes, or an installed plugin. The addresses of a plugin of this process are those
+    of its `public_url`, else of the server that serves it. Raises as `check`.
+    """
+    form = hosts.find(host)
+    return form.render(_described(source), **options)
+
+
+def _described(source: str | Path | Plugin | Served | Description, token: str | None = None) -> Description:
+    if isinstance(source, Description):
+        return source
     if isinstance(source, FastAPI):  # its addresses are those of its server
         source = serving(source) or source
-    plugin = source if isinstance(source, InstalledPlugin) else install(source, token=token)
-    return hosts.check_description(plugin, *only)
+    return install(source, token=token)

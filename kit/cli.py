@@ -157,9 +157,9 @@ def render(
     from kit import hosts
 
     module = hosts.find(host)
+    if not module.FILE:
+        raise KitError(f"What {module.TITLE} takes are objects of Python, not files.", f"Use kit.render(url, {host!r}).")  # fmt: skip
     made = module.render(installed(url, None))
-    if not isinstance(made, dict | list) or (made and not isinstance(next(iter(made)), str | dict)):
-        raise KitError(f"What {module.TITLE} takes are objects of Python, no files.", f"Use kit.install(url).render({host!r}).")  # fmt: skip
     files = made if isinstance(made, dict) and "plugin.json" in made else {module.FILE: made}
     if out is None:
         print(json.dumps(made, indent=2, ensure_ascii=False))

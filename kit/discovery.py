@@ -23,14 +23,13 @@ from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
 from kit.spec import Problem, Spec
 
 if TYPE_CHECKING:
-    from kit.plugin import Plugin
-    from kit.server import Server
+    from kit.plugin import Plugin, Served
 
 Told = Callable[[Answer, float], None]  # a document, and the seconds it took
 
 
 def install(
-    source: str | Path | Plugin | Server,
+    source: str | Path | Plugin | Served,
     *,
     token: str | None = None,
     base_url: str | None = None,
@@ -49,7 +48,7 @@ def install(
 
 
 async def ainstall(
-    source: str | Path | Plugin | Server,
+    source: str | Path | Plugin | Served,
     *,
     token: str | None = None,
     base_url: str | None = None,
@@ -236,7 +235,15 @@ def _made(
     # Beside JupyterLab this import takes a second (it builds a grammar for IRIs). The first call needs it:
     # it is made while the user reads what was installed.
     threading.Thread(target=importlib.import_module, args=["jsonschema"], daemon=True).start()
-    return InstalledPlugin(manifest, spec, base_url.rstrip("/"), road, problems, headers, wishes.serves_mcp)
+    return InstalledPlugin(
+        manifest,
+        spec,
+        base_url.rstrip("/"),
+        road,
+        notes=problems,
+        headers=headers,
+        serves_mcp=wishes.serves_mcp,
+    )
 
 
 def credential(manifest: Manifest | None, spec: Spec, token: str) -> tuple[str, str]:

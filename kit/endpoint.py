@@ -6,7 +6,6 @@ One that is served in this process answers by its operations as they are now, in
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
 import logging
 import os
@@ -24,8 +23,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kit.addresses import LOCAL_NAMES, Root
 from kit.client import Road
 from kit.errors import KitError
-from kit.hosts.mcp import import_package, make_server
 from kit.installed import CallResult, InstalledPlugin
+from kit.mcp_server import import_package, make_server
 from kit.targets import is_target
 
 if TYPE_CHECKING:
@@ -131,12 +130,16 @@ class Endpoint:
             installed = InstalledPlugin(plugin.manifest, plugin.spec, base, Road(Root.of(base)))
 
             async def call(name: str, arguments: dict[str, Any], request: Any) -> CallResult:
-                asked = copy.copy(installed)
-                asked.road = Road(installed.road.root, _inside(plugin, request.scope), is_running=True)
-                return await asked._call(asked.tool(name), arguments)
+                road = Road(installed.road.root, _inside(plugin, request.scope), is_running=True)
+                return await installed.invoke(installed.tool(name), arguments, road)
 
             self._state, self._server = state, make_server(installed, call)
         return self._server
+
+
+def add_mcp(plugin: Plugin) -> None:
+    """Gives the plugin its endpoint at `/mcp`; what the author has put there stays."""
+    plugin.extensions.setdefault(PATH, Endpoint(plugin))
 
 
 def _inside(plugin: Plugin, outer: Scope) -> ASGIApp:

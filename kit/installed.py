@@ -1,4 +1,4 @@
-"""`install`: what ChatGPT did with a plugin's URL. `InstalledPlugin`: its tools, and calls to it."""
+"""`InstalledPlugin`: a plugin's description, and calls to it. `CallResult`: what one gave."""
 
 from __future__ import annotations
 
@@ -6,33 +6,27 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kit import loop
 from kit.addresses import NOWHERE, Root, choose_server
 from kit.client import Answer, Road
+from kit.description import Description
 from kit.documents import read_json
-from kit.errors import KitError, OperationError
-from kit.manifest import Manifest, manifest_card
-from kit.markup import arguments_line, box, code, columns, details, escape, pre, pretty
-from kit.markup import problems as folded
+from kit.errors import KitError
+from kit.hosts.langchain import make_tools
+from kit.markup import arguments_line, code, details, escape, pre, pretty
 from kit.redaction import hide
-from kit.search import CONTEXT, MANY_TOKENS, searchable
-from kit.selection import select
-from kit.spec import Problem, Spec, server_urls
-from kit.spec_views import MANY, groups, spec_table
-from kit.tools import Tool, Tools, make_tools
+from kit.spec import server_urls
+from kit.tools import Tool
 
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
 
 CALL_TIMEOUT = 45.0  # seconds, one call: ChatGPT plugins and GPT Actions
 MAX_RESPONSE = 100_000  # characters, the same
-MOST = 40  # rows of a list in a terminal
 
 
 @dataclass
@@ -78,129 +72,34 @@ class CallResult:
         return call_card(self)
 
 
-@dataclass
-class InstalledPlugin:
-    """A plugin as a host knows it: by its manifest, its spec, and the address it was found at.
+@dataclass(repr=False)
+class InstalledPlugin(Description):
+    """A plugin that can be called: its description, and the way to where it was found."""
 
-    `base_url` is where calls go. `notes` are what was found wrong while installing, as (place, message).
-    """
-
-    manifest: Manifest
-    spec: Spec
-    base_url: str
     road: Road
-    notes: list[Problem] = field(default_factory=list, repr=False)
-    headers: list[tuple[str, str]] = field(default_factory=list, repr=False)
-    serves_mcp: bool = False  # at <base_url>/mcp, as every plugin of the kit does
-
-    def __post_init__(self) -> None:
-        self._made = make_tools(self.spec)
-
-    @property
-    def name(self) -> str:
-        return self.manifest.name_for_model
-
-    @cached_property
-    def _sound(self) -> tuple[dict[str, Tool], list[tuple[str, str]]]:
-        sound, skipped = {}, []
-        for name, tool in self._made.items():
-            try:
-                json.dumps(tool.parameters)  # what cannot be written as JSON cannot be given to a model
-                sound[name] = tool
-            except Exception as error:  # a stranger's schema may hold anything: the others go on
-                skipped.append((tool.operation.id, f"{type(error).__name__}: {error}"))
-        return sound, skipped
-
-    @property
-    def by_name(self) -> dict[str, Tool]:
-        """The tools by name, in the order of the document."""
-        return self._sound[0]
-
-    @property
-    def skipped(self) -> list[tuple[str, str]]:
-        """(operation, reason) for each that no tool could be made of."""
-        return self._sound[1]
-
-    @property
-    def problems(self) -> list[Problem]:
-        """What was wrong with the documents and what became of it, as (place, message)."""
-        skipped = [(name, f"no tool could be made of it, left out: {why}") for name, why in self.skipped]
-        return [*self.notes, *self.spec.problems, *skipped]
-
-    @property
-    def tool_names(self) -> list[str]:
-        return list(self.by_name)
-
-    def tools(
-        self, api: str = "responses", select: str | Iterable[str] | None = None, *, search: bool = False
-    ) -> list[dict[str, Any]]:
-        """The OpenAI function tools, for the Responses API or, with `api="chat"`, Chat Completions.
-
-        `select` takes a part of them: names, tags, methods (`GET`), globs (`list_*`, `/users/*`) or a sentence,
-        which gives the ten nearest. With `search` all are given, but the model sees only those that it looks
-        for: the Responses API's `tool_search`, over namespaces. Raises `KitError` for what fits nothing.
-        """
-        if api not in ("responses", "chat"):
-            raise KitError(f"There is no api {api!r}.", "Use 'responses' or 'chat'.")
-        if search and api == "chat":
-            raise KitError("Chat Completions has no tool_search.", "Use the Responses API, or select=...")
-        chosen = self.selected(select)
-        if search:
-            return Tools(searchable(chosen, self.manifest.name_for_human or self.name))
-        return Tools(tool.render(api) for tool in chosen.values())
-
-    def selected(self, wanted: str | Iterable[str] | None) -> dict[str, Tool]:
-        """The tools by name that `wanted` means, as in `tools(select=...)`; all of them for None."""
-        return self.by_name if wanted is None else select(self.by_name, wanted, self.name)
-
-    @property
-    def tokens(self) -> int:
-        """About how much of a model's context all the tools take."""
-        return sum(tool.tokens for tool in self.by_name.values())
-
-    def render(self, host: str, **options: Any) -> Any:
-        """What a host needs of the plugin, in its own form. Raises `KitError` with the hosts there are."""
-        from kit import hosts
-
-        return hosts.find(host).render(self, **options)
+    headers: list[tuple[str, str]] = field(default_factory=list, kw_only=True)
+    _is_at: ClassVar[str] = "installed from"
 
     def langchain(self) -> list[StructuredTool]:
         """LangChain's tools, one for each operation, for `create_agent(model, plugin.langchain())`."""
-        from kit.hosts.langchain import make_tools as langchain_tools
-
-        return langchain_tools(self)
-
-    def tool(self, name: str) -> Tool:
-        """One tool, by its own name or the operation's. Raises `OperationError` with what there is."""
-        found = self._made.get(name) or next(
-            (tool for tool in self._made.values() if tool.operation.id == name), None
-        )
-        if found is None:
-            near = get_close_matches(name, self._made, 1)
-            hint = f"Did you mean {near[0]!r}? " if near else ""
-            some = list(self._made)[:30]
-            more = f" and {len(self._made) - len(some)} more" if len(self._made) > len(some) else ""
-            raise OperationError(
-                f"{self.name} has no operation {name!r}.",
-                f"{hint}There are: {', '.join(some) or 'none'}{more}.",
-                operation=name,
-            )
-        return found
+        return make_tools(self)
 
     def call(self, operation: str, arguments: Mapping[str, Any] | None = None, /, **more: Any) -> CallResult:
         """Calls one operation. Wrong arguments, errors and timeouts come back as data, not raised.
 
         Raises `OperationError` for an operation that the plugin does not have.
         """
-        return loop.run(self._call(self.tool(operation), {**(arguments or {}), **more}))
+        return loop.run(self.invoke(self.tool(operation), {**(arguments or {}), **more}))
 
     async def acall(
         self, operation: str, arguments: Mapping[str, Any] | None = None, /, **more: Any
     ) -> CallResult:
         """The same, to be awaited."""
-        return await loop.arun(self._call(self.tool(operation), {**(arguments or {}), **more}))
+        return await loop.arun(self.invoke(self.tool(operation), {**(arguments or {}), **more}))
 
-    async def _call(self, tool: Tool, arguments: dict[str, Any]) -> CallResult:
+    async def invoke(self, tool: Tool, arguments: dict[str, Any], road: Road | None = None) -> CallResult:
+        """Calls a tool from the loop that runs, by the plugin's own way or by `road` for this once."""
+        road = road or self.road
         arguments = tool.coerced(arguments)
         result = CallResult(tool.operation.id, arguments, None, None, 0.0, tool.operation.method)
         result.plugin = self.manifest.name_for_human or self.name
@@ -209,7 +108,7 @@ class InstalledPlugin:
         if problems:
             result.data = {"error": f"The arguments do not fit {tool.name}.", "problems": problems}
             return result
-        if self.road.root.host == Root.of(NOWHERE).host:
+        if road.root.host == Root.of(NOWHERE).host:
             result.data = {"error": "The spec names no server: install it with base_url= to call something."}
             return result
         request = tool.request(arguments)
@@ -217,7 +116,7 @@ class InstalledPlugin:
         start = time.perf_counter()
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
-                answer = await self.road.send(
+                answer = await road.send(
                     request.method,
                     result.url,
                     headers=[
@@ -245,12 +144,6 @@ class InstalledPlugin:
         base, passed = choose_server(servers, self.base_url + "/", self.road.root, strict=True)
         return self.base_url if len(passed) == len(servers) else base
 
-    def __repr__(self) -> str:
-        return installed_text(self)
-
-    def _repr_html_(self) -> str:
-        return installed_card(self)
-
 
 def _data(answer: Answer) -> Any:
     """The answer's body: JSON parsed, text as it is, anything else described; cut where too long."""
@@ -277,49 +170,6 @@ def _data(answer: Answer) -> Any:
 
 
 # -- how they show themselves -------------------------------------------------
-
-
-def installed_text(plugin: InstalledPlugin) -> str:
-    """An installed plugin for a terminal."""
-    head = f"{plugin.manifest.name_for_human} ({plugin.name}), installed from {plugin.base_url}"
-    tools = plugin.by_name
-    rows: list[tuple[str, ...]]
-    if len(tools) > MANY:
-        subjects = groups(tool.operation for tool in tools.values())
-        rows = [(name, f"{len(members)} operations") for name, members in list(subjects.items())[:MOST]]
-        rows += [("...", f"{len(subjects) - MOST} more subjects")] if len(subjects) > MOST else []
-    else:
-        rows = [(name, tool.operation.method, tool.description) for name, tool in tools.items()]
-    text = f"{head}\n{columns(rows, '  ')}\n{_size(plugin)}".rstrip()
-    problems = plugin.problems
-    shown = problems[:MOST] + ([("...", f"{len(problems) - MOST} more")] if len(problems) > MOST else [])
-    if not problems:
-        return text
-    is_wide = any(len(place) > 50 for place, _ in shown)  # then columns leave no room for the message
-    lines = "\n".join(f"  {place}\n    {said}" for place, said in shown) if is_wide else columns(shown, "  ")
-    return f"{text}\n\nTo know about its documents:\n{lines}"
-
-
-def installed_card(plugin: InstalledPlugin) -> str:
-    """An installed plugin as a card."""
-    size, own = _size(plugin), set(plugin.spec.problems)
-    return (
-        manifest_card(plugin.manifest, plugin.base_url)
-        + (box(escape(size)) if size else "")
-        + spec_table(plugin.spec)
-        + folded([p for p in plugin.problems if p not in own])
-    )
-
-
-def _size(plugin: InstalledPlugin) -> str:
-    """What to do where the tools are more than a model can take at once; else nothing."""
-    tokens = plugin.tokens
-    if tokens < MANY_TOKENS:
-        return ""
-    return (
-        f"{len(plugin.by_name):,} tools take about {tokens:,} tokens, and many models have {CONTEXT:,} in all: "
-        "give a part of them with select=..., or all with search=True."
-    )
 
 
 def call_text(call: CallResult) -> str:

@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakSet
 
 from fastapi import FastAPI
@@ -77,7 +77,8 @@ class Plugin(FastAPI):
         self._cors_origins = tuple(cors_origins)
         self._wrapped: FastAPI | None = None
         self._finished: tuple[Any, Any, dict[str, Any]] | None = None
-        self._endpoint: ASGIApp | None = None
+        # What the plugin serves besides, by path: `/mcp`. Its own operations and a wrapped app come first.
+        self.extensions: dict[str, ASGIApp] = {}
         # Called with the plugin that takes this one's place when its cell runs again.
         self._successors: list[Callable[[Plugin], None]] = []
         super().__init__(
@@ -167,16 +168,6 @@ class Plugin(FastAPI):
         plugin._wrapped = app
         return plugin
 
-    def render(self, host: str, **options: Any) -> Any:
-        """What a host needs of the plugin: "chatgpt", "actions", "copilot", "openai", "agent_plugin", ...
-
-        Its addresses are those of `public_url`, else of the server that serves the plugin.
-        """
-        from kit.discovery import install
-        from kit.server import serving
-
-        return install(serving(self) or self).render(host, **options)
-
     # -- serving --------------------------------------------------------------
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -252,8 +243,9 @@ class Plugin(FastAPI):
         )
 
     async def _nothing_matched(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].endswith(("/mcp", "/mcp/")) and self._is_for_mcp(scope):
-            await self._mcp(scope, receive, send)
+        extension = self._extension(scope) if scope["type"] == "http" else None
+        if extension is not None:
+            await extension(scope, receive, send)
         elif self._wrapped is not None:
             clean = {key: value for key, value in scope.items() if key not in ("router", "app", "fastapi")}
             await self._wrapped(clean, receive, send)
@@ -262,25 +254,11 @@ class Plugin(FastAPI):
         else:
             await self.router.not_found(scope, receive, send)
 
-    def _is_for_mcp(self, scope: Scope) -> bool:
-        """Whether the request is for the MCP endpoint, and not for something that a wrapped app has there."""
-        if scope["type"] != "http" or route_path(scope).rstrip("/") != "/mcp":
-            return False
-        routes = self._wrapped.routes if self._wrapped else ()
-        return not any(route.matches(scope)[0] is not Match.NONE for route in routes)
-
-    async def _mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The plugin as an MCP server, made by the first request."""
-        if self._endpoint is None:
-            try:
-                from kit.endpoint import Endpoint
-            except ModuleNotFoundError as error:
-                if error.name != "kit.endpoint":
-                    raise
-                await self.router.not_found(scope, receive, send)  # the part of the kit that an export has
-                return
-            self._endpoint = Endpoint(self)
-        await self._endpoint(scope, receive, send)
+    def _extension(self, scope: Scope) -> ASGIApp | None:
+        """The extension at the path of the request, unless a wrapped app has something there."""
+        extension = self.extensions.get(route_path(scope).rstrip("/"))
+        routes = self._wrapped.routes if extension and self._wrapped else ()
+        return None if any(route.matches(scope)[0] is not Match.NONE for route in routes) else extension
 
     # -- the cell that makes the plugin, run again ----------------------------
 
@@ -325,6 +303,19 @@ class Plugin(FastAPI):
 
     def _repr_html_(self) -> str:
         return manifest_card(self.manifest) + spec_table(self.spec)
+
+
+class Served(Protocol):
+    """A plugin that is being served: what `kit.serve` gives."""
+
+    plugin: Plugin
+
+    @property
+    def url(self) -> str:
+        """Where programs on this machine reach it."""
+
+    def follow(self, plugin: Plugin) -> None:
+        """Serves another plugin in its place."""
 
 
 def _titled(name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import logging.config
 import os
 import signal
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from kit.plugin import Plugin
     from kit.tunnels import Tunnel
 
-Notes = Callable[["Plugin", str], list[str]]
-
 
 def run(
     target: str,
@@ -44,13 +43,11 @@ def run(
     host: str = "127.0.0.1",
     count: int = 1,
     public_url: str | Tunnel | None = None,
-    notes: Notes | None = None,
 ) -> None:
     """Serves a target (see `kit.targets`) from `count` processes, and tells where; `port` 0 takes any free one.
 
-    `public_url` is the https address at which the world reaches it, or a tunnel that makes one; `notes` gives what
-    one should know of a plugin at that address, and is asked if there is one process. Raises `KitError` for what
-    cannot be served.
+    `public_url` is the https address at which the world reaches it, or a tunnel that makes one; one process also
+    tells what one should know of a plugin there. Raises `KitError` for what cannot be served.
     """
     Target(target)  # a file that is missing is told before anything starts
     # From here on, not only once uvicorn runs: the first process of a container has no default for it.
@@ -76,7 +73,9 @@ def run(
                 f"spec      {url}{SPEC_PATH}",
             ]
             if public:
-                lines += [f"public    {public}", *(notes(plugin, public) if notes else [])]
+                from kit.server import notes  # the hosts' rules: no part of an export, which reads PUBLIC_URL
+
+                lines += [f"public    {public}", *notes(plugin, public)]
             return "\n  ".join(lines) + "\nCtrl+C ends it."
 
         run_here(target, sock, told)
@@ -100,6 +99,10 @@ def _prepare(target: str) -> tuple[Plugin, uvicorn.Config]:
     # Before the plugin is made, which may want these lines as JSON.
     logging.config.dictConfig(LOGGING_CONFIG)
     plugin = Target(target).plugin()
+    if importlib.util.find_spec("kit.endpoint"):  # not in the part of the kit that an export carries
+        from kit.endpoint import add_mcp
+
+        add_mcp(plugin)
     limit = from_environment().shutdown_timeout or None
     return plugin, uvicorn.Config(
         plugin, log_config=None, access_log=False, timeout_graceful_shutdown=limit  # type: ignore[arg-type]

@@ -19,22 +19,25 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from kit import jupyter, sockets
-from kit.addresses import LOCAL_NAMES, checked, host_of
+from kit.addresses import LOCAL_NAMES, Root, checked, choose_server, host_of
+from kit.description import Description
+from kit.endpoint import add_mcp
 from kit.errors import ServeError
 from kit.graceful import GracefulServer
+from kit.hosts import check_description
 from kit.jupyter import Frame, browser_url
 from kit.lifespan import LifespanFailed
-from kit.manifest import MANIFEST_PATH, SPEC_PATH
+from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
 from kit.markup import box, escape, link, logo_image
 from kit.plugin import Plugin
 from kit.requestlog import RequestLog
+from kit.spec import Spec
 from kit.swap import SwappableApp
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from kit.tunnels import Tunnel
-    from kit.web.page import LocalChatGPT
 
 START_TIMEOUT = 30.0  # seconds; a plugin's lifespan may open databases
 STOP_TIMEOUT = 5.0  # seconds
@@ -147,6 +150,7 @@ class Server:
         self.host = host
         self.port: int = sock.getsockname()[1]
         self.calls = RequestLog(plugin.manifest.name_for_human)
+        add_mcp(plugin)
         self._app = SwappableApp(plugin)
         self._thread = ServerThread(self.calls.watch(self._app), sock)
         self._cell = jupyter.running_cell()  # the run of a cell that started it
@@ -188,12 +192,6 @@ class Server:
         """A page of the plugin in an IFrame, for the output of a cell, with its link above."""
         return Frame(self.browser_url + quote(path, safe="/?&=#%"), self.port, height)
 
-    def chatgpt(self, **options: Any) -> LocalChatGPT:
-        """The local ChatGPT with this plugin installed; the options are those of `kit.chatgpt`."""
-        from kit.web.page import chatgpt
-
-        return chatgpt(self, **options)
-
     def _start(self) -> None:
         self._thread.start()
         self.plugin._successors.append(self.follow)
@@ -226,6 +224,7 @@ class Server:
             old, own_url = self.plugin, plugin.public_url
             if self.public_url:
                 plugin.public_url = self.public_url
+            add_mcp(plugin)
             try:
                 self._thread.run(self._app.swap(plugin, GRACE), START_TIMEOUT)
             except (TimeoutError, LifespanFailed) as error:
@@ -281,8 +280,8 @@ def serve(
     Without `port`, any free one; run again, the one it had. `host` other than this machine is for
     containers: everybody who reaches it can call the plugin. `public_url` is the https address
     at which the world reaches it and which the manifest names, or a tunnel that makes one, such as
-    `kit.tunnels.cloudflared`; the rules of the hosts are then held against it at once, and what is found is in
-    `.notes`; run again without, it is public no longer. A FastAPI app that is no plugin is wrapped. Raises `PortInUse`, `ServeError`.
+    `kit.tunnels.cloudflared`; it is then checked against the rules of the hosts at once, and `.notes` has
+    the outcome; run again without, it is no longer public. A FastAPI app that is not a plugin is wrapped. Raises `PortInUse`, `ServeError`.
     """
     if not isinstance(plugin, Plugin):
         plugin = Plugin.wrap(plugin)
@@ -324,18 +323,27 @@ def _lifespan_failed(otherwise: str) -> ServeError:
 
 def notes(plugin: Plugin, url: str) -> list[str]:
     """What one should know of a plugin before the world reaches it at `url`: a sentence for each thing."""
-    from kit.checking import check
-
     if host_of(url) in LOCAL_NAMES:
         return []
-    told = []
+    sentences = []
     if plugin.manifest.auth.type == "none":
-        told.append("It has no auth: whoever knows the address can call it. Plugin(auth=...) changes that.")
-    errors = Counter(finding.host for finding in check(plugin).errors)
+        sentences.append(
+            "It has no auth: whoever knows the address can call it. Plugin(auth=...) changes that."
+        )
+    errors = Counter(finding.host for finding in check_description(_described(plugin, url)).errors)
     if errors:
-        said = ", ".join(f"{host} {count}" for host, count in errors.items())
-        told.append(f"Rules of hosts that it breaks: {said}. kit.check(server) lists them.")
-    return told
+        counts = ", ".join(f"{host} {count}" for host, count in errors.items())
+        sentences.append(f"Rules of hosts that it breaks: {counts}. kit.check(server) lists them.")
+    return sentences
+
+
+def _described(plugin: Plugin, url: str) -> Description:
+    """The plugin as whoever installs it from `url` knows it, without a request."""
+    document = plugin.openapi()
+    spec = Spec({**document, "servers": document.get("servers") or [{"url": url}]}, url + SPEC_PATH)
+    base_url, _ = choose_server(spec.servers, spec.source, Root.of(url), strict=True)
+    manifest = Manifest.read(plugin.manifest.render(url))
+    return Description(manifest, spec, base_url.rstrip("/"), serves_mcp=True)
 
 
 def _earlier(plugin: Plugin) -> Server | None:

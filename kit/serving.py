@@ -92,7 +92,6 @@ def serve(
 ) -> None:
     """Serve a plugin, or any FastAPI app, from a notebook, a file or a module. SIGTERM loses no request."""
     from kit import runner
-    from kit.server import notes
     from kit.server import serve as start
     from kit.settings import from_environment
     from kit.targets import Target
@@ -100,7 +99,7 @@ def serve(
 
     public: Any = BY_NAME.get(public_url or "", public_url)
     if not reload:
-        runner.run(target, port, host, workers, public, notes)
+        runner.run(target, port, host, workers, public)
         return
     if workers > 1:
         raise SettingsError(
@@ -139,7 +138,7 @@ def mcp(
     """Serve any plugin as an MCP server, to Claude, Cursor, VS Code and others."""
     from kit import endpoint
     from kit.discovery import install as discover
-    from kit.hosts.mcp import import_package
+    from kit.mcp_server import import_package
     from kit.server import ServerThread
     from kit.server import serve as start
     from kit.sockets import listen

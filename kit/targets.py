@@ -10,16 +10,12 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from kit.addresses import LOCAL_NAMES, is_document
 from kit.errors import KitError
-from kit.plugin import Plugin
-
-if TYPE_CHECKING:
-    from kit.server import Server
+from kit.plugin import Plugin, Served
 
 LOOK = 0.3  # seconds between two looks at a file that is followed
 
@@ -83,7 +79,7 @@ class Target:
             f"There are: {', '.join(apps) or 'none'}.",
         )
 
-    def follow(self, server: Server, stop: threading.Event) -> Iterator[str]:
+    def follow(self, server: Served, stop: threading.Event) -> Iterator[str]:
         """Serves the plugin anew whenever its file has changed, and tells of each time until `stop`.
 
         A file that does not work leaves the plugin serving as it was.

@@ -63,7 +63,7 @@ def _lines(response: httpx2.Response) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def page(server: kit.Server) -> Iterator[LocalChatGPT]:
-    with server.chatgpt() as running:
+    with kit.chatgpt(server) as running:
         yield running
 
 
@@ -128,7 +128,7 @@ def test_behind_a_proxy_the_browsers_name_is_let_in(
     server: kit.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KIT_BROWSER_URL", "https://hub.example/user/sam/proxy/{port}")
-    with server.chatgpt(instructions="behind a proxy") as page:
+    with kit.chatgpt(server, instructions="behind a proxy") as page:
         assert page.url.startswith(f"https://hub.example/user/sam/proxy/{page.port}/?token=")
         token = page.url.partition("?")[2]
         here = f"http://127.0.0.1:{page.port}/?{token}"
@@ -140,20 +140,20 @@ def test_behind_a_proxy_the_browsers_name_is_let_in(
 
 
 def test_asked_for_again_the_page_goes_on(server: kit.Server) -> None:
-    with server.chatgpt() as page:
-        assert server.chatgpt() is page
+    with kit.chatgpt(server) as page:
         assert kit.chatgpt(server) is page
-        with server.chatgpt(instructions="Be brief.") as other:
+        assert kit.chatgpt(server) is page
+        with kit.chatgpt(server, instructions="Be brief.") as other:
             assert other is not page
         assert repr(page) == f"Local ChatGPT at {page.url}"
     assert not page.is_running
-    with server.chatgpt() as new:
+    with kit.chatgpt(server) as new:
         assert new is not page
 
 
 def test_an_option_there_is_not(server: kit.Server) -> None:
     with pytest.raises(kit.KitError, match="'colour'"):
-        server.chatgpt(colour="red")
+        kit.chatgpt(server, colour="red")
 
 
 def test_a_plugin_that_cannot_be_installed_opens_no_page() -> None:

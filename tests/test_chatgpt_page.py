@@ -32,7 +32,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def local(server: kit.Server) -> Iterator[LocalChatGPT]:
-    with server.chatgpt() as running:
+    with kit.chatgpt(server) as running:
         yield running
 
 

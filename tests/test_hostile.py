@@ -69,7 +69,7 @@ def test_it_ends_in_seconds_and_without_a_traceback(name: str) -> None:
     own = {key: value for key, value in tools[0]["parameters"].items() if key != "$defs"}
     Draft202012Validator.check_schema(own)
     for host in hosts.HOSTS:
-        plugin.render(host)
+        kit.render(plugin, host)
     assert repr(kit.check(plugin))
     assert repr(plugin) + repr(spec)
     assert plugin._repr_html_()

@@ -21,23 +21,25 @@ from kit import hosts
 def test_every_host_is_rendered_from_a_plugin_and_from_an_installed_one(todo: kit.Plugin) -> None:
     installed = kit.install(todo)
     for host in hosts.HOSTS:
-        made = todo.render(host)
+        made = kit.render(todo, host)
         assert made
         if host != "langchain":
-            assert json.loads(json.dumps(made)) == json.loads(json.dumps(installed.render(host)))
+            assert json.loads(json.dumps(made)) == json.loads(json.dumps(kit.render(installed, host)))
         assert hosts.find(host).TITLE
     with pytest.raises(kit.KitError, match=r"no host 'copilt'.*\n.*Did you mean 'copilot'"):
-        todo.render("copilt")
+        kit.render(todo, "copilt")
 
 
 def test_the_addresses_are_those_of_the_server_or_the_public_url(todo: kit.Plugin) -> None:
     with kit.serve(todo) as server:
-        assert todo.render("chatgpt")["api"]["url"] == server.spec_url
-        assert todo.render("actions")["servers"] == [{"url": server.url}]
-        assert todo.render("agent_plugin")["mcp.json"]["mcpServers"]["todo"]["url"] == f"{server.url}/mcp"
+        assert kit.render(todo, "chatgpt")["api"]["url"] == server.spec_url
+        assert kit.render(todo, "actions")["servers"] == [{"url": server.url}]
+        assert (
+            kit.render(todo, "agent_plugin")["mcp.json"]["mcpServers"]["todo"]["url"] == f"{server.url}/mcp"
+        )
     public = kit.Plugin("todo", description_for_model="x", public_url="https://todo.example.com")
-    assert public.render("chatgpt")["api"]["url"] == "https://todo.example.com/.well-known/openapi.json"
-    assert public.render("copilot")["runtimes"][0]["spec"]["url"].startswith("https://todo.example.com/")
+    assert kit.render(public, "chatgpt")["api"]["url"] == "https://todo.example.com/.well-known/openapi.json"
+    assert kit.render(public, "copilot")["runtimes"][0]["spec"]["url"].startswith("https://todo.example.com/")
 
 
 def test_actions_is_a_valid_document_within_the_builders_limits() -> None:
@@ -58,7 +60,7 @@ def test_actions_is_a_valid_document_within_the_builders_limits() -> None:
     def balance() -> float:
         return 0
 
-    made = plugin.render("actions")
+    made = kit.render(plugin, "actions")
     assert list(OpenAPIV31SpecValidator(made).iter_errors()) == []
     assert made["openapi"] == "3.1.0"
     assert made["servers"] == [{"url": "https://bank.example.com"}]

@@ -33,6 +33,7 @@ from strangers import Stranger, manifest, openapi
 import kit
 from kit import endpoint
 from kit.hosts import mcp as host
+from kit.mcp_server import make_server
 from kit.server import ServerThread
 from kit.sockets import listen
 
@@ -520,7 +521,7 @@ def test_without_the_package_the_answer_says_what_to_install(
     assert answer.status_code == 501
     assert "pip install 'mcp>=2.3,<3'" in answer.json()["remedy"]
     with pytest.raises(kit.KitError, match="pip install"):
-        host.make_server(kit.install(server))
+        make_server(kit.install(server))
 
 
 # -- the command ----------------------------------------------------------------

@@ -20,7 +20,7 @@ from kit.schemas import Converter
 from kit.values import mapping, text
 
 if TYPE_CHECKING:
-    from kit.installed import InstalledPlugin
+    from kit.description import Description
     from kit.tools import Tool
 
 TITLE = "GPT Actions (being retired)"
@@ -37,7 +37,7 @@ _NO_TEXT = "no official text: users report that the builder takes 30"
 _METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")  # of OpenAPI 3.1
 
 
-def render(plugin: InstalledPlugin) -> dict[str, Any]:
+def render(plugin: Description) -> dict[str, Any]:
     """An OpenAPI 3.1 document, valid for every plugin: mended, its texts cut to the builder's limits.
 
     It has one server, legal operationIds, `x-openai-isConsequential` on every operation and the manifest's auth
@@ -142,7 +142,7 @@ def _response(response: Mapping[str, Any], converter: Converter, pointer: str) -
     return {**made, "content": content} if content else made
 
 
-def _security_scheme(plugin: InstalledPlugin) -> dict[str, Any]:
+def _security_scheme(plugin: Description) -> dict[str, Any]:
     auth = plugin.manifest.auth
     if isinstance(auth, NoAuth):
         return {}
@@ -153,7 +153,7 @@ def _security_scheme(plugin: InstalledPlugin) -> dict[str, Any]:
     return {"type": "http", "scheme": auth.authorization_type}
 
 
-def check(plugin: InstalledPlugin) -> Iterator[Finding]:
+def check(plugin: Description) -> Iterator[Finding]:
     """A finding for every documented rule of the GPT builder that the spec breaks."""
     yield from _address(plugin)
     if len(plugin.by_name) > MANY:
@@ -183,7 +183,7 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _address(plugin: InstalledPlugin) -> Iterator[Finding]:
+def _address(plugin: Description) -> Iterator[Finding]:
     base, auth = plugin.base_url, plugin.manifest.auth
     host = host_of(base)
     if base == NOWHERE:

@@ -19,7 +19,7 @@ from kit.hosts.texts import cut, followed, spec_url, summaries
 from kit.manifest import NoAuth
 
 if TYPE_CHECKING:
-    from kit.installed import InstalledPlugin
+    from kit.description import Description
     from kit.tools import Tool
 
 TITLE = "Agent Plugins (ChatGPT and Codex)"
@@ -45,7 +45,7 @@ MAX_ARGUMENTS = 12
 MAX_MENTIONS = 60  # names in one list
 
 
-def render(plugin: InstalledPlugin, *, serves_mcp: bool | None = None) -> dict[str, Any]:
+def render(plugin: Description, *, serves_mcp: bool | None = None) -> dict[str, Any]:
     """The files of the package by their paths: JSON documents as mappings, the skill as text.
 
     `serves_mcp` says that the plugin answers MCP at `<base_url>/mcp`, which is known of a plugin of the kit's; the
@@ -65,7 +65,7 @@ def render(plugin: InstalledPlugin, *, serves_mcp: bool | None = None) -> dict[s
     }
 
 
-def check(plugin: InstalledPlugin, *, serves_mcp: bool | None = None) -> Iterator[Finding]:
+def check(plugin: Description, *, serves_mcp: bool | None = None) -> Iterator[Finding]:
     """A finding for every rule of the format that the plugin breaks, or that `render` had to work around."""
 
     name, manifest, base, url = legal_name(plugin.name), plugin.manifest, plugin.base_url, spec_url(plugin)
@@ -106,7 +106,7 @@ def legal_name(name: str) -> str:
     return "-".join(words)[:MAX_NAME].strip("-") or "plugin"
 
 
-def _is_remote(plugin: InstalledPlugin, serves_mcp: bool | None) -> bool:
+def _is_remote(plugin: Description, serves_mcp: bool | None) -> bool:
     """Whether the package may lead to the plugin's own MCP server: over https, or on this machine."""
     parts = urlsplit(plugin.base_url)
     host = parts.hostname or ""
@@ -118,12 +118,12 @@ def _is_remote(plugin: InstalledPlugin, serves_mcp: bool | None) -> bool:
     return serves and parts.username is None and (parts.scheme == "https" or loopback)
 
 
-def _version(plugin: InstalledPlugin) -> str:
+def _version(plugin: Description) -> str:
     version = followed(plugin.spec, plugin.spec.document.get("info")).get("version")
     return cut(version, 64) if isinstance(version, str) else ""
 
 
-def _manifest(plugin: InstalledPlugin, name: str) -> dict[str, Any]:
+def _manifest(plugin: Description, name: str) -> dict[str, Any]:
     manifest = plugin.manifest
     short = cut(manifest.description_for_human or manifest.description_for_model, MAX_DESCRIPTION)
     legal, email = manifest.legal_info_url, cut(manifest.contact_email, 320)
@@ -159,7 +159,7 @@ _ERRORS = """\
 # -- the skill ----------------------------------------------------------------
 
 
-def skill(plugin: InstalledPlugin, name: str, local: bool) -> str:
+def skill(plugin: Description, name: str, local: bool) -> str:
     """The text of SKILL.md: YAML front matter, then Markdown. Every text of the plugin's is escaped."""
     import yaml
 

@@ -16,7 +16,7 @@ from kit.hosts.texts import texts_too_long
 from kit.manifest import SHORTER_LIMITS, NoAuth, ServiceHttp, UserHttp
 
 if TYPE_CHECKING:
-    from kit.installed import InstalledPlugin
+    from kit.description import Description
 
 TITLE = "ChatGPT plugins (version 1, retired)"
 FILE = "ai-plugin.json"  # what it is called where it is written down
@@ -30,7 +30,7 @@ _AUTH = "https://platform.openai.com/docs/plugins/authentication (2023)"
 _NO_TEXT = "no official text: copies of the page from later in 2023 have it"
 
 
-def render(plugin: InstalledPlugin) -> dict[str, Any]:
+def render(plugin: Description) -> dict[str, Any]:
     """The manifest as a host fetches it, with whole URLs."""
     document = plugin.manifest.render(plugin.base_url)
     if "://" in plugin.spec.source:
@@ -38,7 +38,7 @@ def render(plugin: InstalledPlugin) -> dict[str, Any]:
     return document
 
 
-def check(plugin: InstalledPlugin) -> Iterator[Finding]:
+def check(plugin: Description) -> Iterator[Finding]:
     """A finding for every documented rule that the manifest and the spec break."""
     manifest = plugin.manifest
     seen = set()
@@ -69,7 +69,7 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
     yield from texts_too_long(plugin, HOST, MAX_ABOUT, MAX_ABOUT, _START)
 
 
-def _domains(plugin: InstalledPlugin) -> Iterator[Finding]:
+def _domains(plugin: Description) -> Iterator[Finding]:
     manifest, base = plugin.manifest, plugin.base_url
     host = host_of(base)
     if base == NOWHERE:

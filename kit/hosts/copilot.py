@@ -21,7 +21,7 @@ from kit.operation import is_json
 from kit.values import mapping
 
 if TYPE_CHECKING:
-    from kit.installed import InstalledPlugin
+    from kit.description import Description
     from kit.operation import Operation
     from kit.request import Argument
     from kit.spec import Spec
@@ -54,7 +54,7 @@ _MEANINGS = {
 _LISTS = ("results", "items", "data", "value", "values", "records", "entries", "content")
 
 
-def render(plugin: InstalledPlugin, *, serves_mcp: bool = False) -> dict[str, Any]:
+def render(plugin: Description, *, serves_mcp: bool = False) -> dict[str, Any]:
     """The plugin manifest, valid against Microsoft's schema of version 2.4 for every plugin.
 
     With `serves_mcp` Copilot calls the plugin's MCP server at `<base_url>/mcp` and asks it for its tools;
@@ -100,12 +100,12 @@ def render(plugin: InstalledPlugin, *, serves_mcp: bool = False) -> dict[str, An
     }
 
 
-def namespace(plugin: InstalledPlugin) -> str:
+def namespace(plugin: Description) -> str:
     """The name for the model without `_`. The schema allows `-`, the page about it only letters and digits."""
     return re.sub(r"[^A-Za-z0-9]+", "", plugin.name)[:64] or "plugin"
 
 
-def _auth(plugin: InstalledPlugin) -> dict[str, str]:
+def _auth(plugin: Description) -> dict[str, str]:
     auth = plugin.manifest.auth
     if isinstance(auth, NoAuth):
         return {"type": "None"}
@@ -117,7 +117,7 @@ def _auth(plugin: InstalledPlugin) -> dict[str, str]:
 # -- functions ----------------------------------------------------------------
 
 
-def _function(plugin: InstalledPlugin, tool: Tool, name: str) -> dict[str, Any]:
+def _function(plugin: Description, tool: Tool, name: str) -> dict[str, Any]:
     operation = tool.operation
     changes = operation.raw.get("x-openai-isConsequential") is True
     reads = operation.method in ("GET", "HEAD", "OPTIONS") and not changes

@@ -15,7 +15,7 @@ from kit.manifest import NoAuth
 from kit.values import mapping, pointer_token, unique
 
 if TYPE_CHECKING:
-    from kit.installed import InstalledPlugin
+    from kit.description import Description
     from kit.operation import Operation
     from kit.spec import Spec
 
@@ -44,7 +44,7 @@ _FLAWS: dict[str, tuple[Literal["error", "warning"], str, str, str]] = {
 }  # fmt: skip
 
 
-def check(plugin: InstalledPlugin) -> Iterator[Finding]:
+def check(plugin: Description) -> Iterator[Finding]:
     """A finding for every documented rule that the plugin breaks, in the order of the documents."""
     yield from _manifest_rules(plugin)
     yield from _address_rules(plugin)
@@ -75,7 +75,7 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
     yield from _security_rules(plugin)
 
 
-def _manifest_rules(plugin: InstalledPlugin) -> Iterator[Finding]:
+def _manifest_rules(plugin: Description) -> Iterator[Finding]:
     manifest = plugin.manifest
     for name, limit in LIMITS.items():
         text, place = getattr(manifest, name), f"manifest/{name}"
@@ -116,7 +116,7 @@ def _manifest_rules(plugin: InstalledPlugin) -> Iterator[Finding]:
         )
 
 
-def _address_rules(plugin: InstalledPlugin) -> Iterator[Finding]:
+def _address_rules(plugin: Description) -> Iterator[Finding]:
     """Copilot fetches the spec and calls the API from Microsoft's servers, so both must be public."""
     url = spec_url(plugin)
     if "://" not in url:
@@ -198,7 +198,7 @@ def _operation_rules(operation: Operation, name: str, description: str) -> Itera
         )
 
 
-def function_names(plugin: InstalledPlugin) -> dict[str, str]:
+def function_names(plugin: Description) -> dict[str, str]:
     """For each tool the name of its function: the operationId, since Copilot looks for that in the spec.
 
     Where it is missing or illegal this is the tool's own name, and `check` says so.
@@ -326,7 +326,7 @@ class _Schemas:
 # -- security -----------------------------------------------------------------
 
 
-def _security_rules(plugin: InstalledPlugin) -> Iterator[Finding]:
+def _security_rules(plugin: Description) -> Iterator[Finding]:
     """Rules for the schemes that the spec asks for; those that it only declares do no harm."""
     document = plugin.spec.document
     asked: dict[str, str] = {}  # each scheme, and the first place that asks for it

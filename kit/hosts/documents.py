@@ -10,7 +10,7 @@ from kit.selection import likeness
 from kit.values import mapping
 
 if TYPE_CHECKING:
-    from kit.installed import InstalledPlugin
+    from kit.description import Description
 
 HOST = "documents"
 ALIKE = 0.8  # of the words of two descriptions, from which on a model confuses them
@@ -20,7 +20,7 @@ _OPENAPI = "https://spec.openapis.org/oas/latest.html"
 _ADVICE = "no official text: a model is told nothing else of the operation"
 
 
-def check(plugin: InstalledPlugin) -> Iterator[Finding]:
+def check(plugin: Description) -> Iterator[Finding]:
     """What had to be fixed, what was left out, and what a model cannot know."""
     names = {tool.operation.pointer: name for name, tool in plugin.by_name.items()}
     for place, message in plugin.problems:

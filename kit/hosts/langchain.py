@@ -6,8 +6,8 @@ Here the model fills in arguments, and the kit makes the request.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from kit.errors import KitError
 from kit.findings import Finding
@@ -15,20 +15,33 @@ from kit.findings import Finding
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
 
-    from kit.installed import InstalledPlugin
-
+    from kit.description import Description
 
 TITLE = "LangChain"
+FILE = ""  # none: its tools are objects of Python
 HOST = "langchain"
 _AI_PLUGIN_TOOL = "https://github.com/langchain-ai/langchain-community (0.4: tools/plugin.py)"
 
 
-def render(plugin: InstalledPlugin) -> list[StructuredTool]:
+@runtime_checkable
+class Callable(Protocol):
+    """A plugin that can be called: an installed one."""
+
+    def tools(self, api: str = ...) -> list[dict[str, Any]]: ...
+
+    def call(self, operation: str, arguments: Mapping[str, Any] | None = ..., /) -> Any: ...
+
+    async def acall(self, operation: str, arguments: Mapping[str, Any] | None = ..., /) -> Any: ...
+
+
+def render(plugin: Description) -> list[StructuredTool]:
     """The tools of an installed plugin, as `make_tools` makes them."""
+    if not isinstance(plugin, Callable):
+        raise KitError("LangChain's tools call the plugin.", "Install it first: kit.install(...).")
     return make_tools(plugin)
 
 
-def check(plugin: InstalledPlugin) -> Iterator[Finding]:
+def check(plugin: Description) -> Iterator[Finding]:
     """What LangChain's own reader of manifests, `AIPluginTool`, fails at."""
     for name in ("logo_url", "contact_email", "legal_info_url"):
         if not getattr(plugin.manifest, name):
@@ -37,7 +50,7 @@ def check(plugin: InstalledPlugin) -> Iterator[Finding]:
         yield Finding(HOST, "warning", "manifest/api/url", "AIPluginTool cannot fetch a spec at a relative address.", "Write it in full, or use plugin.langchain().", _AI_PLUGIN_TOOL)  # fmt: skip
 
 
-def make_tools(plugin: InstalledPlugin) -> list[StructuredTool]:
+def make_tools(plugin: Callable) -> list[StructuredTool]:
     """The tools of an installed plugin. An error of the plugin goes back to the model as its text."""
     try:
         from langchain_core.tools import StructuredTool

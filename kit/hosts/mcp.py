@@ -1,31 +1,24 @@
-"""MCP: a plugin as a server of the Model Context Protocol, for Claude, Cursor, VS Code and ChatGPT.
-
-The official `mcp` package speaks the protocol, both the handshake of 2025-11-25 and before and the
-stateless 2026-07-28. It is imported when a server is made, and not before: that takes a second.
-"""
+"""MCP: a plugin's tools as the Model Context Protocol lists them, for Claude, Cursor, VS Code and ChatGPT."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kit.errors import KitError
 from kit.findings import Finding
-from kit.installed import CallResult, InstalledPlugin
 from kit.manifest import NoAuth
-from kit.tools import Tool
 
 if TYPE_CHECKING:
-    from mcp.server.lowlevel import Server
-    from mcp.types import CallToolResult
+    from kit.description import Description
+    from kit.tools import Tool
 
 TITLE = "MCP"
 HOST = "mcp"
 _warning = partial(Finding, HOST, "warning")
 FILE = "tools.json"  # what it is called where it is written down
 
-# The property by which an answer that is not what its operation declares is handed on all the same.
+# The property by which an answer that is not what its operation declares is handed on anyway.
 UNEXPECTED = "unexpected"
 # The keywords of an outputSchema. Clients refuse the whole result over any other, and some the whole
 # list: a pattern that JavaScript cannot compile, a date-time without a zone, a text that is one too long.
@@ -54,13 +47,14 @@ MAX_TOOLS = 40  # in Cursor
 # -- the tools ------------------------------------------------------------------
 
 
-def render(plugin: InstalledPlugin) -> dict[str, Any]:
+def render(plugin: Description) -> dict[str, Any]:
     """The plugin's tools as `tools/list` lists them, in the order of the spec: `{"tools": [...]}`."""
     tools = [plugin.tool(name) for name in plugin.tool_names]
-    return {"tools": [_tool(tool, declared_answer(tool)) for tool in tools]}
+    return {"tools": [listed_tool(tool, declared_answer(tool)) for tool in tools]}
 
 
-def _tool(tool: Tool, declared: Declared | None) -> dict[str, Any]:
+def listed_tool(tool: Tool, declared: Declared | None) -> dict[str, Any]:
+    """One tool of `tools/list`, with the answer that its operation declares."""
     operation = tool.operation
     rendered: dict[str, Any] = {
         "name": tool.name,
@@ -132,7 +126,7 @@ def _with_unexpected(declared: Mapping[str, Any]) -> dict[str, Any]:
     """The schema that is listed: what is declared, or anything else as `unexpected`.
 
     Clients raise for a result that does not fit its outputSchema, and live APIs often send a null or
-    leave out a field where their spec says otherwise. Such a call has worked all the same.
+    leave out a field where their spec says otherwise. Such a call has worked anyway.
     """
     schema = dict(declared)
     schema["properties"] = {
@@ -145,109 +139,14 @@ def _with_unexpected(declared: Mapping[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _structured(declared: Declared | None, data: Any) -> tuple[Any, str]:
-    """The structuredContent of an answer, None for none, and in what it is not as declared."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    if declared is None:
-        return (data if isinstance(data, dict) else None), ""
-    given = {RESULT: data} if declared.is_wrapped else data
-    error = best_match(Draft202012Validator(declared.schema).iter_errors(given))
-    if error is None:
-        return given, ""
-    return {UNEXPECTED: data}, f"{error.json_path}: {error.message:.300}"
-
-
-# -- the server -----------------------------------------------------------------
-
-Calls = Callable[[str, dict[str, Any], Any], Awaitable[CallResult]]
-
-
-def import_package() -> None:
-    """Raises `KitError` where the `mcp` package is missing or older than 2."""
-    try:
-        from mcp import MCPError  # noqa: F401
-        from mcp.server.lowlevel import Server  # noqa: F401
-    except ImportError as error:
-        raise KitError(
-            f"The mcp package, 2.3 or newer, is not installed: {error}.",
-            "Install it, then try again: pip install 'mcp>=2.3,<3'",
-        ) from None
-
-
-def make_server(plugin: InstalledPlugin, call: Calls | None = None) -> Server[Any]:
-    """The plugin as a low-level server of the `mcp` package, for any of its transports.
-
-    `call` is given the tool's name, the arguments and the HTTP request, which is None on stdio; left
-    out, it is `plugin.acall`. Raises as `import_package`.
-    """
-    import_package()
-    from mcp import MCPError
-    from mcp.server import ServerRequestContext
-    from mcp.server.lowlevel import Server
-    from mcp.types import (
-        INVALID_PARAMS,
-        CallToolRequestParams,
-        ListToolsResult,
-        PaginatedRequestParams,
-    )
-
-    declared = {name: declared_answer(plugin.tool(name)) for name in plugin.tool_names}
-    tools = [_tool(plugin.tool(name), schema) for name, schema in declared.items()]
-    listed = ListToolsResult.model_validate({"tools": tools})
-
-    async def list_tools(
-        context: ServerRequestContext[Any], params: PaginatedRequestParams | None
-    ) -> ListToolsResult:
-        return listed
-
-    async def call_tool(context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
-        if params.name not in declared:
-            known = ", ".join(declared) or "none"
-            raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}. There are: {known}.")
-        arguments = params.arguments or {}
-        if call is None:
-            result = await plugin.acall(params.name, arguments)
-        else:
-            result = await call(params.name, arguments, context.request)
-        return _result(result, declared[params.name])
-
-    manifest, info = plugin.manifest, plugin.spec.document.get("info")
-    return Server(
-        plugin.name,
-        title=manifest.name_for_human or None,
-        version=str(info.get("version", "")) if isinstance(info, Mapping) else "",
-        instructions=manifest.description_for_model or None,
-        on_list_tools=list_tools,
-        on_call_tool=call_tool,
-    )
-
-
-def _result(result: CallResult, declared: Declared | None) -> CallToolResult:
-    from mcp.types import CallToolResult, TextContent
-
-    content: list[Any] = [TextContent(type="text", text=result.for_model())]
-    if not result.ok:
-        return CallToolResult(content=content, is_error=True)
-    structured, misfit = _structured(declared, result.data)
-    if misfit:
-        words = f"The call worked. Its answer, above, is not as {result.operation} declares it: {misfit}"
-        content.append(TextContent(type="text", text=words))
-    if structured is None:
-        return CallToolResult(content=content)
-    return CallToolResult(content=content, structured_content=structured)
-
-
 # -- the rules ------------------------------------------------------------------
 
 
-def check(plugin: InstalledPlugin) -> Iterator[Finding]:
+def check(plugin: Description) -> Iterator[Finding]:
     """The rules of MCP, and of ChatGPT as its host, that the plugin breaks. None of them keeps it from working.
 
     The names of tools need no look: letters, digits, _ and -, 64 at most, keep the protocol's rule (128).
     """
-
     manifest = plugin.manifest
     if len(manifest.description_for_model) > MAX_INSTRUCTIONS:
         yield _warning(

@@ -10,7 +10,7 @@ from kit.findings import Finding
 from kit.search import CONTEXT, MANY_TOKENS
 
 if TYPE_CHECKING:
-    from kit.installed import InstalledPlugin
+    from kit.description import Description
 
 TITLE = "OpenAI function calling"
 FILE = "tools.json"  # what it is called where it is written down
@@ -23,12 +23,12 @@ _SEARCH = "https://developers.openai.com/api/docs/guides/tools-tool-search"
 _NO_TEXT = "no official text: the API refused more in reports of 2024 and 2025"
 
 
-def render(plugin: InstalledPlugin, api: str = "responses") -> list[dict[str, Any]]:
+def render(plugin: Description, api: str = "responses") -> list[dict[str, Any]]:
     """The function tools, for the Responses API or, with `api="chat"`, for Chat Completions."""
     return plugin.tools(api)
 
 
-def check(plugin: InstalledPlugin) -> Iterator[Finding]:
+def check(plugin: Description) -> Iterator[Finding]:
     """A finding for every documented limit of function calling that the tools break."""
     tools = plugin.by_name
     if len(tools) > MAX_TOOLS:

@@ -11,7 +11,7 @@ from kit.findings import Finding
 from kit.values import mapping
 
 if TYPE_CHECKING:
-    from kit.installed import InstalledPlugin
+    from kit.description import Description
     from kit.spec import Spec
 
 MAX_TEXT = 4000  # characters of any text: "SHOULD be limited to 4K", m365copilot-docs plugin-manifest-2.4.md
@@ -30,14 +30,14 @@ def cut(text: str, limit: int = MAX_TEXT) -> str:
     return head.rstrip() + "…"
 
 
-def summaries(plugin: InstalledPlugin, most: int, limit: int = 200) -> list[str]:
+def summaries(plugin: Description, most: int, limit: int = 200) -> list[str]:
     """What the first operations do, in their own words: at most `most` texts of one line."""
     operations = (plugin.tool(name).operation for name in plugin.tool_names)
     lines = (cut(" ".join(operation.summary.split()), limit) for operation in operations)
     return [*dict.fromkeys(line for line in lines if line)][:most]
 
 
-def spec_url(plugin: InstalledPlugin) -> str:
+def spec_url(plugin: Description) -> str:
     """Where the spec is: its address, else the name of its file, relative to the manifest."""
     for url in (plugin.spec.source, plugin.manifest.api_url):
         if URL.fullmatch(url):
@@ -57,7 +57,7 @@ def followed(spec: Spec, node: Any) -> Mapping[str, Any]:
 
 
 def texts_too_long(
-    plugin: InstalledPlugin, host: str, operation_limit: int, parameter_limit: int, source: str
+    plugin: Description, host: str, operation_limit: int, parameter_limit: int, source: str
 ) -> Iterator[Finding]:
     """Findings for summaries and descriptions over a host's limit, in characters."""
     for name, tool in plugin.by_name.items():

@@ -47,7 +47,7 @@ From the bytes of a file to the list of tools, each in a process of its own. Imp
 done before the clock starts, with the reading of a document of one operation. The best of 3, or the only one
 where it takes more than 10 s. Memory is the peak of the process, and what of it came after the imports.
 Kubernetes is Swagger 2.0, which of these only the kit reads: the peers are given it as OpenAPI 3.1, made by
-kit.install(file).render("actions") outside of the time. kit, langchain and semantic-kernel read YAML
+kit.render(file, "actions") outside of the time. kit, langchain and semantic-kernel read YAML
 themselves; fastmcp and fastapi-mcp are given what yaml.load makes with CSafeLoader, within the time.
 """
 
@@ -75,7 +75,7 @@ def _readers(files: dict[str, Path], folder: Path) -> Table:
     import kit
 
     kubernetes = folder / "kubernetes3.json"
-    kubernetes.write_text(json.dumps(kit.install(files["Kubernetes"]).render("actions")))
+    kubernetes.write_text(json.dumps(kit.render(files["Kubernetes"], "actions")))
     rows: Table = [
         ("document", "reader", "seconds", "/ kit", "peak MB", "/ kit", "after imports", "operations")
     ]

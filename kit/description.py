@@ -1,0 +1,172 @@
+"""`Description`: what a host is told of a plugin. Its manifest, its spec, its tools and its address; no calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any, ClassVar
+
+from kit.errors import KitError, OperationError
+from kit.manifest import Manifest, manifest_card
+from kit.markup import box, columns, escape
+from kit.markup import problems as folded
+from kit.search import CONTEXT, MANY_TOKENS, searchable
+from kit.selection import select
+from kit.spec import Problem, Spec
+from kit.spec_views import MANY, groups, spec_table
+from kit.tools import Tool, Tools, make_tools
+
+MOST = 40  # rows of a list in a terminal
+
+
+@dataclass(repr=False)
+class Description:
+    """A plugin as a host knows it: by its manifest, its spec, and its address.
+
+    `base_url` is where calls go. `notes` are what was wrong with the documents, as (place, message).
+    `serves_mcp` says that it answers MCP at `<base_url>/mcp`, as every plugin that the kit serves does.
+    """
+
+    manifest: Manifest
+    spec: Spec
+    base_url: str
+    notes: list[Problem] = field(default_factory=list, kw_only=True)
+    serves_mcp: bool = field(default=False, kw_only=True)
+    _is_at: ClassVar[str] = "at"
+
+    def __post_init__(self) -> None:
+        self._made = make_tools(self.spec)
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name_for_model
+
+    @cached_property
+    def _sound(self) -> tuple[dict[str, Tool], list[tuple[str, str]]]:
+        sound, skipped = {}, []
+        for name, tool in self._made.items():
+            try:
+                json.dumps(tool.parameters)  # what cannot be written as JSON cannot be given to a model
+                sound[name] = tool
+            except Exception as error:  # a stranger's schema may hold anything: the others go on
+                skipped.append((tool.operation.id, f"{type(error).__name__}: {error}"))
+        return sound, skipped
+
+    @property
+    def by_name(self) -> dict[str, Tool]:
+        """The tools by name, in the order of the document."""
+        return self._sound[0]
+
+    @property
+    def skipped(self) -> list[tuple[str, str]]:
+        """(operation, reason) for each that no tool could be made of."""
+        return self._sound[1]
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What was wrong with the documents and what became of it, as (place, message)."""
+        skipped = [(name, f"no tool could be made of it, left out: {why}") for name, why in self.skipped]
+        return [*self.notes, *self.spec.problems, *skipped]
+
+    @property
+    def tool_names(self) -> list[str]:
+        return list(self.by_name)
+
+    def tools(
+        self, api: str = "responses", select: str | Iterable[str] | None = None, *, search: bool = False
+    ) -> list[dict[str, Any]]:
+        """The OpenAI function tools, for the Responses API or, with `api="chat"`, Chat Completions.
+
+        `select` takes a part of them: names, tags, methods (`GET`), globs (`list_*`, `/users/*`) or a sentence,
+        which gives the ten nearest. With `search` all are given, but the model sees only those that it looks
+        for: the Responses API's `tool_search`, over namespaces. Raises `KitError` for what fits nothing.
+        """
+        if api not in ("responses", "chat"):
+            raise KitError(f"There is no api {api!r}.", "Use 'responses' or 'chat'.")
+        if search and api == "chat":
+            raise KitError("Chat Completions has no tool_search.", "Use the Responses API, or select=...")
+        chosen = self.selected(select)
+        if search:
+            return Tools(searchable(chosen, self.manifest.name_for_human or self.name))
+        return Tools(tool.render(api) for tool in chosen.values())
+
+    def selected(self, wanted: str | Iterable[str] | None) -> dict[str, Tool]:
+        """The tools by name that `wanted` means, as in `tools(select=...)`; all of them for None."""
+        return self.by_name if wanted is None else select(self.by_name, wanted, self.name)
+
+    @property
+    def tokens(self) -> int:
+        """About how much of a model's context all the tools take."""
+        return sum(tool.tokens for tool in self.by_name.values())
+
+    def tool(self, name: str) -> Tool:
+        """One tool, by its own name or the operation's. Raises `OperationError` with what there is."""
+        found = self._made.get(name) or next(
+            (tool for tool in self._made.values() if tool.operation.id == name), None
+        )
+        if found is None:
+            near = get_close_matches(name, self._made, 1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            some = list(self._made)[:30]
+            more = f" and {len(self._made) - len(some)} more" if len(self._made) > len(some) else ""
+            raise OperationError(
+                f"{self.name} has no operation {name!r}.",
+                f"{hint}There are: {', '.join(some) or 'none'}{more}.",
+                operation=name,
+            )
+        return found
+
+    def __repr__(self) -> str:
+        return _text(self)
+
+    def _repr_html_(self) -> str:
+        return _card(self)
+
+
+# -- how it shows itself ------------------------------------------------------
+
+
+def _text(plugin: Description) -> str:
+    """A plugin for a terminal."""
+    head = f"{plugin.manifest.name_for_human} ({plugin.name}), {plugin._is_at} {plugin.base_url}"
+    tools = plugin.by_name
+    rows: list[tuple[str, ...]]
+    if len(tools) > MANY:
+        subjects = groups(tool.operation for tool in tools.values())
+        rows = [(name, f"{len(members)} operations") for name, members in list(subjects.items())[:MOST]]
+        rows += [("...", f"{len(subjects) - MOST} more subjects")] if len(subjects) > MOST else []
+    else:
+        rows = [(name, tool.operation.method, tool.description) for name, tool in tools.items()]
+    text = f"{head}\n{columns(rows, '  ')}\n{_size(plugin)}".rstrip()
+    problems = plugin.problems
+    shown = problems[:MOST] + ([("...", f"{len(problems) - MOST} more")] if len(problems) > MOST else [])
+    if not problems:
+        return text
+    is_wide = any(len(place) > 50 for place, _ in shown)  # then columns leave no room for the message
+    lines = "\n".join(f"  {place}\n    {said}" for place, said in shown) if is_wide else columns(shown, "  ")
+    return f"{text}\n\nTo know about its documents:\n{lines}"
+
+
+def _card(plugin: Description) -> str:
+    """A plugin as a card."""
+    size, own = _size(plugin), set(plugin.spec.problems)
+    return (
+        manifest_card(plugin.manifest, plugin.base_url)
+        + (box(escape(size)) if size else "")
+        + spec_table(plugin.spec)
+        + folded([p for p in plugin.problems if p not in own])
+    )
+
+
+def _size(plugin: Description) -> str:
+    """What to do where the tools are more than a model can take at once; else nothing."""
+    tokens = plugin.tokens
+    if tokens < MANY_TOKENS:
+        return ""
+    return (
+        f"{len(plugin.by_name):,} tools take about {tokens:,} tokens, and many models have {CONTEXT:,} in all: "
+        "give a part of them with select=..., or all with search=True."
+    )
