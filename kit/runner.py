@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
 import logging.config
 import os
 import signal
@@ -36,6 +35,9 @@ if TYPE_CHECKING:
     from kit.plugin import Plugin
     from kit.tunnels import Tunnel
 
+Extend = Callable[["Plugin"], None]
+Notes = Callable[["Plugin", str], list[str]]
+
 
 def run(
     target: str,
@@ -43,11 +45,14 @@ def run(
     host: str = "127.0.0.1",
     count: int = 1,
     public_url: str | Tunnel | None = None,
+    extend: Extend | None = None,
+    notes: Notes | None = None,
 ) -> None:
     """Serves a target (see `kit.targets`) from `count` processes, and tells where; `port` 0 takes any free one.
 
-    `public_url` is the https address at which the world reaches it, or a tunnel that makes one; one process also
-    tells what one should know of a plugin there. Raises `KitError` for what cannot be served.
+    `public_url` is the https address at which the world reaches it, or a tunnel that makes one. `extend`, a function
+    of a module, is called with the plugin in each process before it serves; `notes` gives what one should know of a
+    plugin at a public address, and is asked if there is one process. Raises `KitError` for what cannot be served.
     """
     Target(target)  # a file that is missing is told before anything starts
     # From here on, not only once uvicorn runs: the first process of a container has no default for it.
@@ -63,7 +68,7 @@ def run(
         if count > 1:
             print(f"{count} workers serve {target} at {public or url}", flush=True)
             os.environ["WEB_CONCURRENCY"] = str(count)
-            supervise(partial(_work, target), sock, count)
+            supervise(partial(_work, target, extend), sock, count)
             return
 
         def told(plugin: Plugin) -> str:
@@ -73,17 +78,17 @@ def run(
                 f"spec      {url}{SPEC_PATH}",
             ]
             if public:
-                from kit.server import notes  # the hosts' rules: no part of an export, which reads PUBLIC_URL
-
-                lines += [f"public    {public}", *notes(plugin, public)]
+                lines += [f"public    {public}", *(notes(plugin, public) if notes else [])]
             return "\n  ".join(lines) + "\nCtrl+C ends it."
 
-        run_here(target, sock, told)
+        run_here(target, sock, told, extend)
 
 
-def run_here(target: str, sock: socket.socket, told: Callable[[Plugin], str]) -> None:
+def run_here(
+    target: str, sock: socket.socket, told: Callable[[Plugin], str], extend: Extend | None = None
+) -> None:
     """Serves a target from this process, and prints what `told` says of it once it answers."""
-    plugin, config = _prepare(target)
+    plugin, config = _prepare(target, extend)
     words = told(plugin)
     try:
         GracefulServer(config, sock, on_start=lambda: print(words, flush=True)).run()
@@ -95,24 +100,22 @@ def run_here(target: str, sock: socket.socket, told: Callable[[Plugin], str]) ->
         raise
 
 
-def _prepare(target: str) -> tuple[Plugin, uvicorn.Config]:
+def _prepare(target: str, extend: Extend | None) -> tuple[Plugin, uvicorn.Config]:
     # Before the plugin is made, which may want these lines as JSON.
     logging.config.dictConfig(LOGGING_CONFIG)
     plugin = Target(target).plugin()
-    if importlib.util.find_spec("kit.endpoint"):  # not in the part of the kit that an export carries
-        from kit.endpoint import add_mcp
-
-        add_mcp(plugin)
+    if extend:
+        extend(plugin)
     limit = from_environment().shutdown_timeout or None
     return plugin, uvicorn.Config(
         plugin, log_config=None, access_log=False, timeout_graceful_shutdown=limit  # type: ignore[arg-type]
     )  # fmt: skip
 
 
-def _work(target: str, sock: socket.socket) -> None:
+def _work(target: str, extend: Extend | None, sock: socket.socket) -> None:
     """What each of several processes does. Ends with the status that tells the supervisor to give up."""
     try:
-        _, config = _prepare(target)
+        _, config = _prepare(target, extend)
     except Exception as error:
         if is_first_worker():  # all that start together fail alike
             print(f"kit: {error}" if isinstance(error, KitError) else traceback.format_exc(), file=sys.stderr)

@@ -1,80 +1,23 @@
-"""The commands that go on until they are ended: `kit demo`, `lab`, `serve`, `mcp`, `chatgpt`, `understudy`."""
+"""The commands that serve something: `kit serve`, `mcp`, `understudy`."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
-import os
 import signal
-import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kit.cli import Host, Port, Token, app, installed
-from kit.errors import KitError, SettingsError
+from kit.cli.options import Host, Port, Token, installed, wait
+from kit.errors import SettingsError
 
 if TYPE_CHECKING:
     from kit.installed import InstalledPlugin
 
 
-@app.command()
-def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the server running at the end.")] = False,
-    port: Port = 0,
-) -> None:
-    """Start a TODO plugin, install it by its URL, and hold a short conversation with it."""
-    from kit.chat import Chat
-    from kit.demo import SENTENCES, make_plugin
-    from kit.discovery import install
-    from kit.live_reply import print_events
-    from kit.server import serve
-
-    with serve(make_plugin(), port) as server:
-        print(f"The TODO plugin is served. Its manifest: {server.manifest_url}")
-        plugin = install(server.url)
-        print(f"Installed by that URL, as ChatGPT did:\n\n{plugin}\n")
-        chat = Chat(plugin)
-        for sentence in SENTENCES:
-            print(f"\nYou: {sentence}")
-            print_events(chat.stream(sentence))
-        failed = [call for call in server.calls if call.status >= 400]
-        print(f"\n{len(server.calls)} requests reached the plugin, {len(failed)} of them failed.")
-        if failed:
-            raise typer.Exit(1)
-        if keep:
-            _wait(f"The server goes on at {server.url}. Ctrl+C ends it.")
-
-
-@app.command()
-def lab(
-    folder: Annotated[str, typer.Argument(help="Where the tutorial is copied to.")] = "kit-tutorial",
-    port: Annotated[int | None, typer.Option(help="JupyterLab's port.", min=1, max=65535)] = None,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
-) -> None:
-    """Open JupyterLab on a copy of the tutorial. What is there already stays as it is."""
-    from kit.project import copy_tutorial
-
-    if importlib.util.find_spec("jupyterlab") is None:
-        raise KitError(
-            "JupyterLab is not installed.",
-            "Install what the tutorial uses: pip install jupyterlab ipykernel langchain langchain-openai sqlmodel",
-        )
-    place = copy_tutorial(folder)
-    print(f"The tutorial is in {place}. Ctrl+C twice ends JupyterLab.", flush=True)
-    options = [f"--port={port}"] if port else []
-    options += [] if browser else ["--no-browser"]
-    # In a container everyone is root; Jupyter would refuse, though it binds this machine alone.
-    options += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    command = [sys.executable, "-m", "jupyterlab", "00_start_here.ipynb", *options]
-    with contextlib.suppress(KeyboardInterrupt):
-        raise typer.Exit(subprocess.run(command, cwd=place).returncode)
-
-
-@app.command()
 def serve(
     target: Annotated[
         str,
@@ -92,6 +35,8 @@ def serve(
 ) -> None:
     """Serve a plugin, or any FastAPI app, from a notebook, a file or a module. SIGTERM loses no request."""
     from kit import runner
+    from kit.endpoint import add_mcp
+    from kit.server import notes
     from kit.server import serve as start
     from kit.settings import from_environment
     from kit.targets import Target
@@ -99,7 +44,7 @@ def serve(
 
     public: Any = BY_NAME.get(public_url or "", public_url)
     if not reload:
-        runner.run(target, port, host, workers, public)
+        runner.run(target, port, host, workers, public, add_mcp, notes)
         return
     if workers > 1:
         raise SettingsError(
@@ -123,7 +68,6 @@ def serve(
         server.stop(from_environment().shutdown_timeout)
 
 
-@app.command()
 def mcp(
     source: Annotated[
         str,
@@ -174,6 +118,16 @@ def mcp(
         thread.stop()
 
 
+def understudy(port: Port = 0, host: Host = "127.0.0.1") -> None:
+    """Run the stand-in for a model alone, for any OpenAI client. It needs no key."""
+    from kit import understudy as stand_in
+
+    with stand_in.serve(port, host) as running:
+        print(f"The understudy ({stand_in.MODEL}) answers at\n\n  {running.base_url}\n")
+        print(f"  OPENAI_BASE_URL={running.base_url} OPENAI_API_KEY=none")
+        wait("It is no language model. Ctrl+C ends it.")
+
+
 def _tell(plugin: InstalledPlugin) -> None:
     """What is served, for a person: on stderr, since stdout may be the protocol's."""
     names = ", ".join(plugin.tool_names) or "none"
@@ -190,49 +144,3 @@ def _tell_address(name: str, base: str) -> None:
     print("In that of VS Code, mcpServers is named servers. Ctrl+C ends it.", file=sys.stderr, flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
-
-
-@app.command()
-def chatgpt(
-    urls: Annotated[list[str] | None, typer.Argument(help="Plugins to install.", metavar="[URL]...")] = None,
-    port: Port = 0,
-    model: Annotated[str | None, typer.Option(help="A model's name.", envvar="OPENAI_MODEL")] = None,
-    api: Annotated[str, typer.Option(help="responses or chat.")] = "responses",
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
-    token: Token = None,
-) -> None:
-    """Open the local ChatGPT: install plugins by their URL, talk, and look into every call."""
-    import webbrowser
-
-    from kit.server import serve as start
-    from kit.targets import Target, is_target
-    from kit.web.page import chatgpt as open_page
-
-    with contextlib.ExitStack() as served:
-        sources: list[Any] = [
-            served.enter_context(start(Target(url).plugin())) if is_target(url) else url for url in urls or []
-        ]
-        with open_page(*sources, port=port, token=token, model=model, api=api) as page:
-            print(f"The local ChatGPT is at\n\n  {page.url}\n", flush=True)
-            if browser:
-                webbrowser.open(page.url)
-            _wait("Ctrl+C ends it.")
-
-
-@app.command()
-def understudy(port: Port = 0, host: Host = "127.0.0.1") -> None:
-    """Run the stand-in for a model alone, for any OpenAI client. It needs no key."""
-    from kit import understudy as stand_in
-
-    with stand_in.serve(port, host) as running:
-        print(f"The understudy ({stand_in.MODEL}) answers at\n\n  {running.base_url}\n")
-        print(f"  OPENAI_BASE_URL={running.base_url} OPENAI_API_KEY=none")
-        _wait("It is no language model. Ctrl+C ends it.")
-
-
-def _wait(words: str) -> None:
-    """Until Ctrl+C."""
-    print(words, flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()
-    print()

@@ -1,0 +1,50 @@
+"""What several commands share: their arguments and options, opening a plugin, waiting for Ctrl+C."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from kit.installed import InstalledPlugin
+
+Url = Annotated[
+    str,
+    typer.Argument(
+        help="A base URL (localhost:3333), a manifest's or a spec's URL, a file, or a NOTEBOOK.ipynb.",
+        metavar="URL",
+    ),
+]
+FollowRefs = Annotated[
+    bool, typer.Option("--follow-refs", help="Fetch the other documents that the spec refers to.")
+]
+Token = Annotated[
+    str | None, typer.Option(help="Goes into Authorization, as the manifest says.", envvar="KIT_TOKEN")
+]
+Port = Annotated[int, typer.Option(help="0 takes any free port.", min=0, max=65535)]
+Host = Annotated[str, typer.Option(help="127.0.0.1 is this machine alone; 0.0.0.0 is everybody.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the document itself.")]
+
+
+def installed(url: str, token: str | None, follow_refs: bool = False) -> InstalledPlugin:
+    """The plugin at a `Url`; one in a notebook or a file of Python need not be served."""
+    from kit.discovery import install
+
+    source: Any = url
+    if re.search(r"\.(ipynb|py)(:\w+)?$", url) and "://" not in url:
+        from kit.targets import Target
+
+        source = Target(url).plugin()
+    return install(source, token=token, follow_refs=follow_refs)
+
+
+def wait(words: str) -> None:
+    """Prints `words` and waits until Ctrl+C."""
+    print(words, flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    print()

@@ -1,0 +1,139 @@
+"""The commands about one plugin: `kit install`, `manifest`, `spec`, `check`, `render`, `call`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from kit.cli.options import AsJson, FollowRefs, Token, Url, installed
+from kit.documents import read_json
+from kit.errors import KitError
+
+
+def install(url: Url, token: Token = None, follow_refs: FollowRefs = False) -> None:
+    """Install a plugin as ChatGPT did, and show what it found."""
+    print(installed(url, token, follow_refs))
+
+
+def manifest(url: Url, as_json: AsJson = False) -> None:
+    """Show the manifest of a plugin."""
+    plugin = installed(url, None)
+    print(json.dumps(plugin.manifest.render(plugin.base_url), indent=2) if as_json else plugin.manifest)
+
+
+def spec(
+    url: Url,
+    search: Annotated[
+        str | None, typer.Argument(help="Only these: a name, tag, method, glob (/users/*) or sentence.")
+    ] = None,
+    as_json: AsJson = False,
+    follow_refs: FollowRefs = False,
+) -> None:
+    """Show the operations of a plugin: as a list, or by subject where they are many."""
+    from kit.spec_views import spec_text
+
+    plugin = installed(url, None, follow_refs)
+    if as_json:
+        print(json.dumps(plugin.spec.document, indent=2, default=str))
+    elif search is None:
+        print(plugin.spec)
+    else:
+        wanted = plugin.selected(search)
+        print(spec_text(plugin.spec, {name: tool.operation for name, tool in wanted.items()}))
+
+
+def check(
+    url: Url,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this host (chatgpt, actions, copilot, ...); may be repeated."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="A warning gives status 1 too.")] = False,
+    as_json: AsJson = False,
+    token: Token = None,
+) -> None:
+    """Hold a plugin against the documented rules of every host. Status 1 if one has an error."""
+    from dataclasses import asdict
+
+    from kit.checking import check as find
+
+    findings = find(installed(url, token), *(host or []))
+    print(json.dumps([asdict(it) for it in findings], indent=2, ensure_ascii=False) if as_json else findings)
+    if not findings.ok or (strict and findings):
+        raise typer.Exit(1)
+
+
+def render(
+    host: Annotated[str, typer.Argument(help="chatgpt, actions, copilot, openai, agent_plugin or mcp.")],
+    url: Url,
+    out: Annotated[str | None, typer.Option(help="The folder to write into, instead of printing.")] = None,
+) -> None:
+    """Write what a host needs of a plugin: its manifest, its OpenAPI document, its tools."""
+    from pathlib import Path
+
+    from kit import hosts
+
+    module = hosts.find(host)
+    if not module.FILE:
+        raise KitError(f"What {module.TITLE} takes are objects of Python, not files.", f"Use kit.render(url, {host!r}).")  # fmt: skip
+    made = module.render(installed(url, None))
+    files = made if isinstance(made, dict) and "plugin.json" in made else {module.FILE: made}
+    if out is None:
+        print(json.dumps(made, indent=2, ensure_ascii=False))
+        return
+    for name in files:
+        file = Path(out, name)
+        if file.exists():
+            raise KitError(
+                f"{file} is there already.", "Give another folder with --out, or take it away first."
+            )
+    for name, content in files.items():
+        file = Path(out, name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        said = (
+            content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        )
+        file.write_text(said, encoding="utf-8")
+        print(f"Wrote {file}")
+
+
+def call(
+    url: Url,
+    operation: Annotated[str, typer.Argument(help="The operation's name.")],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="NAME=VALUE pairs; a value may be JSON.", metavar="[NAME=VALUE]..."),
+    ] = None,
+    token: Token = None,
+) -> None:
+    """Call one operation and print its answer."""
+    plugin = installed(url, token)
+    tool = plugin.tool(operation)
+    given: dict[str, Any] = {}
+    for pair in arguments or []:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE")
+        given[name] = _value(tool.arguments[name].schema if name in tool.arguments else {}, value)
+    result = plugin.call(operation, given)
+    print(
+        result.data if isinstance(result.data, str) else json.dumps(result.data, indent=2, ensure_ascii=False)
+    )
+    if not result.ok:
+        status = f"status {result.status}" if result.status is not None else "no answer"
+        print(f"kit: {operation} did not work: {status}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _value(schema: Any, text: str) -> Any:
+    """A value of the command line: text where the operation wants text, else JSON."""
+    kinds = schema.get("type", "")
+    if kinds == "string" or (isinstance(kinds, list) and "string" in kinds):
+        return text
+    try:
+        return read_json(text)
+    except ValueError:
+        return text

@@ -1,0 +1,78 @@
+"""The commands to talk to a model that uses plugins: `kit chat`, `chatgpt`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from kit.cli.options import Port, Token, installed, wait
+
+
+def chat(
+    urls: Annotated[list[str], typer.Argument(help="One or more plugins.", metavar="URL...")],
+    model: Annotated[str | None, typer.Option(help="A model's name.", envvar="OPENAI_MODEL")] = None,
+    api: Annotated[str, typer.Option(help="responses or chat.")] = "responses",
+    select: Annotated[
+        str | None, typer.Option(help="Only these tools: a name, tag, method, glob or sentence.")
+    ] = None,
+    search: Annotated[
+        bool, typer.Option("--search", help="Let the model look for the tools it needs (tool_search).")
+    ] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Ask before calls that may change something.")
+    ] = False,
+    token: Token = None,
+) -> None:
+    """Talk to a model that may use the plugins. An empty line or Ctrl+D ends it."""
+    from kit.chat import Chat
+    from kit.errors import ChatError
+    from kit.live_reply import print_events
+
+    plugins = [installed(url, token) for url in urls]
+    conversation = Chat(*plugins, model=model, api=api, confirm=confirm, select=select, search=search)
+    found = [name for plugin in plugins for name in plugin.selected(select)]
+    names = ", ".join(found[:20]) + (f" and {len(found) - 20:,} more" if len(found) > 20 else "")
+    print(f"It can call: {names}. An empty line ends the conversation.")
+    while True:
+        try:
+            text = input("\nYou: ").strip()
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return
+        if not text:
+            return
+        try:
+            print_events(conversation.stream(text))
+        except ChatError as error:
+            print(f"kit: {error}", file=sys.stderr)
+        except KeyboardInterrupt:
+            print("\n  (interrupted; the conversation goes on)")
+
+
+def chatgpt(
+    urls: Annotated[list[str] | None, typer.Argument(help="Plugins to install.", metavar="[URL]...")] = None,
+    port: Port = 0,
+    model: Annotated[str | None, typer.Option(help="A model's name.", envvar="OPENAI_MODEL")] = None,
+    api: Annotated[str, typer.Option(help="responses or chat.")] = "responses",
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
+    token: Token = None,
+) -> None:
+    """Open the local ChatGPT: install plugins by their URL, talk, and look into every call."""
+    import webbrowser
+
+    from kit.server import serve as start
+    from kit.targets import Target, is_target
+    from kit.web.page import chatgpt as open_page
+
+    with contextlib.ExitStack() as served:
+        sources: list[Any] = [
+            served.enter_context(start(Target(url).plugin())) if is_target(url) else url for url in urls or []
+        ]
+        with open_page(*sources, port=port, token=token, model=model, api=api) as page:
+            print(f"The local ChatGPT is at\n\n  {page.url}\n", flush=True)
+            if browser:
+                webbrowser.open(page.url)
+            wait("Ctrl+C ends it.")
