@@ -226,12 +226,7 @@ class Chat:
                 task.cancel()
 
     async def _call(
-        self,
-        call: ToolCall,
-        plugin: InstalledPlugin | None,
-        tool: Tool | None,
-        arguments: Any,
-        allowed: bool,
+        self, call: ToolCall, plugin: InstalledPlugin | None, tool: Tool | None, arguments: Any, allowed: bool
     ) -> CallResult:
         if plugin is None or tool is None:
             problem = f"There is no tool {call.name!r}; there are: {', '.join(self._tools) or 'none'}."

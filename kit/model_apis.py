@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from kit.errors import ChatError
 from kit.reply import Usage
@@ -46,31 +46,8 @@ class Round:
     note: str = ""  # what the reader should know about it
 
 
-class API(Protocol):
-    """One round over an API: the request, and the answer as it is read, whole or event by event."""
-
-    request: dict[str, Any]
-
-    def __init__(
-        self, model: str, history: Sequence[Item], tools: Sequence[Tool], instructions: str, stream: bool
-    ) -> None: ...
-
-    @staticmethod
-    def create(client: Client) -> Callable[..., Any]:
-        """The client's function that sends the request."""
-
-    def read(self, answer: Any) -> str:
-        """Reads a whole answer; returns its text."""
-
-    def read_event(self, event: Any) -> str:
-        """Reads one event of a stream; returns the text that it adds. Raises `ChatError`."""
-
-    def round(self) -> Round:
-        """What was read, as a round. Raises `ChatError` if the answer did not come to its end."""
-
-
 class ResponsesAPI:
-    """One round over `/v1/responses`."""
+    """One round over `/v1/responses`: the request, and the answer as it is read, whole or event by event."""
 
     def __init__(
         self, model: str, history: Sequence[Item], tools: Sequence[Tool], instructions: str, stream: bool
@@ -87,28 +64,28 @@ class ResponsesAPI:
 
     @staticmethod
     def create(client: Client) -> Callable[..., Any]:
+        """The client's function that sends the request."""
         return client.responses.create
 
     def read(self, answer: Response) -> str:
+        """Reads a whole answer; returns its text."""
         self._response = answer
         return answer.output_text
 
     def read_event(self, event: ResponseStreamEvent) -> str:
-        if event.type == "response.output_text.delta" or event.type == "response.refusal.delta":
+        """Reads one event of a stream; returns the text that it adds. Raises `ChatError`."""
+        if event.type in ("response.output_text.delta", "response.refusal.delta"):
             return event.delta
         if event.type == "response.output_item.done":
             self._items.append(event.item.to_dict(mode="json", exclude_none=True))
-        elif (
-            event.type == "response.completed"
-            or event.type == "response.incomplete"
-            or event.type == "response.failed"
-        ):
+        elif event.type in ("response.completed", "response.incomplete", "response.failed"):
             self._response = event.response
         elif event.type == "error":
             raise ChatError(f"The API stopped with an error: {event.message}.", "Ask again.")
         return ""
 
     def round(self) -> Round:
+        """What was read, as a round. Raises `ChatError` if the answer did not come to its end."""
         response, note = self._response, ""
         if response is None:
             raise ChatError("The answer broke off: the stream ended before its last event.", "Ask again.")
@@ -132,7 +109,7 @@ class ResponsesAPI:
 
 
 class ChatCompletionsAPI:
-    """One round over `/v1/chat/completions`."""
+    """The same over `/v1/chat/completions`."""
 
     def __init__(
         self, model: str, history: Sequence[Item], tools: Sequence[Tool], instructions: str, stream: bool
@@ -194,6 +171,7 @@ class ChatCompletionsAPI:
         return made
 
 
+API = ResponsesAPI | ChatCompletionsAPI
 APIS: dict[str, type[API]] = {"responses": ResponsesAPI, "chat": ChatCompletionsAPI}
 
 

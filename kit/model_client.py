@@ -56,11 +56,7 @@ class ModelClient:
             self.notes.append(NO_KEY)
 
     async def round(
-        self,
-        history: Sequence[Item],
-        tools: Sequence[Tool],
-        instructions: str,
-        stream: bool = True,
+        self, history: Sequence[Item], tools: Sequence[Tool], instructions: str, stream: bool = True
     ) -> AsyncIterator[TextDelta | Round]:
         """One request: the text as it comes, and at the end the `Round`. Raises `ChatError`.
 

@@ -320,7 +320,7 @@ def test_the_plugin_is_followed_while_its_author_works(tab: Tab, todo: kit.Plugi
         return f"sunny in {city}"
 
     events = tab.say("What is the weather of Oslo?")
-    assert any("was read anew" in e.get("text", "") for e in events if e["type"] == "note")
+    assert any("was read again" in e.get("text", "") for e in events if e["type"] == "note")
     assert next(e for e in events if e["type"] == "call")["operation"] == "weather"
 
 

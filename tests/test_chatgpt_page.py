@@ -216,7 +216,7 @@ def test_edit_a_call_and_send_it_again(tab: Tab) -> None:
     field = tab.page.get_by_label("Arguments as JSON")
     field.fill("{oops")
     tab.page.locator(".call").get_by_role("button", name="Send").click()
-    expect(tab.page.locator(".call [role=alert]")).to_contain_text("is not valid JSON")
+    expect(tab.page.locator(".call [role=alert]")).to_contain_text("This is not JSON")
     field.fill('{"username": "ann"}')
     tab.page.locator(".call").get_by_role("button", name="Send").click()
     expect(tab.page.locator(".call")).to_contain_text("Sent again, by you")

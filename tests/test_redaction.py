@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 import kit
 from kit import jsonlog, tunnels
 from kit.redaction import hide
-from kit.web import transcript
+from kit.web.transcript import as_code
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzYW0ifQ.c2lnbmF0dXJlc2lnbmF0dXJl"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\nq8Zt3kLw\n-----END RSA PRIVATE KEY-----"
@@ -168,7 +168,7 @@ def page_export(server: kit.Server, text: str, **_: Any) -> str:
     made = {"type": "call", "n": 1, "operation": "add_note", "arguments": {"note": text}}
     result = {"type": "result", "n": 1, "arguments": {"note": text}, "ok": True, "outcome": "200"}
     said: Any = SimpleNamespace(events=[{"type": "user", "text": text}, made, result])
-    return transcript.write(said, [], "cell") + transcript.write(said, [], "test")
+    return as_code(said, [], "cell") + as_code(said, [], "test")
 
 
 def tunnel(server: kit.Server, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **_: Any) -> str:

@@ -19,7 +19,7 @@ from kit.server import ServerThread
 from kit.sockets import listen
 from kit.understudy import responses
 from kit.understudy.dialogue import Answer, respond
-from kit.understudy.requests import InvalidRequest, ModelRequest, read_chat, read_responses
+from kit.understudy.requests import BadRequest, ModelRequest, read_chat, read_responses
 from kit.understudy.slots import ToolReading, read_tools
 
 MAX_STORED = 1000  # responses that previous_response_id can name; the oldest go first
@@ -35,7 +35,7 @@ def make_app() -> Starlette:
             Route("/v1/models", _list_models),
             Route("/v1/models/{identifier:path}", _retrieve_model),
         ],
-        exception_handlers={InvalidRequest: _invalid, 404: _not_found, 405: _not_found},
+        exception_handlers={BadRequest: _bad_request, 404: _not_found, 405: _not_found},
     )
     app.state.stored = OrderedDict()  # id -> the response, and the items of the conversation so far
     return app
@@ -53,7 +53,7 @@ async def _create_response(request: Request) -> Response:
     stored, body = request.app.state.stored, await _body(request)
     previous = body.get("previous_response_id")
     if previous and previous not in stored:
-        raise InvalidRequest(
+        raise BadRequest(
             f"Previous response with id '{previous}' not found.",
             "previous_response_id",
             code="previous_response_not_found",
@@ -74,7 +74,7 @@ async def _create_response(request: Request) -> Response:
 async def _stored_response(request: Request) -> Response:
     stored, identifier = request.app.state.stored, request.path_params["identifier"]
     if identifier not in stored:
-        raise InvalidRequest(f"Response with id '{identifier}' not found.", "response_id", status=404)
+        raise BadRequest(f"Response with id '{identifier}' not found.", "response_id", status=404)
     if request.method == "DELETE":
         del stored[identifier]
         return JSONResponse({"id": identifier, "object": "response", "deleted": True})
@@ -88,26 +88,23 @@ async def _list_models(request: Request) -> Response:
 async def _retrieve_model(request: Request) -> Response:
     identifier = request.path_params["identifier"]
     if identifier != responses.MODEL:
-        raise InvalidRequest(f"The model '{identifier}' does not exist.", "model", 404, "model_not_found")
+        raise BadRequest(f"The model '{identifier}' does not exist.", "model", 404, "model_not_found")
     return JSONResponse(responses.model())
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, InvalidRequest)
+async def _bad_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, BadRequest)
     return JSONResponse(error.body(), error.status)
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
     words = f"Invalid URL ({request.method} {request.url.path})"
-    return JSONResponse(InvalidRequest(words).body(), getattr(error, "status_code", 404))
+    return JSONResponse(BadRequest(words).body(), getattr(error, "status_code", 404))
 
 
 def _answer(wanted: ModelRequest) -> Answer:
     return respond(
-        wanted.entries,
-        _readings(json.dumps(wanted.tools)),
-        choice=wanted.choice,
-        parallel=wanted.parallel,
+        wanted.entries, _readings(json.dumps(wanted.tools)), choice=wanted.choice, parallel=wanted.parallel
     )
 
 
@@ -121,9 +118,9 @@ async def _body(request: Request) -> Mapping[str, Any]:
     try:
         body = read_json(await request.body())
     except ValueError:
-        raise InvalidRequest("We could not parse the JSON body of your request.") from None
+        raise BadRequest("We could not parse the JSON body of your request.") from None
     if not isinstance(body, dict):
-        raise InvalidRequest("The body of your request must be a JSON object.")
+        raise BadRequest("The body of your request must be a JSON object.")
     return body
 
 

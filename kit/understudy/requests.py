@@ -15,7 +15,7 @@ from kit.documents import read_json
 from kit.understudy.dialogue import Entry
 
 
-class InvalidRequest(Exception):
+class BadRequest(Exception):
     """A request that OpenAI would refuse as well. `param` names the field, `status` is HTTP's."""
 
     def __init__(
@@ -54,16 +54,16 @@ class ModelRequest:
 
 
 def read_chat(body: Mapping[str, Any]) -> ModelRequest:
-    """A request to `/v1/chat/completions`. Raises `InvalidRequest`."""
+    """A request to `/v1/chat/completions`. Raises `BadRequest`."""
     _require(body, "model", str)
     messages = _require(body, "messages", list)
     if not messages:
-        raise InvalidRequest("Invalid 'messages': empty array. Expected at least one message.", "messages")
+        raise BadRequest("Invalid 'messages': empty array. Expected at least one message.", "messages")
     entries: list[Entry] = []
     for i, message in enumerate(messages):
         role = message.get("role") if isinstance(message, Mapping) else None
         if role not in ("system", "developer", "user", "assistant", "tool", "function"):
-            raise InvalidRequest(f"Invalid value for 'messages[{i}].role': {role!r}.", f"messages[{i}].role")
+            raise BadRequest(f"Invalid value for 'messages[{i}].role': {role!r}.", f"messages[{i}].role")
         text = _content(message.get("content"), f"messages[{i}].content")
         if role == "tool":
             entries.append(Entry("result", text, id=str(message.get("tool_call_id", ""))))
@@ -86,9 +86,7 @@ def read_responses(body: Mapping[str, Any], earlier: Sequence[Any] = ()) -> Mode
     _require(body, "model", str)
     content = body.get("input")
     if not isinstance(content, str | list):
-        raise InvalidRequest(
-            "Missing required parameter: 'input'.", "input", code="missing_required_parameter"
-        )
+        raise BadRequest("Missing required parameter: 'input'.", "input", code="missing_required_parameter")
     new = [{"role": "user", "content": content}] if isinstance(content, str) else content
     items = [*earlier, *new]
     entries: list[Entry] = []
@@ -99,15 +97,11 @@ def read_responses(body: Mapping[str, Any], earlier: Sequence[Any] = ()) -> Mode
         if kind == "message":
             role = item.get("role")
             if role not in ("system", "developer", "user", "assistant"):
-                raise InvalidRequest(f"Invalid value for 'input[{i}].role': {role!r}.", f"input[{i}].role")
+                raise BadRequest(f"Invalid value for 'input[{i}].role': {role!r}.", f"input[{i}].role")
             entries.append(Entry(_role(role), _content(item.get("content"), f"input[{i}].content")))
         elif kind == "function_call":
             entries.append(
-                _call(
-                    str(item.get("call_id", "")),
-                    str(item.get("name", "")),
-                    item.get("arguments", ""),
-                )
+                _call(str(item.get("call_id", "")), str(item.get("name", "")), item.get("arguments", ""))
             )
         elif kind == "function_call_output":
             entries.append(
@@ -118,7 +112,7 @@ def read_responses(body: Mapping[str, Any], earlier: Sequence[Any] = ()) -> Mode
                 )
             )
         elif kind is None:
-            raise InvalidRequest(f"Invalid type for 'input[{i}]': expected an object.", f"input[{i}]")
+            raise BadRequest(f"Invalid type for 'input[{i}]': expected an object.", f"input[{i}]")
     _check_results(entries)
     _no_schema((body.get("text") or {}).get("format"), "text.format")
     request = _model_request(entries, list(_functions(body.get("tools") or [])), body)
@@ -139,7 +133,7 @@ def _model_request(
 ) -> ModelRequest:
     for i, tool in enumerate(tools):
         if not re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", str(tool.get("name", ""))):
-            raise InvalidRequest(
+            raise BadRequest(
                 f"Invalid 'tools[{i}].name': string does not match pattern. Expected a string that matches "
                 "the pattern '^[a-zA-Z0-9_-]+$'.",
                 f"tools[{i}].name",
@@ -155,11 +149,9 @@ def _model_request(
         else:
             choice = choice.get("name") or (choice.get("function") or {}).get("name") or "auto"
     if choice not in ("auto", "none", "required") and choice not in [tool["name"] for tool in tools]:
-        raise InvalidRequest(f"Tool choice {choice!r} not found in 'tools' parameter.", "tool_choice")
+        raise BadRequest(f"Tool choice {choice!r} not found in 'tools' parameter.", "tool_choice")
     if choice == "required" and not tools:
-        raise InvalidRequest(
-            "Tool choice 'required' must be specified with 'tools' parameter.", "tool_choice"
-        )
+        raise BadRequest("Tool choice 'required' must be specified with 'tools' parameter.", "tool_choice")
     return ModelRequest(
         entries,
         tools,
@@ -174,10 +166,8 @@ def _require(body: Mapping[str, Any], name: str, kind: type) -> Any:
     value = body.get(name)
     if not isinstance(value, kind):
         what = "Missing required parameter" if value is None else "Invalid type for parameter"
-        raise InvalidRequest(
-            f"{what}: '{name}'.",
-            name,
-            code="missing_required_parameter" if value is None else "invalid_type",
+        raise BadRequest(
+            f"{what}: '{name}'.", name, code="missing_required_parameter" if value is None else "invalid_type"
         )
     return value
 
@@ -197,7 +187,7 @@ def _content(content: Any, where: str) -> str:
             for part in content
             if isinstance(part, Mapping)
         )
-    raise InvalidRequest(
+    raise BadRequest(
         f"Invalid type for '{where}': expected a string or an array.", where, code="invalid_type"
     )
 
@@ -215,15 +205,11 @@ def _check_results(entries: Sequence[Entry]) -> None:
     calls = {entry.id for entry in entries if entry.role == "call"}
     results = {entry.id for entry in entries if entry.role == "result" and entry.id}
     for identifier in results - calls:
-        raise InvalidRequest(
-            f"No tool call found for function call output with call_id {identifier}.", "input"
-        )
+        raise BadRequest(f"No tool call found for function call output with call_id {identifier}.", "input")
     for identifier in calls - results:
-        raise InvalidRequest(f"No tool output found for function call {identifier}.", "input")
+        raise BadRequest(f"No tool output found for function call {identifier}.", "input")
 
 
 def _no_schema(form: Any, where: str) -> None:
     if isinstance(form, Mapping) and form.get("type") == "json_schema":
-        raise InvalidRequest(
-            "The understudy cannot answer in a JSON schema. Use a real model for that.", where
-        )
+        raise BadRequest("The understudy cannot answer in a JSON schema. Use a real model for that.", where)

@@ -92,10 +92,7 @@ def _chat_calls(seed: str, answer: Answer) -> list[dict[str, Any]]:
         {
             "id": identifier("call", seed, i, step.name),
             "type": "function",
-            "function": {
-                "name": step.name,
-                "arguments": json.dumps(step.arguments, ensure_ascii=False),
-            },
+            "function": {"name": step.name, "arguments": json.dumps(step.arguments, ensure_ascii=False)},
         }
         for i, step in enumerate(answer.calls)
     ]
@@ -231,9 +228,4 @@ def response_events(request: ModelRequest, answer: Answer) -> Iterator[dict[str,
 
 def model() -> dict[str, Any]:
     """The one model there is."""
-    return {
-        "id": MODEL,
-        "object": "model",
-        "created": 1_767_225_600,
-        "owned_by": "notebook-plugin-kit",
-    }
+    return {"id": MODEL, "object": "model", "created": 1_767_225_600, "owned_by": "notebook-plugin-kit"}

@@ -27,7 +27,7 @@ from kit.errors import KitError
 from kit.markup import page
 from kit.web.conversation import Conversation
 from kit.web.plugins import PluginRegistry
-from kit.web.transcript import write
+from kit.web.transcript import as_code
 
 STATIC = Path(__file__).parent / "static"
 MAX_BODY = 1_000_000  # bytes of one request to the page's own server
@@ -258,7 +258,7 @@ async def _act(request: Request) -> Response:
 
 async def _transcript(request: Request) -> Response:
     conversation = _conversation(request)
-    text = write(conversation, conversation.plugins(), request.path_params["form"])
+    text = as_code(conversation, conversation.plugins(), request.path_params["form"])
     return JSONResponse({"text": text})
 
 

@@ -41,7 +41,7 @@ class Conversation:
         self._turn: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._questions: dict[int, asyncio.Future[str]] = {}
-        self._callee: dict[int, PluginEntry | None] = {}
+        self._called: dict[int, PluginEntry | None] = {}
 
     @property
     def is_busy(self) -> bool:
@@ -103,12 +103,12 @@ class Conversation:
     # -- one turn ---------------------------------------------------------------------
 
     async def _run(self, text: str) -> None:
-        began = time.perf_counter()
+        start = time.perf_counter()
         numbers: list[int] = []  # the calls that have no result yet, in order
         try:
             for entry in self.plugins():
-                if news := await self._registry.refresh(entry):
-                    self._note({"type": "note", "text": news})
+                if change := await self._registry.refresh(entry):
+                    self._note({"type": "note", "text": change})
             async for event in self._with_plugins().astream(text):
                 if isinstance(event, TextDelta):
                     self._note({"type": "delta", "text": event.text})
@@ -117,7 +117,7 @@ class Conversation:
                 elif isinstance(event, CallEnded):
                     self._ended(numbers.pop(0), event.result)
                 elif isinstance(event, Finished):
-                    self._finished(event, time.perf_counter() - began)
+                    self._finished(event, time.perf_counter() - start)
         except KitError as error:
             self._note({"type": "error", "text": error.problem, "remedy": error.remedy})
         except asyncio.CancelledError:
@@ -141,7 +141,7 @@ class Conversation:
         return self._chat
 
     def _started(self, call: CallStarted) -> int:
-        number = len(self._callee) + 1
+        number = len(self._called) + 1
         entry = self._entry_of(call.plugin)
         self._note(
             {
@@ -154,7 +154,7 @@ class Conversation:
                 "asks": call.consequential,
             }
         )
-        self._callee[number] = entry
+        self._called[number] = entry
         return number
 
     def _entry_of(self, name: str) -> PluginEntry | None:
@@ -162,7 +162,7 @@ class Conversation:
 
     async def _confirm(self, call: CallStarted) -> bool:
         """Asks the tab; it comes right after the call was noted."""
-        number, entry = next(reversed(self._callee.items()))
+        number, entry = next(reversed(self._called.items()))
         if entry and call.operation in entry.always:
             return True
         question: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -175,11 +175,11 @@ class Conversation:
         return answer != "deny"
 
     def _ended(self, number: int, result: CallResult) -> None:
-        self.calls[number] = (self._callee[number], result)
+        self.calls[number] = (self._called[number], result)
         self._note({"type": "result", "n": number, **_outcome(result)})
 
     def _finished(self, event: Finished, seconds: float) -> None:
-        reply, drawn = event.reply, event.reply.sequence()
+        reply, sequence = event.reply, event.reply.sequence()
         for note in reply.notes:
             if note != NO_KEY:  # the page says so all the time
                 self._note({"type": "note", "text": note})
@@ -192,8 +192,8 @@ class Conversation:
                 "model": reply.model,
                 "seconds": seconds,
                 "tokens": reply.usage.total_tokens,
-                "sequence": base64.b64encode(drawn.svg.encode()).decode(),
-                "sequence_text": drawn.words,
+                "sequence": base64.b64encode(sequence.svg.encode()).decode(),
+                "sequence_text": sequence.words,
             }
         )
 

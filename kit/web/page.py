@@ -37,13 +37,12 @@ class LocalChatGPT:
         self._thread = ServerThread(make_app(self._state, self._token, self._hosts()), sock)
         self._thread.start()
 
-    def install(self, source: Any, token: str | None = None) -> None:
+    def install(self, source: Server | str, token: str | None = None) -> None:
         """Installs one more plugin: a `Server` or an address. Raises `KitError` with the reason."""
-        state = self._state
+        registry = self._state.plugins
 
         async def add() -> None:
-            entry = await state.plugins.add(source, token)
-            entry.is_installed = True
+            (await registry.add(source, token)).is_installed = True
 
         loop.run(add())
 
@@ -104,16 +103,16 @@ def chatgpt(
         earlier = next((p for p in _pages if p._key == key and p.is_running and port in (0, p.port)), None)
     if earlier is not None:
         return earlier
-    made = LocalChatGPT(port, options, key)
+    page = LocalChatGPT(port, options, key)
     try:
         for plugin in plugins:
-            made.install(plugin, token)
+            page.install(plugin, token)
     except BaseException:
-        made.stop()
+        page.stop()
         raise
     with _lock:
-        _pages.append(made)
-    return made
+        _pages.append(page)
+    return page
 
 
 def _key(sources: tuple[Any, ...], options: dict[str, Any]) -> Any:

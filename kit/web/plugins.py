@@ -18,6 +18,7 @@ from kit.discovery import ainstall
 from kit.errors import KitError
 from kit.installed import InstalledPlugin
 from kit.markup import logo
+from kit.server import Server
 
 MAX_LOGO = 200_000  # bytes; a larger one is replaced by the initials
 LOGO_TIMEOUT = 3.0  # seconds
@@ -34,7 +35,7 @@ class PluginEntry:
     plugin: InstalledPlugin
     source: str
     token: str | None = field(default=None, repr=False)
-    server: Any = None
+    server: Server | None = None
     image: str = ""
     is_installed: bool = False
     always: set[str] = field(default_factory=set)  # operations that need not ask any more
@@ -91,18 +92,18 @@ class PluginRegistry:
             raise KitError("This plugin is no longer installed.", "Install it again.")
         return self._all[id]
 
-    async def find(self, source: Any, token: str | None = None) -> AsyncIterator[dict[str, Any]]:
+    async def find(self, source: Server | str, token: str | None = None) -> AsyncIterator[dict[str, Any]]:
         """Looks at an address as ChatGPT did: a dict for each step, then {"found": ...} or {"error": ...}."""
-        heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        mine = asyncio.get_running_loop()
+        steps: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        own_loop = asyncio.get_running_loop()
 
         def told(answer: Answer, seconds: float) -> None:
-            mine.call_soon_threadsafe(heard.put_nowait, _fetched(answer, seconds))
+            own_loop.call_soon_threadsafe(steps.put_nowait, _fetched(answer, seconds))
 
         looking = asyncio.ensure_future(self.add(source, token, told))
         try:
-            while not looking.done() or not heard.empty():
-                next_step = asyncio.ensure_future(heard.get())
+            while not looking.done() or not steps.empty():
+                next_step = asyncio.ensure_future(steps.get())
                 await asyncio.wait({looking, next_step}, return_when=asyncio.FIRST_COMPLETED)
                 if next_step.done():
                     yield next_step.result()
@@ -118,14 +119,13 @@ class PluginRegistry:
             yield step
         yield {"found": entry.summary()}
 
-    async def add(self, source: Any, token: str | None = None, told: Any = None) -> PluginEntry:
+    async def add(self, source: Server | str, token: str | None = None, told: Any = None) -> PluginEntry:
         """Finds a plugin and keeps it, not yet installed. Raises `KitError` with the reason."""
-        server = source if hasattr(source, "manifest_url") else None
+        server = source if isinstance(source, Server) else None
         # An address and nothing else: what is typed into a page names no file of this machine.
         address = server.url if server else complete(str(source).strip())
         plugin = await ainstall(server or address, token=token, told=told)
-        same = (e for e in self._all.values() if _place(e.plugin) == _place(plugin))
-        entry = next(same, None)
+        entry = next((e for e in self._all.values() if _identity(e.plugin) == _identity(plugin)), None)
         if entry is None:
             entry = PluginEntry(self._free(plugin.name), plugin, address)
             self._all[entry.id] = entry
@@ -170,7 +170,7 @@ class PluginRegistry:
             if _documents(new) != _documents(old):
                 entry.plugin = new
                 entry.image = await _image(entry)
-                return f"{entry.name} has changed, and was read anew: {len(new.by_name)} functions."
+                return f"{entry.name} has changed, and was read again: {len(new.by_name)} functions."
         return entry.problem if entry.problem != before else ""
 
     def _free(self, name: str) -> str:
@@ -180,7 +180,7 @@ class PluginRegistry:
         return id
 
 
-def _place(plugin: InstalledPlugin) -> tuple[str, str]:
+def _identity(plugin: InstalledPlugin) -> tuple[str, str]:
     """What tells two plugins apart; `localhost` and 127.0.0.1 are one place."""
     base = plugin.base_url
     for name in LOCAL_NAMES:

@@ -15,7 +15,7 @@ FORMS = ("cell", "test")
 Turn = tuple[str, list[dict[str, Any]]]  # what the user said, and the calls with their results
 
 
-def write(conversation: Conversation, plugins: list[PluginEntry], form: str) -> str:
+def as_code(conversation: Conversation, plugins: list[PluginEntry], form: str) -> str:
     """The conversation as Python. A token is never in it: it is read from KIT_TOKEN.
 
     Raises `KitError` for another form, and where nothing was said yet.
