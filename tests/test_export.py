@@ -467,9 +467,10 @@ def test_the_command(tmp_path: Path) -> None:
     assert "differs: /paths/~1more is new" in done.stdout
 
 
-def test_in_an_empty_environment(tmp_path: Path) -> None:
+def test_in_an_empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what pip installs from requirements.txt and nothing else. Without a package index it is skipped."""
     made = kit.export(write(tmp_path / "todo.ipynb", PLUGIN, ADD, LIST), tmp_path / "out")
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # nothing beside what is installed
     place = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
