@@ -191,7 +191,7 @@ class Exportable:
             return Code(data.decode(), ast.parse(data), file=name)
         except (SyntaxError, ValueError) as error:
             raise self.notebook.refusal(
-                f"{name} beside the notebook is no Python: {error}.", "Mend it."
+                f"{name} beside the notebook is not Python: {error}.", "Fix it."
             ) from None
 
     def _check(self, code: Code) -> None:
@@ -200,7 +200,7 @@ class Exportable:
                 code,
                 found[0],
                 f"has what looks like a secret: {found[1]}",
-                "Read it from os.environ. If it is none, end the line with the comment `# public`.",
+                "Read it from os.environ. If it is not one, end the line with the comment `# public`.",
             )
         if found := leaks.path_in(code.source, self.folder, Path.cwd()):
             raise self._error(

@@ -106,7 +106,7 @@ def export(
     folder of something else and for an app that does not start.
     """
     source, target = Notebook(notebook), Path(folder)
-    Update(target, {})  # a folder that will not do is told first
+    Update(target, {})  # a folder that cannot be used is refused first
     parts = Exportable(source, include, _reserved())
     with tempfile.TemporaryDirectory(prefix="kit-export-") as place:
         scratch = Path(place).resolve()

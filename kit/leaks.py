@@ -10,13 +10,13 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from kit import redaction
 
 _PUBLIC = re.compile(r"#.*\bpublic\b", re.IGNORECASE)
-# What has a secret's form and is none: a URL whose password is filled in later, the word Basic in a sentence.
+# What has a secret's form and is not one: a URL whose password is filled in later, the word Basic in a sentence.
 _FILLED_IN = re.compile(r"[^:]*[{}]|[^:]*:[^@]*[{}$<]|(?:Bearer|Basic)[\s+]+[^\s=]{1,11}=*$")
 # The host's proof that the manifest is yours: the manifest shows them to everybody.
 _PUBLIC_NAMES = ("verification_tokens", "verification_token")
@@ -44,7 +44,7 @@ def secret_in(source: str) -> tuple[int, str] | None:
 
 
 def form_in(text: str) -> tuple[int, str] | None:
-    """The same for a text that is no Python: by the form alone."""
+    """The same for a text that is not Python: by the form alone."""
     for number, line in enumerate(text.splitlines(), 1):
         if _has_form(line) and not _PUBLIC.search(line):
             return number, "a text of a form that keys and passwords have"
@@ -83,12 +83,12 @@ def _named(tree: ast.AST) -> Iterator[tuple[int, str]]:
     public = {
         id(inner)
         for node in ast.walk(tree)
-        for name, value in _given(node)
+        for name, value in _named_values(node)
         if name in _PUBLIC_NAMES
         for inner in ast.walk(value)
     }
     for node in ast.walk(tree):
-        for name, value in _given(node):
+        for name, value in _named_values(node):
             if _is_secret_name(name):
                 for text in _texts(value):
                     if id(text) not in public and _may_be_secret(str(text.value)):
@@ -100,35 +100,30 @@ def _named(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield node.lineno, "a long random text"
 
 
-def _given(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """Names with what they are given or compared to: assignments, arguments, keys, defaults, tests."""
-    if isinstance(node, ast.Assign):
-        yield from ((_name(target), node.value) for target in node.targets)
-    elif isinstance(node, ast.AnnAssign) and node.value:
-        yield _name(node.target), node.value
-    elif isinstance(node, ast.keyword) and node.arg:
-        yield node.arg, node.value
-    elif isinstance(node, ast.Dict):
-        for key, value in zip(node.keys, node.values, strict=True):
-            if isinstance(key, ast.Constant):
-                yield str(key.value), value
-    elif isinstance(node, ast.arguments):
-        every = [*node.posonlyargs, *node.args]
-        yield from zip(
-            [it.arg for it in every[len(every) - len(node.defaults) :]], node.defaults, strict=True
-        )
-        yield from (
-            (it.arg, value) for it, value in zip(node.kwonlyargs, node.kw_defaults, strict=True) if value
-        )
-    elif isinstance(node, ast.Compare):
-        sides = [node.left, *node.comparators]
-        yield from ((_name(one), other) for one in sides for other in sides if one is not other)
-    elif isinstance(node, ast.Call):
-        called = _name(node.func)
-        if called == "compare_digest":
-            yield from (("secret", argument) for argument in node.args)
-        elif called in _READERS and len(node.args) == 2 and isinstance(node.args[0], ast.Constant):
-            yield str(node.args[0].value), node.args[1]
+def _named_values(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """Names with what they are set or compared to: assignments, arguments, keys, defaults, tests."""
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            yield from ((_name(target), value) for target in targets)
+        case ast.AnnAssign(target=target, value=ast.expr() as value):
+            yield _name(target), value
+        case ast.keyword(arg=str(name), value=value):
+            yield name, value
+        case ast.Dict(keys=keys, values=values):
+            both = zip(keys, values, strict=True)
+            yield from ((str(key.value), value) for key, value in both if isinstance(key, ast.Constant))
+        case ast.arguments():
+            every = reversed([*node.posonlyargs, *node.args])
+            pairs = [*zip(every, reversed(node.defaults), strict=False)]  # the last ones have a default
+            more = zip(node.kwonlyargs, node.kw_defaults, strict=True)
+            yield from ((each.arg, value) for each, value in (*pairs, *more) if value)
+        case ast.Compare(left=left, comparators=comparators):
+            sides = [left, *comparators]
+            yield from ((_name(one), other) for one in sides for other in sides if one is not other)
+        case ast.Call(args=arguments) if _name(node.func) == "compare_digest":
+            yield from (("secret", argument) for argument in arguments)
+        case ast.Call(args=[ast.Constant(value=name), value]) if _name(node.func) in _READERS:
+            yield str(name), value
 
 
 def _name(node: ast.AST) -> str:
@@ -143,23 +138,20 @@ def _name(node: ast.AST) -> str:
 
 def _texts(value: ast.AST) -> Iterator[ast.Constant]:
     """The literal texts of a value, those in a list, a set or a dict among them; no argument of a call."""
-    if isinstance(value, ast.Constant) and isinstance(value.value, str | bytes):
-        yield value
-    elif isinstance(value, ast.List | ast.Tuple | ast.Set):
-        for item in value.elts:
-            yield from _texts(item)
-    elif isinstance(value, ast.Dict):
-        for item in filter(None, [*value.keys, *value.values]):
-            yield from _texts(item)
-    elif isinstance(value, ast.BoolOp):
-        for item in value.values:
-            yield from _texts(item)
-    elif isinstance(value, ast.IfExp):
-        yield from _texts(value.body)
-        yield from _texts(value.orelse)
-    elif isinstance(value, ast.Call) and _name(value.func) in ("SecretStr", "SecretBytes", "encode", "Field"):
-        for argument in (*value.args, value.func):
-            yield from _texts(argument.value if isinstance(argument, ast.Attribute) else argument)
+    parts: Sequence[ast.AST | None] = ()
+    match value:
+        case ast.Constant(value=str() | bytes()):
+            yield value
+        case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items) | ast.BoolOp(values=items):
+            parts = items
+        case ast.Dict(keys=keys, values=values):
+            parts = [*keys, *values]
+        case ast.IfExp(body=body, orelse=orelse):
+            parts = [body, orelse]
+        case ast.Call(func=func) if _name(func) in ("SecretStr", "SecretBytes", "encode", "Field"):
+            parts = [it.value if isinstance(it, ast.Attribute) else it for it in (*value.args, func)]
+    for part in filter(None, parts):
+        yield from _texts(part)
 
 
 def _is_secret_name(name: str) -> bool:

@@ -59,7 +59,7 @@ class Project:
         self.path = Path(path)
         if not (self.path / "plugin.ipynb").is_file():
             raise ProjectError(
-                f"{self.path} is no project: it has no plugin.ipynb.",
+                f"{self.path} is not a project: it has no plugin.ipynb.",
                 "kit.new(NAME) makes one.",
                 folder=str(self.path),
             )
@@ -98,7 +98,7 @@ class Project:
 def new(name: str | Path, folder: str | Path = ".") -> Project:
     """Makes the folder `name` in `folder`, with a plugin that works and tests that pass.
 
-    Raises `ProjectError` for a name that will not do, and for a folder or file that is there already: it is
+    Raises `ProjectError` for a name that cannot be used, and for a folder or file that is there already: it is
     never touched. Made as a whole or not at all.
     """
     target = Path(folder) / name

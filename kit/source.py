@@ -40,7 +40,8 @@ def app_source(notebook: Notebook, variable: str, is_plugin: bool) -> str:
         parts += [imports.strip()] if imports.strip() else []
         if rest.strip():
             parts.append(f"# Cell {cell.number}\n{rest.strip()}")
-            follows_import = isinstance(ast.parse(rest).body[-1], ast.Import | ast.ImportFrom)
+            last = ast.parse(rest).body[-1:]  # none in a cell that only has a comment
+            follows_import = any(isinstance(it, ast.Import | ast.ImportFrom) for it in last)
     if end:
         parts.append(f"# `kit serve app.py` serves this\n{end}")
     if futures:  # they must be first, and hold for the whole file
@@ -90,7 +91,9 @@ def _defines(cell: SourceCell, name: str) -> bool:
 
 def _without_directives(cell: SourceCell) -> str:
     lines = re.split(r"\r\n|\r|\n", cell.source)  # as Python counts them: a form feed ends none
-    code = next((n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), 0)
+    code = next(
+        (n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), len(lines)
+    )
     return "\n".join([*(line for line in lines[:code] if not _DIRECTIVE.match(line)), *lines[code:]])
 
 

@@ -185,12 +185,13 @@ def test_cells_that_only_import_are_one_block(tmp_path: Path) -> None:
         "#| export\nimport os  # for the settings\nimport kit",
         "#| export\nfrom __future__ import annotations; import json\nimport helper\nimport kit",
         "#| export\n# The model\nfrom datetime import date\n\nclass Item:\n    day: date",
+        "#| export\n# nothing yet",
     )
     assert formatted(app_source(Notebook(path), "plugin", True), {"helper"}) == (
         '"""The plugin of todo.ipynb, made by `kit export`: change it there and export again."""\n\n'
         "from __future__ import annotations\n\n"
         "import json\nimport os  # for the settings\nfrom datetime import date\n\nimport kit\n\nimport helper\n\n\n"
-        "# Cell 3\n# The model\nclass Item:\n    day: date\n"
+        "# Cell 3\n# The model\nclass Item:\n    day: date\n\n\n# Cell 4\n# nothing yet\n"
     )
 
 
@@ -466,9 +467,10 @@ def test_the_command(tmp_path: Path) -> None:
     assert "differs: /paths/~1more is new" in done.stdout
 
 
-def test_in_an_empty_environment(tmp_path: Path) -> None:
+def test_in_an_empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what pip installs from requirements.txt and nothing else. Without a package index it is skipped."""
     made = kit.export(write(tmp_path / "todo.ipynb", PLUGIN, ADD, LIST), tmp_path / "out")
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # nothing beside what is installed
     place = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
