@@ -1,13 +1,13 @@
 """The MCP endpoint: a plugin at `/mcp` over streamable HTTP, or on stdio, in both eras of the protocol.
 
 One that is served in this process answers by its operations as they are now, in its server's own loop.
+`kit.mcp_server` is imported with the first request: a plugin that nobody asks for MCP starts sooner.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import sys
@@ -20,16 +20,14 @@ from urllib.parse import urlsplit
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit.addresses import LOCAL_NAMES, Root
-from kit.client import Road
+from kit.addresses import LOCAL_NAMES
 from kit.errors import KitError
-from kit.installed import CallResult, InstalledPlugin
-from kit.mcp_server import import_package, make_server
 from kit.targets import is_target
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
 
+    from kit.installed import InstalledPlugin
     from kit.plugin import Plugin
 
 PATH = "/mcp"
@@ -41,6 +39,8 @@ def make_app(plugin: InstalledPlugin, origins: Collection[str] = ()) -> ASGIApp:
     `origins` are the pages that may call it, beside those of this machine. Raises `KitError` where the
     `mcp` package is missing or too old.
     """
+    from kit.mcp_server import make_server
+
     server = make_server(plugin)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,6 +111,8 @@ class Endpoint:
         if await _is_refused(scope, send, origins):
             return
         if self._server is None:
+            from kit.mcp_server import import_package
+
             try:
                 # In a thread: it takes a second, in which the plugin's other requests go on.
                 await asyncio.to_thread(import_package)
@@ -122,42 +124,19 @@ class Endpoint:
         await _answer(self._current(), scope, receive, send)
 
     def _current(self) -> Server[Any]:
+        from kit.mcp_server import make_inner_server
+
         # Asking for the document is what notices a changed operation or a redefined model.
         plugin = self._plugin
         state = (plugin.openapi(), plugin.manifest, plugin.manifest.revision)
         if self._server is None or any(a is not b for a, b in zip(state, self._state, strict=True)):
-            base = f"http://{plugin.manifest.name_for_model}.in-process".replace("_", "-")
-            installed = InstalledPlugin(plugin.manifest, plugin.spec, base, Road(Root.of(base)))
-
-            async def call(name: str, arguments: dict[str, Any], request: Any) -> CallResult:
-                road = Road(installed.road.root, _inside(plugin, request.scope), is_running=True)
-                return await installed.invoke(installed.tool(name), arguments, road)
-
-            self._state, self._server = state, make_server(installed, call)
+            self._state, self._server = state, make_inner_server(plugin)
         return self._server
 
 
 def add_mcp(plugin: Plugin) -> None:
     """Gives the plugin its endpoint at `/mcp`; what the author has put there stays."""
     plugin.extensions.setdefault(PATH, Endpoint(plugin))
-
-
-def _inside(plugin: Plugin, outer: Scope) -> ASGIApp:
-    """The plugin, called with what belongs to the MCP request: who asks where, and what the lifespan gave."""
-    own = {key: outer[key] for key in ("client", "server", "scheme", "state", "root_path") if key in outer}
-    handed_on = [item for item in outer["headers"] if item[0] in (b"host", b"authorization")]
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [item for item in scope["headers"] if item[0] != b"host"] + handed_on
-        path = own.get("root_path", "") + scope["path"]
-        try:
-            await plugin({**scope, **own, "path": path, "headers": headers}, receive, send)
-        except Exception:
-            # The answer of status 500 has been sent. The traceback goes where uvicorn's go.
-            logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
-            raise
-
-    return app
 
 
 def serve_stdio(load: Callable[[], InstalledPlugin]) -> None:
@@ -168,6 +147,8 @@ def serve_stdio(load: Callable[[], InstalledPlugin]) -> None:
     """
     import anyio
     from mcp.server.stdio import stdio_server
+
+    from kit.mcp_server import make_server
 
     wire = TextIOWrapper(os.fdopen(os.dup(1), "wb"), encoding="utf-8", newline="\n")
     os.dup2(2, 1)
