@@ -30,10 +30,12 @@ class _Import:
     text: str = ""
 
 
-def app_source(notebook: Notebook, variable: str, is_plugin: bool, neighbours: Iterable[str] = ()) -> str:
+def app_source(
+    notebook: Notebook, variable: str, is_plugin: bool, neighbours: Iterable[str] = (), mcp: bool = False
+) -> str:
     """The text of `app.py`, whose `plugin` is the plugin or app that the notebook calls `variable`.
 
-    `neighbours` are the modules beside the notebook. The notebook must have passed its `check`. Raises
+    `neighbours` are the modules beside the notebook; with `mcp` it serves MCP, whatever the server. The notebook must have passed its `check`. Raises
     `NotebookError` where it calls something else `plugin`.
     """
     cells = [(cell, ast.parse(cell.source)) for cell in notebook.exported]
@@ -47,6 +49,8 @@ def app_source(notebook: Notebook, variable: str, is_plugin: bool, neighbours: I
     }
     imports = {found for _, found in lifted} - said  # those with a comment say it already
     end = ""
+    if mcp:
+        imports.add(_Import("kit", ()))
     if not is_plugin:
         imports.add(_Import("kit", ()))
         end = f"plugin = kit.Plugin.wrap({variable})"
@@ -66,6 +70,8 @@ def app_source(notebook: Notebook, variable: str, is_plugin: bool, neighbours: I
     parts += [f"# Cell {cell.number}\n{body}" for cell, body in bodies if body]
     if end:
         parts.append(f"# `kit serve app.py` serves this\n{end}")
+    if mcp:
+        parts.append("# an MCP server at /mcp\nkit.endpoint.add_mcp(plugin)")
     head = f"{parts[0]}\n\n{top}" if top else parts[0]
     text = "\n\n\n".join([head, *parts[1:]]) + "\n"
     first = next(

@@ -148,7 +148,7 @@ def _made(parts: Exportable, mine: Side, scratch: Path, mcp: bool) -> tuple[dict
         "OPTIONAL": "false" if needed.has_database else "true",  # Kubernetes, of the secret with DATABASE_URL
     }
     texts = rendered(TEMPLATE, words)
-    source = app_source(parts.notebook, facts["variable"], facts["is_plugin"], parts.neighbours)
+    source = app_source(parts.notebook, facts["variable"], facts["is_plugin"], parts.neighbours, mcp)
     texts["app.py"] = formatted(source) or source
     texts["requirements.txt"] = needed.text
     for file, path in (("ai-plugin.json", MANIFEST_PATH), ("openapi.json", SPEC_PATH)):
