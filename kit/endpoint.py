@@ -7,7 +7,6 @@ One that is served in this process answers by its operations as they are now, in
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -46,9 +45,12 @@ def make_app(plugin: InstalledPlugin, origins: Collection[str] = ()) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        refusal = _refused(scope, origins)
         if scope["path"].rstrip("/") != PATH:
-            await _refuse(send, 404, f"There is nothing at {scope['path']}: the MCP server is at {PATH}.")
-        elif not await _is_refused(scope, send, origins):
+            refusal = _refusal(404, f"There is nothing at {scope['path']}: the MCP server is at {PATH}.")
+        if refusal is not None:
+            await refusal(scope, receive, send)
+        else:
             await _answer(server, scope, receive, send)
 
     return app
@@ -63,19 +65,17 @@ async def _answer(server: Server[Any], scope: Scope, receive: Receive, send: Sen
         await manager.handle_request(scope, receive, send)
 
 
-async def _is_refused(scope: Scope, send: Send, origins: Collection[str]) -> bool:
-    """Refuses strangers' pages, which the protocol demands, and what is no POST.
+def _refused(scope: Scope, origins: Collection[str]) -> JSONResponse | None:
+    """Refuses foreign origins, as the protocol requires, and methods other than POST.
 
     A GET would open a stream for what a server says of its own accord. A plugin says nothing.
     """
     origin = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"origin"), None)
     if origin is not None and not _is_allowed(origin, scope, origins):
-        await _refuse(send, 403, f"Pages of {origin} may not call this MCP server.")
-    elif scope["method"] != "POST":
-        await _refuse(send, 405, "This is an MCP server. A client of the protocol calls it by POST.")
-    else:
-        return False
-    return True
+        return _refusal(403, f"Pages of {origin} may not call this MCP server.")
+    if scope["method"] != "POST":
+        return _refusal(405, "This is an MCP server. A client of the protocol calls it by POST.")
+    return None
 
 
 def _is_allowed(origin: str, scope: Scope, origins: Collection[str]) -> bool:
@@ -88,13 +88,9 @@ def _is_allowed(origin: str, scope: Scope, origins: Collection[str]) -> bool:
     return origin in origins or (host is not None and host in (*LOCAL_NAMES, own))
 
 
-async def _refuse(send: Send, status: int, message: str) -> None:
+def _refusal(status: int, message: str) -> JSONResponse:
     error = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": message}}
-    body = json.dumps(error).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += [(b"allow", b"POST")] if status == 405 else []
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return JSONResponse(error, status, {"Allow": "POST"} if status == 405 else None)
 
 
 class Endpoint:
@@ -108,7 +104,9 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         public = urlsplit(self._plugin.public_url or "")
         origins = (*self._plugin._cors_origins, f"{public.scheme}://{public.netloc}")
-        if await _is_refused(scope, send, origins):
+        refusal = _refused(scope, origins)
+        if refusal is not None:
+            await refusal(scope, receive, send)
             return
         if self._server is None:
             from kit.mcp_server import import_package
