@@ -1,13 +1,12 @@
 """The MCP endpoint: a plugin at `/mcp` over streamable HTTP, or on stdio, in both eras of the protocol.
 
 One that is served in this process answers by its operations as they are now, in its server's own loop.
+`kit.mcp_server` is imported with the first request: a plugin that nobody asks for MCP starts sooner.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import os
 import signal
 import sys
@@ -20,16 +19,14 @@ from urllib.parse import urlsplit
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit.addresses import LOCAL_NAMES, Root
-from kit.client import Road
+from kit.addresses import LOCAL_NAMES
 from kit.errors import KitError
-from kit.installed import CallResult, InstalledPlugin
-from kit.mcp_server import import_package, make_server
 from kit.targets import is_target
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
 
+    from kit.installed import InstalledPlugin
     from kit.plugin import Plugin
 
 PATH = "/mcp"
@@ -41,14 +38,19 @@ def make_app(plugin: InstalledPlugin, origins: Collection[str] = ()) -> ASGIApp:
     `origins` are the pages that may call it, beside those of this machine. Raises `KitError` where the
     `mcp` package is missing or too old.
     """
+    from kit.mcp_server import make_server
+
     server = make_server(plugin)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        refusal = _refused(scope, origins)
         if scope["path"].rstrip("/") != PATH:
-            await _refuse(send, 404, f"There is nothing at {scope['path']}: the MCP server is at {PATH}.")
-        elif not await _is_refused(scope, send, origins):
+            refusal = _refusal(404, f"There is nothing at {scope['path']}: the MCP server is at {PATH}.")
+        if refusal is not None:
+            await refusal(scope, receive, send)
+        else:
             await _answer(server, scope, receive, send)
 
     return app
@@ -63,19 +65,17 @@ async def _answer(server: Server[Any], scope: Scope, receive: Receive, send: Sen
         await manager.handle_request(scope, receive, send)
 
 
-async def _is_refused(scope: Scope, send: Send, origins: Collection[str]) -> bool:
-    """Refuses strangers' pages, which the protocol demands, and what is no POST.
+def _refused(scope: Scope, origins: Collection[str]) -> JSONResponse | None:
+    """Refuses foreign origins, as the protocol requires, and methods other than POST.
 
     A GET would open a stream for what a server says of its own accord. A plugin says nothing.
     """
     origin = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"origin"), None)
     if origin is not None and not _is_allowed(origin, scope, origins):
-        await _refuse(send, 403, f"Pages of {origin} may not call this MCP server.")
-    elif scope["method"] != "POST":
-        await _refuse(send, 405, "This is an MCP server. A client of the protocol calls it by POST.")
-    else:
-        return False
-    return True
+        return _refusal(403, f"Pages of {origin} may not call this MCP server.")
+    if scope["method"] != "POST":
+        return _refusal(405, "This is an MCP server. A client of the protocol calls it by POST.")
+    return None
 
 
 def _is_allowed(origin: str, scope: Scope, origins: Collection[str]) -> bool:
@@ -88,13 +88,9 @@ def _is_allowed(origin: str, scope: Scope, origins: Collection[str]) -> bool:
     return origin in origins or (host is not None and host in (*LOCAL_NAMES, own))
 
 
-async def _refuse(send: Send, status: int, message: str) -> None:
+def _refusal(status: int, message: str) -> JSONResponse:
     error = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": message}}
-    body = json.dumps(error).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += [(b"allow", b"POST")] if status == 405 else []
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return JSONResponse(error, status, {"Allow": "POST"} if status == 405 else None)
 
 
 class Endpoint:
@@ -108,9 +104,13 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         public = urlsplit(self._plugin.public_url or "")
         origins = (*self._plugin._cors_origins, f"{public.scheme}://{public.netloc}")
-        if await _is_refused(scope, send, origins):
+        refusal = _refused(scope, origins)
+        if refusal is not None:
+            await refusal(scope, receive, send)
             return
         if self._server is None:
+            from kit.mcp_server import import_package
+
             try:
                 # In a thread: it takes a second, in which the plugin's other requests go on.
                 await asyncio.to_thread(import_package)
@@ -122,42 +122,19 @@ class Endpoint:
         await _answer(self._current(), scope, receive, send)
 
     def _current(self) -> Server[Any]:
+        from kit.mcp_server import make_inner_server
+
         # Asking for the document is what notices a changed operation or a redefined model.
         plugin = self._plugin
         state = (plugin.openapi(), plugin.manifest, plugin.manifest.revision)
         if self._server is None or any(a is not b for a, b in zip(state, self._state, strict=True)):
-            base = f"http://{plugin.manifest.name_for_model}.in-process".replace("_", "-")
-            installed = InstalledPlugin(plugin.manifest, plugin.spec, base, Road(Root.of(base)))
-
-            async def call(name: str, arguments: dict[str, Any], request: Any) -> CallResult:
-                road = Road(installed.road.root, _inside(plugin, request.scope), is_running=True)
-                return await installed.invoke(installed.tool(name), arguments, road)
-
-            self._state, self._server = state, make_server(installed, call)
+            self._state, self._server = state, make_inner_server(plugin)
         return self._server
 
 
 def add_mcp(plugin: Plugin) -> None:
     """Gives the plugin its endpoint at `/mcp`; what the author has put there stays."""
     plugin.extensions.setdefault(PATH, Endpoint(plugin))
-
-
-def _inside(plugin: Plugin, outer: Scope) -> ASGIApp:
-    """The plugin, called with what belongs to the MCP request: who asks where, and what the lifespan gave."""
-    own = {key: outer[key] for key in ("client", "server", "scheme", "state", "root_path") if key in outer}
-    handed_on = [item for item in outer["headers"] if item[0] in (b"host", b"authorization")]
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [item for item in scope["headers"] if item[0] != b"host"] + handed_on
-        path = own.get("root_path", "") + scope["path"]
-        try:
-            await plugin({**scope, **own, "path": path, "headers": headers}, receive, send)
-        except Exception:
-            # The answer of status 500 has been sent. The traceback goes where uvicorn's go.
-            logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
-            raise
-
-    return app
 
 
 def serve_stdio(load: Callable[[], InstalledPlugin]) -> None:
@@ -168,6 +145,8 @@ def serve_stdio(load: Callable[[], InstalledPlugin]) -> None:
     """
     import anyio
     from mcp.server.stdio import stdio_server
+
+    from kit.mcp_server import make_server
 
     wire = TextIOWrapper(os.fdopen(os.dup(1), "wb"), encoding="utf-8", newline="\n")
     os.dup2(2, 1)

@@ -150,7 +150,7 @@ def _made(parts: Exportable, mine: Side, scratch: Path, mcp: bool) -> tuple[dict
         "OPTIONAL": "false" if needed.has_database else "true",  # Kubernetes, of the secret with DATABASE_URL
     }
     texts = rendered(TEMPLATE, words)
-    source = app_source(parts.notebook, facts["variable"], facts["is_plugin"])
+    source = app_source(parts.notebook, facts["variable"], facts["is_plugin"], mcp)
     texts["app.py"] = formatted(source, parts.neighbours) or source
     texts["requirements.txt"] = needed.text
     for file, path in (("ai-plugin.json", MANIFEST_PATH), ("openapi.json", SPEC_PATH)):

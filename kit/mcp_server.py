@@ -6,17 +6,22 @@ It is imported when a server is made, and not before: that takes a second.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from kit.addresses import Root
+from kit.client import Road
 from kit.errors import KitError
 from kit.hosts.mcp import RESULT, UNEXPECTED, Declared, declared_answer, listed_tool
+from kit.installed import CallResult, InstalledPlugin
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
     from mcp.types import CallToolResult
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from kit.installed import CallResult, InstalledPlugin
+    from kit.plugin import Plugin
 
 
 def import_package() -> None:
@@ -79,6 +84,36 @@ def make_server(
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+
+
+def make_inner_server(plugin: Plugin) -> Server[Any]:
+    """A plugin of this process as it is now; each call runs in the loop and the scope of its MCP request."""
+    base = f"http://{plugin.manifest.name_for_model}.in-process".replace("_", "-")
+    installed = InstalledPlugin(plugin.manifest, plugin.spec, base, Road(Root.of(base)))
+
+    async def call(name: str, arguments: dict[str, Any], request: Any) -> CallResult:
+        road = Road(installed.road.root, _inside(plugin, request.scope), is_running=True)
+        return await installed.invoke(installed.tool(name), arguments, road)
+
+    return make_server(installed, call)
+
+
+def _inside(plugin: Plugin, outer: Scope) -> ASGIApp:
+    """The plugin, called with what belongs to the MCP request: who asks where, and what the lifespan gave."""
+    own = {key: outer[key] for key in ("client", "server", "scheme", "state", "root_path") if key in outer}
+    handed_on = [item for item in outer["headers"] if item[0] in (b"host", b"authorization")]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [item for item in scope["headers"] if item[0] != b"host"] + handed_on
+        path = own.get("root_path", "") + scope["path"]
+        try:
+            await plugin({**scope, **own, "path": path, "headers": headers}, receive, send)
+        except Exception:
+            # The answer of status 500 has been sent. The traceback goes where uvicorn's go.
+            logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+            raise
+
+    return app
 
 
 def _result(result: CallResult, declared: Declared | None) -> CallToolResult:

@@ -54,7 +54,7 @@ class SourceCell:
 
 
 class Notebook:
-    """The code cells of a notebook file. Raises `NotebookError` for a file that is no notebook."""
+    """The code cells of a notebook file. Raises `NotebookError` for a file that is not a notebook."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -74,7 +74,7 @@ class Notebook:
         if not isinstance(found, list):
             old = isinstance(document, dict) and "worksheets" in document
             raise self.error(
-                f"{self.path} is {'a notebook of format 3' if old else 'no notebook: it has no cells'}.",
+                f"{self.path} is {'a notebook of format 3' if old else 'not a notebook: it has no cells'}.",
                 "Open it in Jupyter and save it again: that writes format 4.",
             )
         self.cells = [
@@ -165,11 +165,11 @@ class Notebook:
             line = lines[min(error.lineno or 1, len(lines)) - 1]
             if _MAGIC.match(line):
                 raise self._magic(cell, line) from None
-            remedy = "Mend the cell."
+            remedy = "Fix the cell."
             if "outside function" in str(error.msg) and "await" in line:
                 remedy = "A notebook awaits at the top of a cell; a server cannot. Put it into a function."
             raise self.error(
-                f"{_capital(cell)} of {self.path} is no Python: {error.msg}, in line {error.lineno}: {line.strip()}",
+                f"{_capital(cell)} of {self.path} is not Python: {error.msg}, in line {error.lineno}: {line.strip()}",
                 remedy,
                 cell=cell,
             ) from None
@@ -201,7 +201,7 @@ class Notebook:
                 number = trace.tb_lineno
             trace = trace.tb_next
         where = f", in line {number}: {cell.source.splitlines()[number - 1].strip()}" if number else ""
-        remedy = "Mend the cell, or take the marker off if it is not part of the plugin."
+        remedy = "Fix the cell, or take the marker off if it is not part of the plugin."
         if isinstance(error, ModuleNotFoundError):
             remedy = f"Install what brings {error.name!r} into this environment."
         elif isinstance(error, FileNotFoundError):
@@ -274,7 +274,7 @@ def current() -> Path:
     """The file of the notebook that is running. Raises `NotebookError` where no one can know it."""
     shell = jupyter.shell()
     if shell is None or not hasattr(shell, "get_parent"):
-        raise NotebookError("This is no notebook.", "Say which one to load.", notebook="", cell=None)
+        raise NotebookError("This is not a notebook.", "Say which one to load.", notebook="", cell=None)
     said = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME", "")
     if not str(said).endswith(".ipynb"):
         raise NotebookError(
@@ -367,7 +367,7 @@ def _defines_unseen(tree: ast.AST) -> bool:
 
 
 def _loosely_defined(cell: SourceCell) -> set[str]:
-    """The names that a cell defines, its magics left out; none if it is no Python even so."""
+    """The names that a cell defines, its magics left out; none if it is not Python even then."""
     source = "\n".join("pass" if _MAGIC.match(line) else line for line in cell.source.splitlines())
     try:
         return _names(source, ast.parse(source))[0]

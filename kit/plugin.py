@@ -117,7 +117,7 @@ class Plugin(FastAPI):
         """
         self._registry.refresh()
         with warnings.catch_warnings():
-            # One function for several methods: FastAPI warns of what is mended below.
+            # One function for several methods: FastAPI warns of what is put right below.
             warnings.filterwarnings("ignore", "Duplicate Operation ID")
             document = super().openapi()
         wrapped = self._wrapped.openapi() if self._wrapped else None

@@ -20,11 +20,9 @@ from starlette.types import ASGIApp
 
 from kit import jupyter, sockets
 from kit.addresses import LOCAL_NAMES, Root, checked, choose_server, host_of
-from kit.description import Description
 from kit.endpoint import add_mcp
 from kit.errors import ServeError
 from kit.graceful import GracefulServer
-from kit.hosts import check_description
 from kit.jupyter import Frame, browser_url
 from kit.lifespan import LifespanFailed
 from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
@@ -323,27 +321,27 @@ def _lifespan_failed(otherwise: str) -> ServeError:
 
 def notes(plugin: Plugin, url: str) -> list[str]:
     """What one should know of a plugin before the world reaches it at `url`: a sentence for each thing."""
+    # Late for their cost: most servers are never public.
+    from kit.description import Description
+    from kit.hosts import check_description
+
     if host_of(url) in LOCAL_NAMES:
         return []
+    document = plugin.openapi()
+    spec = Spec({**document, "servers": document.get("servers") or [{"url": url}]}, url + SPEC_PATH)
+    base_url, _ = choose_server(spec.servers, spec.source, Root.of(url), strict=True)
+    manifest = Manifest.read(plugin.manifest.render(url))
+    description = Description(manifest, spec, base_url.rstrip("/"), serves_mcp=True)
     sentences = []
     if plugin.manifest.auth.type == "none":
         sentences.append(
             "It has no auth: whoever knows the address can call it. Plugin(auth=...) changes that."
         )
-    errors = Counter(finding.host for finding in check_description(_described(plugin, url)).errors)
+    errors = Counter(finding.host for finding in check_description(description).errors)
     if errors:
         counts = ", ".join(f"{host} {count}" for host, count in errors.items())
         sentences.append(f"Rules of hosts that it breaks: {counts}. kit.check(server) lists them.")
     return sentences
-
-
-def _described(plugin: Plugin, url: str) -> Description:
-    """The plugin as whoever installs it from `url` knows it, without a request."""
-    document = plugin.openapi()
-    spec = Spec({**document, "servers": document.get("servers") or [{"url": url}]}, url + SPEC_PATH)
-    base_url, _ = choose_server(spec.servers, spec.source, Root.of(url), strict=True)
-    manifest = Manifest.read(plugin.manifest.render(url))
-    return Description(manifest, spec, base_url.rstrip("/"), serves_mcp=True)
 
 
 def _earlier(plugin: Plugin) -> Server | None:

@@ -17,15 +17,16 @@ from kit.notebook import Notebook, SourceCell
 _DIRECTIVE = re.compile(r"^\s*#\s*\|")  # nbdev's and Quarto's words to the notebook
 
 
-def app_source(notebook: Notebook, variable: str, is_plugin: bool) -> str:
+def app_source(notebook: Notebook, variable: str, is_plugin: bool, mcp: bool = False) -> str:
     """The text of `app.py`, whose `plugin` is the plugin or app that the notebook calls `variable`.
 
-    The notebook must have passed its `check`. Raises `ExportError` where it calls something else `plugin`.
+    With `mcp` it serves MCP, whatever the server. The notebook must have passed its `check`. Raises `ExportError` where it calls something else `plugin`.
     """
     end = "" if variable == "plugin" else f"plugin = {variable}"
     end = end if is_plugin else f"plugin = kit.Plugin.wrap({variable})"
     futures: set[str] = set()
     parts = [] if is_plugin else ["import kit"]
+    parts += ["from kit.endpoint import add_mcp"] if mcp else []
     follows_import = True
     for cell in notebook.exported:
         if end and _defines(cell, "plugin"):
@@ -44,6 +45,8 @@ def app_source(notebook: Notebook, variable: str, is_plugin: bool) -> str:
             follows_import = any(isinstance(it, ast.Import | ast.ImportFrom) for it in last)
     if end:
         parts.append(f"# `kit serve app.py` serves this\n{end}")
+    if mcp:
+        parts.append("# an MCP server at /mcp\nadd_mcp(plugin)")
     if futures:  # they must be first, and hold for the whole file
         parts.insert(0, f"from __future__ import {', '.join(sorted(futures))}")
     name = notebook.path.name.replace("\\", "/").replace('"', "'")

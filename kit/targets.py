@@ -40,7 +40,7 @@ class Target:
     """`NOTEBOOK.ipynb`, `FILE.py` or `MODULE`, with `:NAME` of the plugin or app where there are several."""
 
     def __init__(self, text: str) -> None:
-        # A drive letter's colon is no separator.
+        # The colon of a drive letter does not separate.
         self.where, _, self.name = text.rpartition(":") if ":" in text[2:] else (text, "", "")
         self.path = Path(self.where)
         self._seen: tuple[int, int] | None = None  # the state of the file when it was last read
@@ -51,7 +51,7 @@ class Target:
             )
 
     def plugin(self) -> Plugin:
-        """The plugin; an app that is none is wrapped. Raises `KitError` with what there is."""
+        """The plugin; any other app is wrapped. Raises `KitError` with what there is."""
         self._seen = self._state()  # before it is read: what changes meanwhile has changed
         if self.path.suffix == ".ipynb":
             if importlib.util.find_spec("kit.notebook") is None:

@@ -479,7 +479,7 @@ def test_a_plugin_without_flaws_has_no_findings() -> None:
             "ignore those after 2048",
         ),
         ({"name_for_model": "___"}, "error", "name_for_model", "gives no namespace"),
-        ({"legal_info_url": "/legal"}, "warning", "legal_info_url", "no absolute URL"),
+        ({"legal_info_url": "/legal"}, "warning", "legal_info_url", "not an absolute URL"),
         (
             {"auth": {"type": "user_http", "authorization_type": "basic"}},
             "error",
@@ -499,7 +499,7 @@ def test_rules_for_the_manifest(manifest: Any, severity: str, place: str, messag
     ("operation", "severity", "place", "message"),
     [
         ({"operationId": None}, "error", "", "POST /pets has no operationId"),
-        ({"operationId": "add pet"}, "error", "/operationId", "'add pet' is no legal name"),
+        ({"operationId": "add pet"}, "error", "/operationId", "'add pet' is not a legal name"),
         ({"operationId": "add-pet"}, "warning", "/operationId", "has a hyphen"),
         ({"summary": ""}, "warning", "", "neither summary nor description"),
         ({"description": "P" * 4001}, "warning", "/description", "4K is the limit"),

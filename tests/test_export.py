@@ -303,6 +303,7 @@ def test_mcp_on_request(tmp_path: Path) -> None:
     assert re.search(
         r"^\./wheels/\S+\.whl\[mcp\]$", (made.path / "requirements.txt").read_text(), re.MULTILINE
     )
+    assert (made.path / "app.py").read_text().endswith("\nadd_mcp(plugin)\n")
     with served(made.path) as ask:
         headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
         status, _ = ask("POST", "/mcp", **headers)

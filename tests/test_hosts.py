@@ -16,6 +16,7 @@ from strangers import Stranger, manifest, openapi
 
 import kit
 from kit import hosts
+from kit.description import Description
 
 
 def test_every_host_is_rendered_from_a_plugin_and_from_an_installed_one(todo: kit.Plugin) -> None:
@@ -28,6 +29,19 @@ def test_every_host_is_rendered_from_a_plugin_and_from_an_installed_one(todo: ki
         assert hosts.find(host).TITLE
     with pytest.raises(kit.KitError, match=r"no host 'copilt'.*\n.*Did you mean 'copilot'"):
         kit.render(todo, "copilt")
+
+
+def test_a_description_is_enough_for_all_but_calls(todo: kit.Plugin) -> None:
+    installed = kit.install(todo)
+    alone = Description(installed.manifest, installed.spec, installed.base_url, serves_mcp=True)
+    assert not hasattr(alone, "call")
+    assert repr(alone) == repr(installed).replace("installed from", "at")
+    assert kit.check(alone) == kit.check(installed)
+    for host in hosts.HOSTS:
+        if host != "langchain":
+            assert kit.render(alone, host) == kit.render(installed, host)
+    with pytest.raises(kit.KitError, match=r"tools call the plugin.*\n.*kit\.install"):
+        kit.render(alone, "langchain")
 
 
 def test_the_addresses_are_those_of_the_server_or_the_public_url(todo: kit.Plugin) -> None:
@@ -168,7 +182,7 @@ def test_rules_of_actions() -> None:
     assert has(findings, "more than 30 may be refused")
     assert has(findings, "error .*: OpenAPI 3.1 has no method QUERY")
     assert has(findings, "The body is multipart/form-data")
-    assert has(findings, "'get it' is no name of a function: 'get_it' is")
+    assert has(findings, "'get it' is not the name of a function: 'get_it' is")
 
 
 def test_rules_of_openai() -> None:

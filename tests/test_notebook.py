@@ -94,8 +94,8 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str, int | None]] = {
     "a question": ((PLUGIN, "#| export\nkit.serve?"), r"Cell 2 .*magic.*kit\.serve\?", 2),
     "a cell magic": ((PLUGIN, "#| export\n%%time\nx = 1"), "Cell 2 .*magic.*%%time", 2),
     "a cell magic first": ((PLUGIN, "%%time\n#| export\nx = 1"), "Cell 2 .*magic.*%%time", 2),
-    "a syntax error": ((PLUGIN, "#| export\ndef broken(:\n    pass"), r"Cell 2 .*no Python.*line 2: def broken\(:", 2),
-    "await on top": ((PLUGIN, "#| export\nawait something()"), "Cell 2 .*no Python.*Put it into a function", 2),
+    "a syntax error": ((PLUGIN, "#| export\ndef broken(:\n    pass"), r"Cell 2 .*not Python.*line 2: def broken\(:", 2),
+    "await on top": ((PLUGIN, "#| export\nawait something()"), "Cell 2 .*not Python.*Put it into a function", 2),
     "a name of an unmarked cell": (
         ("import kit", PLUGIN, "def helper():\n    return 1", USES),
         r"Cell 4 .*needs 'helper', which cell 3 \('def helper\(\):'\) defines and which is not marked.*on top of cell 3",
@@ -183,7 +183,7 @@ def test_choosing_among_plugins_and_wrapping_an_app(nb: Callable[..., Path]) -> 
 
 
 def test_outside_a_notebook_the_file_must_be_said() -> None:
-    with pytest.raises(kit.NotebookError, match="This is no notebook"):
+    with pytest.raises(kit.NotebookError, match="This is not a notebook"):
         kit.load()
 
 

@@ -141,10 +141,11 @@ def test_the_lifespan_runs_and_its_failure_is_raised(caplog: pytest.LogCaptureFi
 
 
 def test_requests_under_way_end_before_the_server_does() -> None:
-    plugin = kit.Plugin("slow", description_for_model="x")
+    plugin, has_begun = kit.Plugin("slow", description_for_model="x"), threading.Event()
 
     @plugin.get("/slow")
     async def slow() -> str:
+        has_begun.set()
         await asyncio.sleep(0.3)
         return "done"
 
@@ -152,7 +153,7 @@ def test_requests_under_way_end_before_the_server_does() -> None:
     answers: list[str] = []
     thread = threading.Thread(target=lambda: answers.append(httpx2.get(f"{server.url}/slow").json()))
     thread.start()
-    time.sleep(0.1)
+    assert has_begun.wait(10)
     server.stop()
     thread.join()
     assert answers == ["done"]

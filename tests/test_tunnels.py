@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -228,3 +229,8 @@ def test_what_is_said_of_a_plugin_that_the_world_reaches(todo: kit.Plugin) -> No
     with kit.serve(guarded, public_url="https://g.example:8443") as server:
         assert not any("no auth" in note for note in server.notes)
         assert any("breaks" in note for note in server.notes)
+        assert len(server.calls) == 0  # the rules are asked of its own documents, without a request
+        counts = ", ".join(
+            f"{host} {n}" for host, n in Counter(f.host for f in kit.check(server).errors).items()
+        )
+        assert f"breaks: {counts}." in server.notes[-1]

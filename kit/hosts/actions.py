@@ -38,7 +38,7 @@ _METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")
 
 
 def render(plugin: Description) -> dict[str, Any]:
-    """An OpenAPI 3.1 document, valid for every plugin: mended, its texts cut to the builder's limits.
+    """An OpenAPI 3.1 document, valid for every plugin: fixed, its texts cut to the builder's limits.
 
     It has one server, legal operationIds, `x-openai-isConsequential` on every operation and the manifest's auth
     as its security scheme. Headers and cookies are left out: the builder sends none.
@@ -178,7 +178,7 @@ def check(plugin: Description) -> Iterator[Finding]:
             )  # fmt: skip
         if tool.name != operation.id:
             yield _finding(
-                "warning", f"{operation.pointer}/operationId", f"{operation.id!r} is no name of a function: {tool.name!r} is.",
+                "warning", f"{operation.pointer}/operationId", f"{operation.id!r} is not the name of a function: {tool.name!r} is.",
                 "Use letters, digits, _ and -, at most 64.", _PRODUCTION, name,
             )  # fmt: skip
 

@@ -71,7 +71,7 @@ def check(plugin: Description, *, serves_mcp: bool | None = None) -> Iterator[Fi
     name, manifest, base, url = legal_name(plugin.name), plugin.manifest, plugin.base_url, spec_url(plugin)
     host, remote, version = host_of(url), _is_remote(plugin, serves_mcp), _version(plugin)
     if name != plugin.name:
-        message = f"{plugin.name[:80]!r} is no legal name of a package: it is called {name!r} there."
+        message = f"{plugin.name[:80]!r} is not a legal name for a package: it is called {name!r} there."
         yield _finding("warning", "manifest/name_for_model", message, f"Let {name!r} stand.", _NAMES)
     if not manifest.description_for_model.strip():
         message, remedy = "A model reads a skill for its description: there is none.", "Say when to use it."
@@ -149,7 +149,7 @@ def _manifest(plugin: Description, name: str) -> dict[str, Any]:
 
 
 _ERRORS = """\
-- The arguments do not fit: the answer names each one and why. Mend them, and call again.
+- The arguments do not fit: the answer names each one and why. Fix them, and call again.
 - Status 401 or 403: a token is missing or may not do this. Tell the user; do not try again.
 - Status 404: what was asked for is not there. Look for it with another operation, or ask.
 - Status 429 or 5xx, or no answer: try once more if the call only reads; else find out whether it went through.

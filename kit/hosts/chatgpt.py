@@ -48,7 +48,7 @@ def check(plugin: Description) -> Iterator[Finding]:
             seen.add(name)
             is_mild = "ignored" in message or "read a" in message
             severity: Literal["error", "warning"] = "warning" if is_mild else "error"
-            yield _finding(severity, _place(name), f"{name} {message}.", "Mend it in the manifest.", _START)
+            yield _finding(severity, _place(name), f"{name} {message}.", "Fix it in the manifest.", _START)
     for name, limit in SHORTER_LIMITS.items():
         length = len(getattr(manifest, name))
         if length > limit:

@@ -102,7 +102,7 @@ def _manifest_rules(plugin: Description) -> Iterator[Finding]:
         yield _finding(
             "warning",
             "manifest/legal_info_url",
-            f"{legal!r} is no absolute URL: left out.",
+            f"{legal!r} is not an absolute URL: left out.",
             "Write https://...",
             MANIFEST,
         )
@@ -110,7 +110,7 @@ def _manifest_rules(plugin: Description) -> Iterator[Finding]:
         yield _finding(
             "error",
             "manifest/auth/authorization_type",
-            "Copilot sends a key as a bearer token; 'basic' is none of its ways.",
+            "Copilot sends a key as a bearer token; it does not know 'basic'.",
             "Take the token as 'bearer'.",
             AUTH,
         )
@@ -160,7 +160,7 @@ def _operation_rules(operation: Operation, name: str, description: str) -> Itera
             name,
         )
     elif given != name:
-        why = "occurs twice" if given.strip() == name or re.fullmatch(r"[A-Za-z0-9_-]+", given) else "is no legal name"  # fmt: skip
+        why = "occurs twice" if given.strip() == name or re.fullmatch(r"[A-Za-z0-9_-]+", given) else "is not a legal name"  # fmt: skip
         yield _finding(
             "error",
             place,
@@ -289,7 +289,7 @@ class _Schemas:
     def _look(self, schema: Any, place: str) -> tuple[dict[str, str], list[tuple[str, int]]]:
         """What is written at one place: its flaws, and the references, each with the objects around it.
 
-        `object` is no flaw yet: it becomes one where the reference itself is inside an object.
+        `object` is not a flaw yet: it becomes one where the reference itself is inside an object.
         """
         flaws: dict[str, str] = {}
         refs: list[tuple[str, int]] = []

@@ -36,7 +36,7 @@ def check(plugin: Description) -> Iterator[Finding]:
             if where.startswith("/") or not where
             else "https://platform.openai.com/docs/plugins/getting-started"
         )
-        yield Finding(HOST, severity, where, f"{message[:1].upper()}{message[1:]}.", "Mend it where it is written.", source, function)  # fmt: skip
+        yield Finding(HOST, severity, where, f"{message[:1].upper()}{message[1:]}.", "Fix it where it is written.", source, function)  # fmt: skip
     for name, tool in plugin.by_name.items():
         for argument in tool.arguments.values():
             word = argument.name.lower()

@@ -96,7 +96,7 @@ def declared_answer(tool: Tool) -> Declared | None:
     """What the operation says that it answers, as JSON Schema; None if it says nothing that can be listed.
 
     Only the form of it, without patterns, formats and bounds (see `_SAID`), and none of more than
-    20,000 characters. What is no object is wrapped, as the official servers do it.
+    20,000 characters. What is not an object is wrapped, as the official servers do it.
     """
     given = tool.answer(MAX_OUTPUT_SCHEMA)
     if not given:

@@ -63,4 +63,4 @@ def check(plugin: Description) -> Iterator[Finding]:
                 "Say what counts in the first 1,024.", _NO_TEXT, name,
             )  # fmt: skip
     for operation_id, reason in plugin.skipped:
-        yield _finding("error", "/paths", f"No tool can be made of {operation_id!r}: {reason}.", "Mend its schema.", _GUIDE, operation_id)  # fmt: skip
+        yield _finding("error", "/paths", f"No tool can be made of {operation_id!r}: {reason}.", "Fix its schema.", _GUIDE, operation_id)  # fmt: skip
