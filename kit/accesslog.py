@@ -10,6 +10,7 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Awaitable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from time import perf_counter
@@ -114,14 +115,14 @@ class _Entry:
         sent = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         self.request_id = sent.decode() if _SANE.fullmatch(sent) else uuid4().hex
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = [pair for pair in message.get("headers", ()) if pair[0].lower() != b"x-request-id"]
             message = {**message, "headers": [*headers, (b"x-request-id", self.request_id.encode())]}
         elif not message.get("more_body"):
             self.write(self.status)
-        await self.forward(message)
+        return self.forward(message)
 
     def write(self, status: int) -> None:
         if self.is_written:

@@ -6,6 +6,7 @@ Plain ASGI around the plugin, so that `kit serve`, uvicorn alone and a function 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
@@ -91,25 +92,49 @@ class Timeout:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
-
-        async def begin(message: Message) -> None:
-            nonlocal started
-            if not started:
-                started = True
-                if not timeout.expired():
-                    timeout.reschedule(None)
-            await send(message)
-
+        request = _Pending(send, self.seconds)
         try:
-            async with asyncio.timeout(self.seconds) as timeout:
-                await self.app(scope, receive, begin)
-        except TimeoutError:
-            if started or not timeout.expired():  # the operation's own
+            await self.app(scope, receive, request.send)
+        except asyncio.CancelledError:
+            if not request.is_late or request.task.cancelling() > 1:  # the server itself ends
                 raise
-        if timeout.expired() and not started:
+        finally:
+            request.end()
+        if request.is_late:
             words = f"No answer within {self.seconds:g} s."
             await _refusal(504, words, "REQUEST_TIMEOUT")(scope, receive, send)
+
+
+class _Pending:
+    """A request whose answer is waited for. `asyncio.timeout` does the same, at 2 µs more for each request."""
+
+    __slots__ = ("forward", "has_begun", "is_cancelled", "task", "timer")
+
+    def __init__(self, send: Send, seconds: float) -> None:
+        self.forward = send
+        self.has_begun = self.is_cancelled = False
+        self.task: asyncio.Task[None] = asyncio.current_task()  # type: ignore[assignment]
+        self.timer = self.task.get_loop().call_later(seconds, self.cancel)
+
+    @property
+    def is_late(self) -> bool:
+        return self.is_cancelled and not self.has_begun
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+        self.task.cancel()
+
+    def send(self, message: Message) -> Awaitable[None]:
+        if not self.has_begun:
+            self.has_begun = True
+            self.timer.cancel()
+        return self.forward(message)
+
+    def end(self) -> None:
+        if self.is_cancelled:
+            self.task.uncancel()
+        elif not self.has_begun:
+            self.timer.cancel()
 
 
 def _refusal(status: int, words: str, variable: str) -> JSONResponse:

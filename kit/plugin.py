@@ -93,7 +93,7 @@ class Plugin(FastAPI):
         )  # innermost: the author's see it
         self.router.default = self._nothing_matched
         self._builtin_routes: list[BaseRoute] = list(self.router.routes)
-        self._own_middleware = len(self.user_middleware)
+        self._own_middleware = list(self.user_middleware)
         self._registry = Registry(self, self._pages.by_path)
         if self._settings.log_format:
             accesslog.write(self._settings.log_format)
@@ -247,7 +247,8 @@ class Plugin(FastAPI):
         """
         for earlier in self._earlier():
             self._registry.take_over(earlier._registry, earlier._builtin_routes)
-            self.user_middleware += earlier.user_middleware[earlier._own_middleware :]
+            added = [it for it in earlier.user_middleware if it not in earlier._own_middleware]
+            self.user_middleware[:0] = added  # the latest is the outermost
             self.exception_handlers = {**earlier.exception_handlers, **self.exception_handlers}
             self.dependency_overrides.update(earlier.dependency_overrides)
             self.state = earlier.state

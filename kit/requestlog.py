@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from time import perf_counter
@@ -179,7 +179,7 @@ class _Recording:
             self.received += message.get("body", b"")[:MAX_BODY]
         return message
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         if "status" in message:
             self.status = message["status"]
         else:
@@ -196,4 +196,4 @@ class _Recording:
                     self.received,
                     self.sent,
                 )
-        await self.forward_send(message)
+        return self.forward_send(message)

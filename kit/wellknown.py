@@ -191,7 +191,8 @@ class WellKnown:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self.app
-        if scope["type"] == "http" and route_path(scope) in self.pages.by_path and is_read(scope):
+        path = route_path(scope) if scope.get("root_path") else scope.get("path")
+        if path in self.pages.by_path and scope["type"] == "http" and is_read(scope):
             app = self.pages
         await app(scope, receive, send)
 

@@ -49,8 +49,8 @@ async def at_once(request: Request) -> bool:
     raise LookupError
 """
 SERVING = """
-    __main__ addresses annotations databases documents errors graceful guard jsonlog jupyter manifest markup memory
-    operation plugin redaction routes runner settings sockets spec spec_views supervisor swagger targets values wellknown
+    __main__ accesslog addresses annotations databases documents errors graceful jupyter limits manifest markup memory
+    operation plugin redaction routes runner settings sockets spec spec_views startup supervisor swagger targets values wellknown
 """.split()
 
 
