@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
-import sys
-import threading
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Protocol
 from weakref import WeakSet
 
 from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit import jupyter, settings
-from kit.guard import HEALTH_PATH, answer, for_hosts, limited
+from kit import accesslog, jupyter, settings
+from kit.accesslog import AccessLog
+from kit.limits import AllowedHosts, BodyLimit, Timeout
 from kit.manifest import LIMITS, Auth, Manifest, NoAuth, manifest_card
-from kit.routes import Registry, operation_name, operations
+from kit.routes import Refresh, Registry, operation_name, operations
 from kit.spec import Spec
 from kit.spec_views import spec_table
-from kit.wellknown import CHATGPT_ORIGINS, WellKnown, route_path, with_cors
+from kit.startup import Startup
+from kit.wellknown import CHATGPT_ORIGINS, CORS, Health, Pages, WellKnown, is_read, route_path
 
 _live: WeakSet[Plugin] = WeakSet()
 
@@ -89,16 +88,16 @@ class Plugin(FastAPI):
                 **fastapi,
             }
         )
-        self._well_known = WellKnown(self)
-        self.router.routes.append(self._well_known)
+        self._pages = Pages(self)
+        self.user_middleware.append(
+            Middleware(WellKnown, pages=self._pages)
+        )  # innermost: the author's see it
         self.router.default = self._nothing_matched
         self._builtin_routes: list[BaseRoute] = list(self.router.routes)
-        self._own_middleware = len(self.user_middleware)
-        self._registry = Registry(self, self._well_known.pages)
+        self._own_middleware = list(self.user_middleware)
+        self._registry = Registry(self, self._pages.by_path)
         if self._settings.log_format:
-            from kit import jsonlog
-
-            jsonlog.write(self._settings.log_format)
+            accesslog.write(self._settings.log_format)
         self._take_over()
         _live.add(self)
 
@@ -171,76 +170,32 @@ class Plugin(FastAPI):
     # -- serving --------------------------------------------------------------
 
     def build_middleware_stack(self) -> ASGIApp:
-        """FastAPI's stack, with CORS around it and, before it, what the kit does for each request.
+        """The way of a request from the outermost layer to the operation; FastAPI's own stack is the end of it.
 
-        That is one plain function, since it is in the way of every operation: it takes up models
-        that a cell has defined again, and answers for the manifest and its like itself, where no
-        middleware of the author's wants to see them.
+        The author's middleware and the manifest and its like within it are in `user_middleware`.
         """
-        said = self._settings
-        stack = limited(super().build_middleware_stack(), said.max_body, said.request_timeout)
-        registry, well_known = self._registry, self._well_known
-        pages = {} if self.user_middleware else well_known.pages
-        if pages:
-            self.router.routes = [route for route in self.router.routes if route is not well_known]
-
-        def answering(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-            path = route_path(scope) if scope.get("root_path") else scope["path"]
-            if path in pages and scope["method"] in ("GET", "HEAD"):
-                return well_known.respond(scope, receive, send)
-            return stack(scope, receive, send)
-
-        cors, asking = with_cors(answering, self._cors_origins)
-
-        def refreshing(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-            if registry.watched:
-                registry.refresh()
-            if scope["type"] == "http":
-                try:
-                    is_plain = asking.isdisjoint(scope["headers"])
-                except TypeError:  # ASGI allows lists for pairs: Mangum's, on Lambda
-                    is_plain = asking.isdisjoint(map(tuple, scope["headers"]))
-                return (answering if is_plain else cors)(scope, receive, send)
-            return stack(scope, receive, send)
-
-        watched: ASGIApp = for_hosts(refreshing, said.allowed_hosts) if said.allowed_hosts else refreshing
-        if said.log_format:
-            from kit.jsonlog import logged
-
-            watched = logged(watched)
-
-        def outermost(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-            if scope["type"] == "http" and scope["path"].endswith(HEALTH_PATH) and self._is_for_health(scope):
-                return answer(scope, send, 200, {"status": "ok"})
-            if scope["type"] == "lifespan" and "uvicorn" in sys.modules:
-                self._begin()
-            return watched(scope, receive, send)
-
-        return outermost
-
-    def _begin(self) -> None:
-        """What a server's start is used for, before the author's own lifespan."""
-        if threading.current_thread() is threading.main_thread():  # the process is the server's
-            from kit import sockets
-
-            sockets.send_at_once()
-        if multiprocessing.parent_process() is not None:
-            from kit import memory
-
-            memory.warn(self)
-
-    def _is_for_health(self, scope: Scope) -> bool:
-        """Whether a load balancer asks if the plugin serves, and nobody has a page of their own there.
-
-        Answered before hosts, logs and middleware: a probe has no name, no token, and comes every second.
-        The database is not asked: a replica that cannot reach it is no better after a restart.
-        """
-        if scope["method"] not in ("GET", "HEAD") or route_path(scope) != HEALTH_PATH:
-            return False
-        apps = filter(None, (self, self._wrapped))
-        return not any(
-            context.path == HEALTH_PATH for app in apps for context in iter_route_contexts(list(app.routes))
-        )
+        own, apps = self._settings, [app for app in (self, self._wrapped) if app is not None]
+        layers = [
+            Middleware(Startup, plugin=self),
+            # a probe has no name, no token, and comes every second: no host is checked, no line written
+            Middleware(Health, apps=apps),
+            # outside all that can refuse or fail: every answer has a line and an id
+            Middleware(AccessLog) if own.log_format else None,
+            # before anything of the author's runs
+            Middleware(AllowedHosts, hosts=own.allowed_hosts) if own.allowed_hosts else None,
+            # before a request is read with a model that a cell has defined again
+            Middleware(Refresh, registry=self._registry),
+            # outside the limits and FastAPI's error handling: a page gets to read 413, 504 and 500 too
+            Middleware(CORS, origins=self._cors_origins),
+            # before the clock starts: what is too long by its header is refused at once
+            Middleware(BodyLimit, max_body=own.max_body) if own.max_body else None,
+            # around the author's middleware, which may be what is slow
+            Middleware(Timeout, seconds=own.request_timeout) if own.request_timeout else None,
+        ]
+        stack = super().build_middleware_stack()
+        for layer in filter(None, reversed(layers)):
+            stack = layer.cls(stack, *layer.args, **layer.kwargs)
+        return stack
 
     async def _nothing_matched(self, scope: Scope, receive: Receive, send: Send) -> None:
         extension = self._extension(scope) if scope["type"] == "http" else None
@@ -249,8 +204,8 @@ class Plugin(FastAPI):
         elif self._wrapped is not None:
             clean = {key: value for key, value in scope.items() if key not in ("router", "app", "fastapi")}
             await self._wrapped(clean, receive, send)
-        elif scope["type"] == "http" and scope["path"] == "/" and scope["method"] in ("GET", "HEAD"):
-            await self._well_known.respond(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == "/" and is_read(scope):
+            await self._pages(scope, receive, send)
         else:
             await self.router.not_found(scope, receive, send)
 
@@ -270,7 +225,8 @@ class Plugin(FastAPI):
         """
         for earlier in self._earlier():
             self._registry.take_over(earlier._registry, earlier._builtin_routes)
-            self.user_middleware += earlier.user_middleware[earlier._own_middleware :]
+            added = [it for it in earlier.user_middleware if it not in earlier._own_middleware]
+            self.user_middleware[:0] = added  # the latest is the outermost
             self.exception_handlers = {**earlier.exception_handlers, **self.exception_handlers}
             self.dependency_overrides.update(earlier.dependency_overrides)
             self.state = earlier.state

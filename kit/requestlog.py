@@ -79,6 +79,10 @@ class RequestLog:
         self._entries: deque[tuple[Any, ...]] = deque(maxlen=MAX_ENTRIES)
         self._next = count(1).__next__
 
+    def add(self, *entry: Any) -> None:
+        """Takes a request that was answered: what `LoggedRequest` has but its number."""
+        self._entries.append((self._next(), *entry))
+
     @property
     def count(self) -> int:
         """How many requests were answered in all, those that were let go among them."""
@@ -119,55 +123,6 @@ class RequestLog:
         """Forgets all requests."""
         self._entries.clear()
 
-    def watch(self, app: ASGIApp) -> ASGIApp:
-        """`app`, with every request that it answers written down.
-
-        Plain functions that hand on what they are given: the log adds no await to a request.
-        """
-        append, number = self._entries.append, self._next
-
-        def logged(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-            if scope["type"] != "http":
-                return app(scope, receive, send)
-            start = perf_counter()
-            method = scope["method"]
-            received = sent = b""
-            status = 0
-
-            async def receiving() -> Message:
-                nonlocal received
-                message = await receive()
-                if len(received) < MAX_BODY:
-                    received += message.get("body", b"")[:MAX_BODY]
-                return message
-
-            def sending(message: Message) -> Awaitable[None]:
-                nonlocal sent, status
-                if "status" in message:
-                    status = message["status"]
-                    return send(message)
-                if len(sent) < MAX_BODY:
-                    sent += message.get("body", b"")[:MAX_BODY]
-                if not message.get("more_body"):
-                    append(
-                        (
-                            number(),
-                            start,
-                            perf_counter(),
-                            method,
-                            scope["path"],
-                            scope["query_string"],
-                            status,
-                            received,
-                            sent,
-                        )
-                    )
-                return send(message)
-
-            return app(scope, receive if method == "GET" else receiving, sending)
-
-        return logged
-
     def __repr__(self) -> str:
         rows = [
             (e.method, e.path, str(e.status), f"{e.ms:5.0f} ms", short(e.request), short(e.response))
@@ -191,3 +146,54 @@ class RequestLog:
         ]
         heads = ("method", "path", "status", "time", "request", "response")
         return table(heads, rows) + details("Sequence", self.sequence().picture())
+
+
+class RequestRecorder:
+    """Middleware: every request that the app answers, written down in `log`."""
+
+    def __init__(self, app: ASGIApp, log: RequestLog) -> None:
+        self.app = app
+        self.log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            recording = _Recording(scope, receive, send, self.log)
+            send = recording.send
+            receive = receive if scope["method"] == "GET" else recording.receive
+        await self.app(scope, receive, send)
+
+
+class _Recording:
+    """One request while it is answered: the first 20,000 bytes of what came in and of what goes out."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, log: RequestLog) -> None:
+        self.start = perf_counter()
+        self.scope, self.log = scope, log
+        self.forward_receive, self.forward_send = receive, send
+        self.status = 0
+        self.received = self.sent = b""
+
+    async def receive(self) -> Message:
+        message = await self.forward_receive()
+        if len(self.received) < MAX_BODY:
+            self.received += message.get("body", b"")[:MAX_BODY]
+        return message
+
+    def send(self, message: Message) -> Awaitable[None]:
+        if "status" in message:
+            self.status = message["status"]
+        else:
+            if len(self.sent) < MAX_BODY:
+                self.sent += message.get("body", b"")[:MAX_BODY]
+            if not message.get("more_body"):
+                self.log.add(
+                    self.start,
+                    perf_counter(),
+                    self.scope["method"],
+                    self.scope["path"],
+                    self.scope["query_string"],
+                    self.status,
+                    self.received,
+                    self.sent,
+                )
+        return self.forward_send(message)

@@ -20,6 +20,7 @@ from fastapi.exceptions import FastAPIError
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pydantic.errors import PydanticUserError
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit import jupyter
 from kit.annotations import callables, complete, models_of, refresh_fields, resolve, swap
@@ -35,6 +36,11 @@ def operations(routes: Iterable[BaseRoute]) -> Iterator[RouteContext]:
     for context in iter_route_contexts(list(routes)):
         if isinstance(context.original_route, APIRoute) and context.include_in_schema:
             yield context
+
+
+def has_path(routes: Iterable[BaseRoute], path: str) -> bool:
+    """Whether one of `routes`, or of the routers among them, is written down at just this path."""
+    return any(context.path == path for context in iter_route_contexts(list(routes)))
 
 
 def operation_name(context: RouteContext) -> str:
@@ -329,6 +335,19 @@ class Registry:
             return
         self._replace(route, new)
         self._watch(new)
+
+
+class Refresh:
+    """Middleware: takes up the models that a cell has defined again, where there are cells."""
+
+    def __init__(self, app: ASGIApp, registry: Registry) -> None:
+        self.app = app
+        self.registry = registry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.registry.watched:
+            self.registry.refresh()
+        await self.app(scope, receive, send)
 
 
 def remake(route: APIRoute, fresh: Mapping[type, type], **changes: Any) -> APIRoute:

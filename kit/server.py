@@ -28,7 +28,7 @@ from kit.lifespan import LifespanFailed
 from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
 from kit.markup import box, escape, link, logo_image
 from kit.plugin import Plugin
-from kit.requestlog import RequestLog
+from kit.requestlog import RequestLog, RequestRecorder
 from kit.spec import Spec
 from kit.swap import SwappableApp
 
@@ -150,7 +150,7 @@ class Server:
         self.calls = RequestLog(plugin.manifest.name_for_human)
         add_mcp(plugin)
         self._app = SwappableApp(plugin)
-        self._thread = ServerThread(self.calls.watch(self._app), sock)
+        self._thread = ServerThread(RequestRecorder(self._app, self.calls), sock)
         self._cell = jupyter.running_cell()  # the run of a cell that started it
 
     @property

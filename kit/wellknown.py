@@ -1,4 +1,4 @@
-"""What a plugin serves beside its operations: manifest, spec, logo, legal page, front page, CORS.
+"""What a plugin serves beside its operations: manifest, spec, logo, legal page, front page, health, CORS.
 
 Manifest and spec are kept as bytes, one pair for each base URL that asked, and made anew only when
 an operation or a field of the manifest changed.
@@ -10,30 +10,33 @@ import html
 import json
 import os
 import re
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Collection, MutableMapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute, Match
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.manifest import MANIFEST_PATH, SPEC_PATH, manifest_card
 from kit.markup import logo, page
+from kit.routes import has_path
 from kit.spec_views import spec_table
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from kit.plugin import Plugin
 
 # The pages from which ChatGPT's developer mode calls a plugin on localhost
 # (openai/plugins-quickstart; chat.openai.com became chatgpt.com in 2024).
 CHATGPT_ORIGINS = ("https://chatgpt.com", "https://chat.openai.com")
 
+HEALTH_PATH = "/health"
 SPEC_YAML_PATH = "/.well-known/openapi.yaml"
 
 MAX_BASE_URLS = 16  # rendered copies kept: the Host header is the client's choice, memory is ours
 
-_NO_MATCH: tuple[Match, dict[str, Any]] = (Match.NONE, {})
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~@%+-]+)*")
 
@@ -74,8 +77,14 @@ def base_url(scope: Scope, public_url: str | None = None) -> str:
 
 def route_path(scope: Scope) -> str:
     """The path that a request asks this app for: without `root_path`, under which a proxy or a mount has it."""
-    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    path: str = scope["path"]
+    root = scope.get("root_path")
     return path[len(root) :] if root and f"{path}/".startswith(f"{root}/") else path
+
+
+def is_read(scope: Scope) -> bool:
+    """Whether the request is a GET or a HEAD."""
+    return scope["method"] in ("GET", "HEAD")
 
 
 def _trusted(client: Any) -> bool:
@@ -90,32 +99,33 @@ def _trusted(client: Any) -> bool:
         return bool(client[0] == "testclient")
 
 
-class WellKnown(BaseRoute):
-    """The pages of one plugin, as one route: a look into a dict, and nothing parsed but the base URL."""
+class Pages:
+    """The pages of one plugin by their paths; nothing of a request is parsed but the base URL."""
 
     def __init__(self, plugin: Plugin) -> None:
         self.plugin = plugin
         self._rendered: MutableMapping[tuple[str, str], bytes] = {}
         self._state: Any = None
-        self.pages: dict[str, tuple[str, Callable[[str], bytes]]] = {
+        self.by_path: dict[str, tuple[str, Callable[[str], bytes]]] = {
             MANIFEST_PATH: ("application/json", self._manifest),
             SPEC_PATH: ("application/json", self._spec),
             SPEC_YAML_PATH: ("application/yaml", self._spec_yaml),
             "/logo.svg": ("image/svg+xml", self._logo),
-            "/legal": ("text/html; charset=utf-8", self._legal),
+            "/legal": ("text/html", self._legal),
         }
-        self.front_page = ("text/html; charset=utf-8", self._front)
+        self.front_page = ("text/html", self._front)
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether the request asks for one of the pages."""
-        path = route_path(scope) if scope.get("root_path") else scope["path"]
-        if path in self.pages and scope.get("method") in ("GET", "HEAD"):
-            return Match.FULL, {}
-        return _NO_MATCH
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Starlette's name for answering."""
-        await self.respond(scope, receive, send)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers GET and HEAD with the page at the path of the request, else with the front page."""
+        path = route_path(scope)
+        body = self.body(path, base_url(scope, self.plugin.public_url))
+        media_type, _ = self.by_path.get(path, self.front_page)
+        # Hosts fetch the spec before every request; a stale one would hide an edit.
+        headers = {"content-length": str(len(body)), "cache-control": "no-cache"}
+        response = Response(
+            b"" if scope["method"] == "HEAD" else body, headers=headers, media_type=media_type
+        )
+        await response(scope, receive, send)
 
     def body(self, path: str, base: str) -> bytes:
         """The bytes served at `path` to a client that sees the plugin at `base`."""
@@ -126,25 +136,12 @@ class WellKnown(BaseRoute):
             self._rendered = {}
         body = self._rendered.get((path, base))
         if body is None:
-            _, render = self.pages.get(path, self.front_page)
+            _, render = self.by_path.get(path, self.front_page)
             body = render(base)
-            if len(self._rendered) >= MAX_BASE_URLS * len(self.pages):
+            if len(self._rendered) >= MAX_BASE_URLS * len(self.by_path):
                 self._rendered = {}
             self._rendered[path, base] = body
         return body
-
-    async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The ASGI app that answers GET and HEAD with the page at the path of the request."""
-        path = route_path(scope)
-        body = self.body(path, base_url(scope, self.plugin.public_url))
-        headers = [
-            (b"content-type", self.pages.get(path, self.front_page)[0].encode()),
-            (b"content-length", str(len(body)).encode()),
-            # Hosts fetch the spec before every request; a stale one would hide an edit.
-            (b"cache-control", b"no-cache"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     def _manifest(self, base: str) -> bytes:
         return json.dumps(self.plugin.manifest.render(base), ensure_ascii=False, indent=2).encode()
@@ -185,20 +182,61 @@ class WellKnown(BaseRoute):
         )
 
 
-def with_cors(app: ASGIApp, origins: tuple[str, ...]) -> tuple[ASGIApp, frozenset[tuple[bytes, bytes]]]:
-    """`app` behind CORS for `origins`, and the headers by which a request shows that it needs it.
+class WellKnown:
+    """Middleware: answers for the pages, so that no operation's path parameter does."""
 
-    Every other origin is the author's own affair. It wraps the whole stack, so that a page also
-    gets to read an answer of status 500.
+    def __init__(self, app: ASGIApp, pages: Pages) -> None:
+        self.app = app
+        self.pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.app
+        path = route_path(scope) if scope.get("root_path") else scope.get("path")
+        if path in self.pages.by_path and scope["type"] == "http" and is_read(scope):
+            app = self.pages
+        await app(scope, receive, send)
+
+
+class Health:
+    """Middleware: `/health` says that the plugin serves, unless one of `apps` has something there.
+
+    The database is not asked: a replica that cannot reach it is no better after a restart.
     """
-    cors = CORSMiddleware(
-        app,
-        allow_origins=origins,
-        allow_methods=["*"],
-        # "*" makes Starlette answer with the very names that were asked for, which browsers
-        # demand for Authorization and which covers ChatGPT's own openai-* headers.
-        allow_headers=["*"],
-        # Chromium before 2025 asks for this in the preflight of a page that calls localhost.
-        allow_private_network=True,
-    )
-    return cors, frozenset((b"origin", origin.encode()) for origin in origins)
+
+    def __init__(self, app: ASGIApp, apps: Collection[FastAPI]) -> None:
+        self.app = app
+        self.apps = apps
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.app
+        if scope["type"] == "http" and scope["path"].endswith(HEALTH_PATH) and self._is_asked(scope):
+            app = JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})
+        await app(scope, receive, send)
+
+    def _is_asked(self, scope: Scope) -> bool:
+        own = any(has_path(app.routes, HEALTH_PATH) for app in self.apps)
+        return route_path(scope) == HEALTH_PATH and is_read(scope) and not own
+
+
+class CORS(CORSMiddleware):
+    """Starlette's CORS for requests from `origins`. Every other origin is the author's own affair."""
+
+    def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=["*"],
+            # "*" makes Starlette answer with the very names that were asked for, which browsers
+            # demand for Authorization and which covers ChatGPT's own openai-* headers.
+            allow_headers=["*"],
+            # Chromium before 2025 asks for this in the preflight of a page that calls localhost.
+            allow_private_network=True,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            for name, value in scope["headers"]:
+                if name == b"origin" and self.is_allowed_origin(value.decode("latin-1")):
+                    await super().__call__(scope, receive, send)
+                    return
+        await self.app(scope, receive, send)

@@ -14,9 +14,9 @@ import kit
 DISTRIBUTION = "notebook-plugin-kit"
 # The part of the kit that a server needs. A name more makes every exported project larger.
 SERVING = (
-    "__init__", "__main__", "addresses", "annotations", "databases", "documents", "errors", "graceful", "guard", "jsonlog",
-    "jupyter", "manifest", "markup", "memory", "operation", "plugin", "redaction", "routes", "runner", "settings",
-    "sockets", "spec", "spec_views", "supervisor", "swagger", "targets", "values", "wellknown",
+    "__init__", "__main__", "addresses", "annotations", "databases", "documents", "errors", "graceful", "accesslog",
+    "jupyter", "limits", "manifest", "markup", "memory", "operation", "plugin", "redaction", "routes", "runner", "settings",
+    "sockets", "spec", "spec_views", "startup", "supervisor", "swagger", "targets", "values", "wellknown",
 )  # fmt: skip
 SERVING_NEEDS = ("fastapi", "pydantic", "python-multipart", "uvicorn", "httptools", "pyyaml")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time a zip can hold: the same wheel has the same bytes

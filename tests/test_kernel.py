@@ -153,6 +153,29 @@ def test_the_plugins_cell_run_again_keeps_operations_and_server(kernel: Kernel) 
     assert good(kernel, "print(list(other.spec.operations))") == "[]\n"
 
 
+def test_the_plugins_cell_run_again_keeps_the_middleware_of_other_cells(kernel: Kernel) -> None:
+    parts = """
+from starlette.middleware import Middleware
+class Adds:
+    def __init__(self, app, name): self.app, self.name = app, name
+    async def __call__(self, scope, receive, send):
+        scope.setdefault("passed", []).append(self.name)
+        await self.app(scope, receive, send)
+"""
+    good(kernel, parts)
+    made = "todo = kit.Plugin('todo', description_for_model='x', middleware=[Middleware(Adds, name='own')])"
+    good(kernel, f"import kit, httpx2\n{made}", "p")
+    good(kernel, "todo.add_middleware(Adds, name='first'); todo.add_middleware(Adds, name='second')")
+    good(
+        kernel,
+        "from fastapi import Request\n@todo.get('/passed')\ndef passed(r: Request): return r.scope['passed']",
+    )
+    good(kernel, f"import kit, httpx2\n{made}", "p")
+    good(kernel, "server = kit.serve(todo)")
+    asked = "print(httpx2.get(server.url + '/passed').json(), httpx2.get(server.manifest_url).status_code)"
+    assert good(kernel, asked).endswith("['second', 'first', 'own'] 200\n")
+
+
 def test_cells_out_of_order_and_with_ids(kernel: Kernel) -> None:
     good(kernel, PLUGIN, "p")
     good(kernel, OPERATION, "op")

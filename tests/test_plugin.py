@@ -351,7 +351,7 @@ def test_hosts_without_end_do_not_fill_the_memory() -> None:
     client = TestClient(plugin)
     for number in range(500):
         client.get("/.well-known/ai-plugin.json", headers={"host": f"h{number}.example"})
-    assert len(plugin._well_known._rendered) < 200
+    assert len(plugin._pages._rendered) < 200
 
 
 @pytest.mark.parametrize("origin", ["https://chatgpt.com", "https://chat.openai.com"])

@@ -61,7 +61,7 @@ STATE = "test_workers.py::test_state_is_found_in_a_closure_and_a_dependency"
 CELLS = "test_kernel.py::test_cells_out_of_order_and_with_ids"
 
 USES = [
-    Use("fastapi", "routing.iter_route_contexts", "routes plugin", ROUTERS, "routes"),
+    Use("fastapi", "routing.iter_route_contexts", "routes", ROUTERS, "routes"),
     Use("fastapi", "routing.RouteContext", "routes", ROUTERS),
     Use("fastapi", "context.original_route", "routes memory", ROUTERS),
     Use("fastapi", "context.unique_id", "routes", RERUN),
@@ -82,8 +82,7 @@ USES = [
     Use("starlette", "router.default", "plugin", WRAPPED),
     Use("starlette", "router.not_found", "plugin", WRAPPED, "scope receive send"),
     Use("starlette", "router.lifespan_context", "plugin", WRAPPED, "app"),
-    Use("starlette", "BaseRoute.matches", "wellknown plugin", RERUN, "self scope"),
-    Use("starlette", "BaseRoute.handle", "wellknown", RERUN, "self scope receive send"),
+    Use("starlette", "BaseRoute.matches", "plugin", RERUN, "self scope"),
     Use("uvicorn", "server.startup", "graceful", STARTS, "sockets="),
     Use("uvicorn", "server.main_loop", "graceful", STARTS, ""),
     Use("uvicorn", "server.on_tick", "graceful", STARTS, "counter"),

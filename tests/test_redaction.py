@@ -18,7 +18,7 @@ from scripted import Scripted
 from starlette.testclient import TestClient
 
 import kit
-from kit import jsonlog, tunnels
+from kit import accesslog, tunnels
 from kit.redaction import hide
 from kit.web.transcript import as_code
 
@@ -125,7 +125,7 @@ def lines(server: kit.Server, text: str, formatter: logging.Formatter) -> str:
 
 
 def make_logged(plugin: kit.Plugin) -> Any:
-    app = jsonlog.logged(plugin)
+    app = accesslog.AccessLog(plugin)
 
     async def logged(scope: Any, receive: Any, send: Any) -> None:
         await app(scope, receive, send)
@@ -134,11 +134,11 @@ def make_logged(plugin: kit.Plugin) -> Any:
 
 
 def json_log(server: kit.Server, text: str, **_: Any) -> str:
-    return lines(server, text, jsonlog.JsonLines())
+    return lines(server, text, accesslog.JsonLines())
 
 
 def text_log(server: kit.Server, text: str, **_: Any) -> str:
-    return lines(server, text, jsonlog.TextLines("%(message)s"))
+    return lines(server, text, accesslog.TextLines("%(message)s"))
 
 
 def api_error(server: kit.Server, text: str, scripted: Scripted, **_: Any) -> str:

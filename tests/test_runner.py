@@ -51,8 +51,7 @@ async def at_once(request: Request) -> bool:
     raise LookupError
 """
 # What the part that serves imports of the rest of the kit, late, and looks first whether it is there.
-GUARDED = {"__main__": {"cli"}, "plugin": {"endpoint"}, "targets": {"notebook"}}
-GUARDED["plugin"] |= {"discovery", "server"}  # `Plugin.render`, which no server calls
+GUARDED = {"__main__": {"cli"}, "targets": {"notebook"}}
 
 
 # -- answers leave at once -------------------------------------------------------------

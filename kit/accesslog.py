@@ -78,52 +78,60 @@ def write(log_format: str) -> None:
     _log.setLevel(logging.INFO)
 
 
-def logged(app: ASGIApp) -> ASGIApp:
-    """`app`, with a line for each request, and its id in the answer's `X-Request-ID`.
+class AccessLog:
+    """Middleware: a line for each request, and its id in the answer's `X-Request-ID`.
 
     The id is the request's own `X-Request-ID` if that is sane, else a new one. It stays set after the
     answer: what the server then logs of an exception still has it.
     """
 
-    async def logging_it(scope: Scope, receive: Receive, send: Send) -> None:
-        start, status = perf_counter(), 0
-        said = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        known = said if _SANE.fullmatch(said) else uuid4().hex.encode()
-        request_id.set(known.decode())
-        written = False
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
 
-        def write_line(status: int) -> None:
-            nonlocal written
-            written = True
-            ms = round((perf_counter() - start) * 1000, 1)
-            query = unquote(scope["query_string"].decode("latin-1"))
-            path = hide(f"{scope['path']}?{query}" if query else scope["path"])
-            level = logging.ERROR if status >= 500 else logging.INFO
-            facts = {"request_id": known.decode(), "method": scope["method"], "path": path}
-            facts |= {"status": status, "ms": ms}
-            _log.log(level, "%s %s %s in %s ms", scope["method"], path, status, ms, extra=facts)
-
-        def sending(message: Message) -> Awaitable[None]:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = [pair for pair in message.get("headers", ()) if pair[0].lower() != b"x-request-id"]
-                message = {**message, "headers": [*headers, (b"x-request-id", known)]}
-            elif not message.get("more_body") and not written:
-                write_line(status)
-            return send(message)
-
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        entry = _Entry(scope, send)
+        request_id.set(entry.request_id)
         try:
-            await app(scope, receive, sending)
+            await self.app(scope, receive, entry.send)
         except Exception:
-            if not written:  # it broke off in the middle of an answer, or before
-                write_line(500)
+            entry.write(500)  # it broke off in the middle of an answer, or before
             raise
         finally:
-            if not written:  # the client has gone: 499, as nginx writes it
-                write_line(499)
+            entry.write(499)  # without an answer the client has gone: 499, as nginx writes it
 
-    def outermost(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        return (logging_it if scope["type"] == "http" else app)(scope, receive, send)
 
-    return outermost
+class _Entry:
+    """One request on its way to its line, which is written once: with the end of the answer, or without."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.start = perf_counter()
+        self.scope = scope
+        self.forward = send
+        self.status = 0
+        self.is_written = False
+        sent = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        self.request_id = sent.decode() if _SANE.fullmatch(sent) else uuid4().hex
+
+    def send(self, message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = [pair for pair in message.get("headers", ()) if pair[0].lower() != b"x-request-id"]
+            message = {**message, "headers": [*headers, (b"x-request-id", self.request_id.encode())]}
+        elif not message.get("more_body"):
+            self.write(self.status)
+        return self.forward(message)
+
+    def write(self, status: int) -> None:
+        if self.is_written:
+            return
+        self.is_written = True
+        ms = round((perf_counter() - self.start) * 1000, 1)
+        method, path = self.scope["method"], self.scope["path"]
+        query = unquote(self.scope["query_string"].decode("latin-1"))
+        path = hide(f"{path}?{query}" if query else path)
+        facts = dict(zip(_FACTS, (method, path, status, ms), strict=True), request_id=self.request_id)
+        level = logging.ERROR if status >= 500 else logging.INFO
+        _log.log(level, "%s %s %s in %s ms", method, path, status, ms, extra=facts)
