@@ -62,7 +62,7 @@ class ModelClient:
 
         Without `stream` the text comes in one piece: where nobody watches, that is quicker.
         """
-        import httpx2
+        import httpx2  # late, as openai: both are slow to import
         import openai
 
         while True:
@@ -91,7 +91,7 @@ class ModelClient:
         """The openai client: the one given, else one made from the environment, else the understudy's."""
         if self._client is None:
             if self.is_understudy:
-                from kit import understudy
+                from kit import understudy  # late: it brings a web server
 
                 self._client = _client(understudy.shared().base_url, "none")
             else:
