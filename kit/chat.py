@@ -258,7 +258,7 @@ class Chat:
             return CallResult(
                 tool.operation.id, given, None, {"error": "The user did not allow this call."}, 0.0
             )
-        return await plugin._call(tool, arguments)
+        return await plugin.invoke(tool, arguments)
 
     def _ask(self, call: CallStarted) -> Any:
         if callable(self.confirm):

@@ -1,7 +1,7 @@
 """The HTTP client behind install and call: bounded in size, time and reach.
 
-One client for each kind of road, all on the kit's background loop: the network, the network past
-any proxy (for this machine), and straight into an app in this process.
+`Transport` is how one plugin is reached. Its connections are all on the kit's background loop: over the network,
+past any proxy (for this machine), or straight into an app in this process.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class Answer:
     length: int | None = None  # bytes in all, where the server said so
 
 
-class Road:
+class Transport:
     """How one plugin is reached: `root` is the place the user named, `app` an app in this process.
 
     `public` and `local` are two addresses of one plugin of ours: its documents name the first, and it is
     reached at the second, whether or not the first is there yet. `is_running`: a server runs the lifespan
-    of `app` already. `told` hears of each document that was fetched, with the seconds it took.
+    of `app` already. `on_document` is called with each document that was fetched, with the seconds it took.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class Road:
         public: str = "",
         local: str = "",
         is_running: bool = False,
-        told: Callable[[Answer, float], None] | None = None,
+        on_document: Callable[[Answer, float], None] | None = None,
     ) -> None:
         self.root = root
-        self._told = told
+        self._on_document = on_document
         self._is_running = is_running
         self._public, self._local = public.rstrip("/"), local.rstrip("/")
         self._app = app
@@ -85,8 +85,8 @@ class Road:
                 "Is the server busy or stuck?",
                 source=url,
             ) from None
-        if self._told:
-            self._told(answer, time.perf_counter() - start)
+        if self._on_document:
+            self._on_document(answer, time.perf_counter() - start)
         return answer
 
     async def send(

@@ -6,7 +6,6 @@ One that is served in this process answers by its operations as they are now, in
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
 import logging
 import os
@@ -22,7 +21,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.addresses import LOCAL_NAMES, Root
-from kit.client import Road
+from kit.client import Transport
 from kit.errors import KitError
 from kit.hosts.mcp import import_package, make_server
 from kit.installed import CallResult, InstalledPlugin
@@ -128,12 +127,11 @@ class Endpoint:
         state = (plugin.openapi(), plugin.manifest, plugin.manifest.revision)
         if self._server is None or any(a is not b for a, b in zip(state, self._state, strict=True)):
             base = f"http://{plugin.manifest.name_for_model}.in-process".replace("_", "-")
-            installed = InstalledPlugin(plugin.manifest, plugin.spec, base, Road(Root.of(base)))
+            installed = InstalledPlugin(plugin.manifest, plugin.spec, base, Transport(Root.of(base)))
 
             async def call(name: str, arguments: dict[str, Any], request: Any) -> CallResult:
-                asked = copy.copy(installed)
-                asked.road = Road(installed.road.root, _inside(plugin, request.scope), is_running=True)
-                return await asked._call(asked.tool(name), arguments)
+                inside = Transport(installed.transport.root, _inside(plugin, request.scope), is_running=True)
+                return await installed.invoke(installed.tool(name), arguments, inside)
 
             self._state, self._server = state, make_server(installed, call)
         return self._server

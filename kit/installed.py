@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit import loop
 from kit.addresses import NOWHERE, Root, choose_server
-from kit.client import Answer, Road
+from kit.client import Answer, Transport
 from kit.documents import read_json
 from kit.errors import KitError, OperationError
 from kit.manifest import Manifest, manifest_card
@@ -88,7 +88,7 @@ class InstalledPlugin:
     manifest: Manifest
     spec: Spec
     base_url: str
-    road: Road
+    transport: Transport
     notes: list[Problem] = field(default_factory=list, repr=False)
     headers: list[tuple[str, str]] = field(default_factory=list, repr=False)
     serves_mcp: bool = False  # at <base_url>/mcp, as every plugin of the kit does
@@ -192,15 +192,19 @@ class InstalledPlugin:
 
         Raises `OperationError` for an operation that the plugin does not have.
         """
-        return loop.run(self._call(self.tool(operation), {**(arguments or {}), **more}))
+        return loop.run(self.invoke(self.tool(operation), {**(arguments or {}), **more}))
 
     async def acall(
         self, operation: str, arguments: Mapping[str, Any] | None = None, /, **more: Any
     ) -> CallResult:
         """The same, to be awaited."""
-        return await loop.arun(self._call(self.tool(operation), {**(arguments or {}), **more}))
+        return await loop.arun(self.invoke(self.tool(operation), {**(arguments or {}), **more}))
 
-    async def _call(self, tool: Tool, arguments: dict[str, Any]) -> CallResult:
+    async def invoke(
+        self, tool: Tool, arguments: Mapping[str, Any], transport: Transport | None = None
+    ) -> CallResult:
+        """Calls one of its tools on the running loop, by way of another `transport` where one is given."""
+        transport = transport or self.transport
         arguments = tool.coerced(arguments)
         result = CallResult(tool.operation.id, arguments, None, None, 0.0, tool.operation.method)
         result.plugin = self.manifest.name_for_human or self.name
@@ -209,7 +213,7 @@ class InstalledPlugin:
         if problems:
             result.data = {"error": f"The arguments do not fit {tool.name}.", "problems": problems}
             return result
-        if self.road.root.host == Root.of(NOWHERE).host:
+        if transport.root.host == Root.of(NOWHERE).host:
             result.data = {"error": "The spec names no server: install it with base_url= to call something."}
             return result
         request = tool.request(arguments)
@@ -217,7 +221,7 @@ class InstalledPlugin:
         start = time.perf_counter()
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
-                answer = await self.road.send(
+                answer = await transport.send(
                     request.method,
                     result.url,
                     headers=[
@@ -242,7 +246,7 @@ class InstalledPlugin:
         servers = server_urls(tool.operation.servers)
         if not servers:
             return self.base_url
-        base, passed = choose_server(servers, self.base_url + "/", self.road.root, strict=True)
+        base, passed = choose_server(servers, self.base_url + "/", self.transport.root, strict=True)
         return self.base_url if len(passed) == len(servers) else base
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Container, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from kit import places, styles
+from kit import locations, serialization
 from kit.documents import read_json
 from kit.markup import code, columns, details, escape, pre, short, table
 from kit.operation import Body, Operation, is_json
@@ -56,7 +56,7 @@ class Tool:
         """The arguments by name: the parameters in their order, then what makes the body."""
         made: dict[str, Argument] = {}
         for parameter in self.operation.parameters:
-            schema = places.fit(self._convert(parameter.schema), parameter, self._converter)
+            schema = locations.fit(self._convert(parameter.schema), parameter, self._converter)
             if parameter.description:
                 schema = {**schema, "description": parameter.description}
             _add(made, Argument(parameter.name, schema, parameter.required, parameter))
@@ -74,7 +74,7 @@ class Tool:
         if body is None:
             return {}
         schema = merged(self._convert(body.schema, "/requestBody"), self._converter)
-        if is_json(body.media_type) or _is_form(body) or places.is_lines(body.media_type):
+        if is_json(body.media_type) or _is_form(body) or locations.is_lines(body.media_type):
             return schema
         said = f"The body, as {body.media_type}."
         return {"type": "string", "description": schema.get("description") or body.description or said}
@@ -86,7 +86,7 @@ class Tool:
             and schema.get("properties")
             and schema.keys() <= _FLAT
             and schema.get("additionalProperties") in (None, False)
-            and not places.is_lines(body.media_type)
+            and not locations.is_lines(body.media_type)
         )
         if not flat:
             if form:
@@ -100,7 +100,7 @@ class Tool:
         properties = {**schema["properties"], **{n: {} for n in required if n not in schema["properties"]}}
         if form:
             properties = {
-                n: places.in_form(it, n in required, self._converter) for n, it in properties.items()
+                n: locations.in_form(it, n in required, self._converter) for n, it in properties.items()
             }
         return [Argument(name, item, name in required, key=name) for name, item in properties.items()]
 
@@ -208,7 +208,7 @@ class Tool:
                 if error.validator == "oneOf" and not error.context:
                     continue  # more than one of the alternatives fits: which is meant, the plugin knows
                 path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
-                empty = error.instance == "" and error.validator_value == places.NOT_EMPTY
+                empty = error.instance == "" and error.validator_value == locations.NOT_EMPTY
                 yield f"{name}{path}: {'must not be empty' if empty else error.message}"
 
     def coerced(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,7 +275,7 @@ def _is_form(body: Body) -> bool:
 
 def _as_json(value: Any) -> Any:
     """A value for a JSON Schema validator, to which the bytes of a file are a text like another."""
-    value = styles.plain(value)
+    value = serialization.plain(value)
     if isinstance(value, bytes):
         return value.decode("latin-1")
     if isinstance(value, list):
