@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import base64
-import importlib
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from kit import loop
 from kit.addresses import NOWHERE, Root, choose_server, complete, is_document, is_url, joined
@@ -183,6 +180,8 @@ async def _install_file(file: Path, options: Options) -> InstalledPlugin:
 def _within(folder: Path) -> Fetch:
     """Reads files of this folder and below; nothing else, since a stranger wrote the references."""
 
+    from urllib.request import url2pathname  # brings http.client and email, which a file does not need
+
     async def fetch(address: str) -> bytes:
         path = Path(url2pathname(urlsplit(address).path)).resolve()
         if urlsplit(address).scheme != "file" or not path.is_relative_to(folder):
@@ -239,9 +238,6 @@ def _made(
 ) -> InstalledPlugin:
     headers = [credential(manifest, spec, options.token)] if options.token else []
     manifest = manifest or _manifest_for(spec)
-    # Beside JupyterLab this import takes a second (it builds a grammar for IRIs). The first call needs it:
-    # it is made while the user reads what was installed.
-    threading.Thread(target=importlib.import_module, args=["jsonschema"], daemon=True).start()
     return InstalledPlugin(
         manifest, spec, base_url.rstrip("/"), transport, problems, headers, options.serves_mcp
     )

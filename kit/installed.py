@@ -105,7 +105,7 @@ class InstalledPlugin:
         sound, skipped = {}, []
         for name, tool in self._made.items():
             try:
-                json.dumps(tool.parameters)  # what cannot be written as JSON cannot be given to a model
+                _ = tool.tokens  # writes it as JSON: what cannot be written cannot be given to a model
                 sound[name] = tool
             except Exception as error:  # a stranger's schema may hold anything: the others go on
                 skipped.append((tool.operation.id, f"{type(error).__name__}: {error}"))

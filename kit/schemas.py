@@ -23,8 +23,10 @@ HEAVY = 100_000  # schemas for one value, beyond which nothing is done that woul
 MOST = 10**9
 INLINE = 100  # schemas within a schema, at the most, for it to be written out where it is referred to
 
+_CONTAINERS = (dict, list)  # a tuple: `dict | list` is made anew wherever it is asked
 _ONE = ("not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties")
 _MANY = ("allOf", "anyOf", "oneOf", "prefixItems")
+_ALTERNATIVES = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "$ref"}
 _NAMED = ("properties", "patternProperties", "dependentSchemas")
 
 
@@ -104,7 +106,9 @@ class Converter:
         self._by_name: dict[str, Converted] = {}
         self._places: dict[str, Converted] = {}  # by reference, those of `_by_name`
         self._lengths: dict[str, int] = {}  # of definitions as JSON
+        self._sound: dict[int, tuple[Any, Converted]] = {}  # by identity, those with nothing to note
         self._now = Converted()  # what is being converted
+        self._has_problems = False
         self._pointer = ""
 
     def convert(self, schema: Any, pointer: str = "") -> Converted:
@@ -112,8 +116,15 @@ class Converter:
 
         `pointer` is its place, for the problems that are found in it.
         """
+        known = self._sound.get(id(schema))  # operations share their parameters
+        if known is not None and known[0] is schema:
+            return known[1]
         self._prepare(schema)
-        return self._finish(schema, pointer)
+        self._has_problems = False
+        made = self._finish(schema, pointer)
+        if not self._has_problems:
+            self._sound[id(schema)] = schema, made
+        return made
 
     def opened(self, schema: dict[str, Any]) -> dict[str, Any]:
         """A converted schema, or the one in `$defs` that it does nothing but refer to."""
@@ -129,6 +140,8 @@ class Converter:
         What is within properties and items does not count: how much of that there is, the value decides.
         """
         total = 1
+        if not schema.keys() & _ALTERNATIVES:
+            return total
         for key in ("allOf", "anyOf", "oneOf", "not", "if", "then", "else"):
             parts = schema.get(key, ())
             total += sum(map(self.weight, parts if isinstance(parts, list | tuple) else (parts,)))
@@ -205,6 +218,7 @@ class Converter:
     def _reference(self, ref: str, schema: Mapping[str, Any]) -> dict[str, Any]:
         made = self._known.get(ref) or self._places.get(ref)
         if made is None:
+            self._has_problems = True
             self.spec.dangling(self._pointer, ref)
             return {}
         if made.name:
@@ -342,6 +356,7 @@ class Converter:
         )
 
     def _problem(self, message: str) -> None:
+        self._has_problems = True
         self.spec.problem(self._pointer, message)
 
 
@@ -350,12 +365,12 @@ def _refs(schema: Any) -> Iterator[str]:
     waiting = [schema]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, Mapping):
+        if isinstance(node, list):
+            waiting += [item for item in reversed(node) if isinstance(item, _CONTAINERS)]
+        elif isinstance(node, (dict, Mapping)):
             if isinstance(node.get("$ref"), str):
                 yield node["$ref"]
-            waiting += [item for item in reversed(list(node.values())) if isinstance(item, dict | list)]
-        elif isinstance(node, list):
-            waiting += [item for item in reversed(node) if isinstance(item, dict | list)]
+            waiting += [item for item in reversed(list(node.values())) if isinstance(item, _CONTAINERS)]
 
 
 def allows_null(schema: Mapping[str, Any]) -> bool:

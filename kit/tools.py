@@ -108,7 +108,10 @@ class Tool:
     def description(self) -> str:
         """Summary and description, each said once."""
         summary, description = self.operation.summary, self.operation.description
-        if re.match(rf"{re.escape(summary.rstrip('.'))}\b", description):
+        start = summary.rstrip(".")
+        after = description[len(start) : len(start) + 1]
+        # by hand: a regular expression of each summary takes longer to compile than the tool takes to make
+        if not summary or (description.startswith(start) and not (after.isalnum() or after == "_")):
             return description
         return f"{summary}\n\n{description}" if description else summary
 
@@ -158,11 +161,19 @@ class Tool:
         return is_strict(self.parameters)
 
     def render(self, api: str = "responses") -> dict[str, Any]:
-        """The tool as the Responses API takes it, or, for `api="chat"`, Chat Completions."""
+        """The tool as the Responses API takes it, or, for `api="chat"`, Chat Completions.
+
+        A caller may change it, down to each argument; what is nested in those is shared with other tools.
+        """
+        parameters = {
+            **self.parameters,
+            "properties": {name: {**schema} for name, schema in self.parameters["properties"].items()},
+            "required": [*self.parameters["required"]],
+        }
         function = {
             "name": self.name,
             "description": self.description,
-            "parameters": self.parameters,
+            "parameters": parameters,
             "strict": self.strict,
         }
         if api == "chat":
