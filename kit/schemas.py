@@ -259,31 +259,31 @@ class Converter:
         for key, value in schema.items():
             if self.hidden and key in ("readOnly", "writeOnly"):
                 continue  # nothing that a model or a validator of arguments uses
-            if key in _PLAIN:
-                if _PLAIN[key](value):
-                    out[key] = value
-                elif not (key in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(value, bool)):
-                    self._problem(f"{key} is {excerpt(value)}, which is none: left out")
-            elif key in _ONE:
-                if isinstance(value, Mapping | bool):
-                    out[key] = self._convert(value)
-            elif key in _MANY:
-                if isinstance(value, list) and value:
-                    out[key] = [self._convert(item) for item in value]
-            elif key in _NAMED:
-                out[key] = {
-                    str(name): self._convert(item)
-                    for name, item in mapping(value).items()
-                    if (key != "patternProperties" or _is_pattern(name)) and not self._is_hidden(item)
-                }
-            elif key == "items":
-                if isinstance(value, list) and value:  # a tuple, as JSON Schema had it before 2020
-                    out["prefixItems"] = [self._convert(item) for item in value]
-                else:
-                    out["items"] = self._convert(value)
-            elif key == "additionalProperties":
-                out[key] = value if isinstance(value, bool) else self._convert(value)
+            if key not in _PLAIN:
+                self._convert_within(key, value, out)
+            elif _PLAIN[key](value):
+                out[key] = value
+            elif not (key in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(value, bool)):
+                self._problem(f"{key} is {excerpt(value)}, which is none: left out")
         return self._mended(schema, out)
+
+    def _convert_within(self, key: str, value: Any, out: dict[str, Any]) -> None:
+        """Puts a keyword that holds schemas into `out`; of others, nothing."""
+        if key == "items" and isinstance(value, list) and value:
+            key = "prefixItems"  # a tuple, as JSON Schema had it before 2020
+        if key in _MANY:
+            if isinstance(value, list) and value:
+                out[key] = [self._convert(item) for item in value]
+        elif key in _NAMED:
+            out[key] = {
+                str(name): self._convert(item)
+                for name, item in mapping(value).items()
+                if (key != "patternProperties" or _is_pattern(name)) and not self._is_hidden(item)
+            }
+        elif key == "items" or (key in _ONE and isinstance(value, Mapping | bool)):
+            out[key] = self._convert(value)
+        elif key == "additionalProperties":
+            out[key] = value if isinstance(value, bool) else self._convert(value)
 
     def _mended(self, schema: Mapping[str, Any], out: dict[str, Any]) -> dict[str, Any]:
         """What OpenAPI 3.0, or its author's habit, writes differently from JSON Schema."""

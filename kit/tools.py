@@ -17,6 +17,7 @@ from kit import locations, serialization
 from kit.documents import read_json
 from kit.markup import code, columns, details, escape, pre, short, table
 from kit.operation import Body, Operation, is_json
+from kit.repairs import is_a
 from kit.request import Argument, Request, make_request
 from kit.schemas import HEAVY, Converter, merged
 from kit.spec import Spec
@@ -37,6 +38,8 @@ _FLAT = {
     "examples",
     "deprecated",
 }
+# Of these, `_fits_plainly` knows what they ask of a value.
+_PLAIN = {"type", "format", "pattern", "items", "description", "title", "default", "examples", "deprecated"}
 
 
 class Tool:
@@ -182,7 +185,7 @@ class Tool:
 
     @cached_property
     def _validators(self) -> dict[str, Any]:
-        from jsonschema import Draft202012Validator
+        from jsonschema import Draft202012Validator  # beside JupyterLab it takes a second: a grammar for IRIs
 
         return {
             name: Draft202012Validator({**argument.schema, "$defs": self._definitions})
@@ -214,8 +217,11 @@ class Tool:
     def _misfits(self, name: str, value: Any) -> Iterator[str]:
         if self._converter.weight(self.arguments[name].schema) > HEAVY:
             return  # made to take for ever
+        value = _as_json(value)
+        if _fits_plainly(self.arguments[name].schema, value):
+            return
         with contextlib.suppress(RecursionError):  # a schema too deep to check: the plugin will say
-            for error in self._validators[name].iter_errors(_as_json(value)):
+            for error in self._validators[name].iter_errors(value):
                 if error.validator == "oneOf" and not error.context:
                     continue  # more than one of the alternatives fits: which is meant, the plugin knows
                 path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
@@ -292,6 +298,23 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, list):
         return [_as_json(item) for item in value]
     return {key: _as_json(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _fits_plainly(schema: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value fits a schema that says little more than a type; False where jsonschema has to look."""
+    kind = schema.get("type")
+    return (
+        isinstance(kind, str)
+        and is_a(value, kind)
+        and schema.keys() <= _PLAIN
+        and (
+            "pattern" not in schema or not isinstance(value, str) or bool(re.search(schema["pattern"], value))
+        )
+        and (
+            "items" not in schema
+            or (kind == "array" and all(_fits_plainly(schema["items"], it) for it in value))
+        )
+    )
 
 
 def _kinds(schema: Mapping[str, Any]) -> set[str]:
