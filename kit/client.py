@@ -1,7 +1,7 @@
 """The HTTP client behind install and call: bounded in size, time and reach.
 
-One client for each kind of road, all on the kit's background loop: the network, the network past
-any proxy (for this machine), and straight into an app in this process.
+`Transport` is how one plugin is reached. Its connections are all on the kit's background loop: over the network,
+past any proxy (for this machine), or straight into an app in this process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FETCH_TIMEOUT = 15.0  # seconds, manifest and spec: ChatGPT plugins
 MAX_DOCUMENT = 32_000_000  # bytes; the largest public spec known has 7 million
 MAX_REDIRECTS = 5
 
-_HARMLESS = ("accept", "content-type")  # headers that may go on to another host: no token is in them
+_HARMLESS = (b"accept", b"content-type")  # headers that may go on to another host: no token is in them
 _AGENT = {"User-Agent": "notebook-plugin-kit"}
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, httpx2.AsyncClient]] = WeakKeyDictionary()
 
@@ -45,12 +45,32 @@ class Answer:
     length: int | None = None  # bytes in all, where the server said so
 
 
-class Road:
+@dataclass
+class _Request:
+    """A request under way. Its headers are bytes: httpx2 wants names as bytes where the values are."""
+
+    method: str
+    url: str
+    headers: list[tuple[bytes, bytes]]
+    content: bytes | None
+    files: list[Any] | None
+
+    def follow(self, status: int, target: str) -> None:
+        """Becomes what is sent to the target of a redirect."""
+        if urlsplit(target).netloc != urlsplit(self.url).netloc:  # a token is for one host
+            self.headers = [(name, value) for name, value in self.headers if name.lower() in _HARMLESS]
+        self.url = target
+        if status == 303 or (status < 303 and self.method == "POST"):
+            self.method, self.content, self.files = "GET", None, None
+            self.headers = [(name, value) for name, value in self.headers if name.lower() != b"content-type"]
+
+
+class Transport:
     """How one plugin is reached: `root` is the place the user named, `app` an app in this process.
 
     `public` and `local` are two addresses of one plugin of ours: its documents name the first, and it is
     reached at the second, whether or not the first is there yet. `is_running`: a server runs the lifespan
-    of `app` already. `told` hears of each document that was fetched, with the seconds it took.
+    of `app` already. `on_document` is called with each document that was fetched, with the seconds it took.
     """
 
     def __init__(
@@ -60,10 +80,10 @@ class Road:
         public: str = "",
         local: str = "",
         is_running: bool = False,
-        told: Callable[[Answer, float], None] | None = None,
+        on_document: Callable[[Answer, float], None] | None = None,
     ) -> None:
         self.root = root
-        self._told = told
+        self._on_document = on_document
         self._is_running = is_running
         self._public, self._local = public.rstrip("/"), local.rstrip("/")
         self._app = app
@@ -85,8 +105,8 @@ class Road:
                 "Is the server busy or stuck?",
                 source=url,
             ) from None
-        if self._told:
-            self._told(answer, time.perf_counter() - start)
+        if self._on_document:
+            self._on_document(answer, time.perf_counter() - start)
         return answer
 
     async def send(
@@ -100,51 +120,56 @@ class Road:
         limit: int,
     ) -> Answer:
         """One request, redirects followed where they stay on the plugin's own ground."""
-        import httpx2
-
         client = self._client() if self._app is None else await self._client_into(self._app)
-        encoded = [(name, _header_bytes(value)) for name, value in headers or []]
+        encoded = [(name.encode(), _header_bytes(value)) for name, value in headers or []]
+        request = _Request(method, url, encoded, content, files)
         at = Root.of(url)
         for _ in range(MAX_REDIRECTS + 1):
-            await self._check_address(url)
+            await self._check_address(request.url)
+            response = await self._answer(client, request)
             try:
-                # httpx2 wants names as bytes where the values are
-                request = client.build_request(
-                    method,
-                    _moved(url, self._public, self._local),
-                    headers=[(n.encode(), v) for n, v in encoded],
-                    content=content,
-                    files=files,
-                )
-                response = await client.send(request, stream=True)
-            except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-                raise InstallError(
-                    f"{url} cannot be reached: {_said(error)}.", _is_it_running(url), source=url
-                ) from error
-            try:
-                target = response.headers.get("location")
-                if response.status_code in (301, 302, 303, 307, 308) and target:
-                    target = _moved(joined(url, target), self._local, self._public)
-                    if at.may_redirect_to(target):
-                        if urlsplit(target).netloc != urlsplit(url).netloc:  # a token is for one host
-                            encoded = [(n, v) for n, v in encoded if n.lower() in _HARMLESS]
-                        url = target
-                        if response.status_code == 303 or (response.status_code < 303 and method == "POST"):
-                            method, content, files = "GET", None, None
-                            encoded = [(n, v) for n, v in encoded if n.lower() != "content-type"]
-                        continue
-                    if method == "GET" and not headers:
-                        raise InstallError(
-                            f"{url} sends on to {target}, which is not below {at.host}.",
-                            "Install the plugin from that address, if you trust it.",
-                            source=url,
-                        )
-                return await _read(response, url, limit)
+                target = self._target(response, request.url)
+                if target and at.may_redirect_to(target):
+                    request.follow(response.status_code, target)
+                    continue
+                if target and request.method == "GET" and not headers:
+                    raise InstallError(
+                        f"{request.url} sends on to {target}, which is not below {at.host}.",
+                        "Install the plugin from that address, if you trust it.",
+                        source=request.url,
+                    )
+                return await _read(response, request.url, limit)
             finally:
                 await response.aclose()
         raise InstallError(
-            f"{url} redirects more than {MAX_REDIRECTS} times.", "Mend the server.", source=url
+            f"{request.url} redirects more than {MAX_REDIRECTS} times.", "Fix the server.", source=request.url
         )
+
+    async def _answer(self, client: httpx2.AsyncClient, request: _Request) -> httpx2.Response:
+        """The beginning of the answer; its body is still to come."""
+        import httpx2
+
+        try:
+            built = client.build_request(
+                request.method,
+                _moved(request.url, self._public, self._local),
+                headers=request.headers,
+                content=request.content,
+                files=request.files,
+            )
+            return await client.send(built, stream=True)
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            url = request.url
+            raise InstallError(
+                f"{url} cannot be reached: {_said(error)}.", _is_it_running(url), source=url
+            ) from error
+
+    def _target(self, response: httpx2.Response, url: str) -> str | None:
+        """Where a redirect leads; None for any other answer."""
+        location = response.headers.get("location")
+        if response.status_code not in (301, 302, 303, 307, 308) or not location:
+            return None
+        return _moved(joined(url, location), self._local, self._public)
 
     def _client(self) -> httpx2.AsyncClient:
         import httpx2

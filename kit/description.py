@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -49,7 +48,9 @@ class Description:
         sound, skipped = {}, []
         for name, tool in self._made.items():
             try:
-                json.dumps(tool.parameters)  # what cannot be written as JSON cannot be given to a model
+                _ = (
+                    tool.tokens
+                )  # writes it as JSON: what cannot be written as JSON cannot be given to a model
                 sound[name] = tool
             except Exception as error:  # a stranger's schema may hold anything: the others go on
                 skipped.append((tool.operation.id, f"{type(error).__name__}: {error}"))

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import base64
-import importlib
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from kit import loop
 from kit.addresses import NOWHERE, Root, choose_server, complete, is_document, is_url, joined
-from kit.bundle import Fetch, bundle
-from kit.client import Answer, Road
+from kit.client import Answer, Transport
 from kit.documents import parse
 from kit.errors import InstallError, KitError, SpecError
 from kit.installed import InstalledPlugin
 from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
+from kit.references import Fetch, bundle
 from kit.spec import Problem, Spec
 
 if TYPE_CHECKING:
     from kit.plugin import Plugin, Served
 
-Told = Callable[[Answer, float], None]  # a document, and the seconds it took
+OnDocument = Callable[[Answer, float], None]  # a document, and the seconds it took
 
 
 def install(
@@ -44,7 +41,7 @@ def install(
     names no server. `follow_refs` fetches the other documents that the spec's `$ref`s lead to, from the
     same domain or the same folder. Raises `InstallError` or `SpecError` with the reason and the remedy.
     """
-    return loop.run(_discover(source, Wishes(token, base_url, follow_refs)))
+    return loop.run(_discover(source, Options(token, base_url, follow_refs)))
 
 
 async def ainstall(
@@ -53,27 +50,27 @@ async def ainstall(
     token: str | None = None,
     base_url: str | None = None,
     follow_refs: bool = False,
-    told: Told | None = None,
+    on_document: OnDocument | None = None,
 ) -> InstalledPlugin:
-    """The same, to be awaited. `told` hears of each document that was fetched, on the kit's loop."""
-    return await loop.arun(_discover(source, Wishes(token, base_url, follow_refs, told=told)))
+    """The same, to be awaited. `on_document` is called with each document that was fetched, on the kit's loop."""
+    return await loop.arun(_discover(source, Options(token, base_url, follow_refs, on_document=on_document)))
 
 
 @dataclass
-class Wishes:
+class Options:
     """What the user said beside the address."""
 
     token: str | None
     base_url: str | None
     follow_refs: bool
     serves_mcp: bool = False  # seen, not wished: the source is a plugin of ours
-    told: Told | None = None
+    on_document: OnDocument | None = None
 
 
-async def _discover(source: Any, wishes: Wishes) -> InstalledPlugin:
+async def _discover(source: Any, options: Options) -> InstalledPlugin:
     problems: list[Problem] = []
     app, local = None, ""
-    wishes.serves_mcp = hasattr(getattr(source, "plugin", source), "manifest")
+    options.serves_mcp = hasattr(getattr(source, "plugin", source), "manifest")
     if callable(getattr(source, "openapi", None)):  # a Plugin, or any FastAPI app: no need to import it
         name = getattr(getattr(source, "manifest", None), "name_for_model", "app")
         app, local = source, f"http://{name}.in-process".replace("_", "-")
@@ -87,21 +84,21 @@ async def _discover(source: Any, wishes: Wishes) -> InstalledPlugin:
         and "://" not in url
         and (file.is_file() or (is_document(url) and not url.startswith("localhost")))
     ):
-        return await _install_file(file, wishes)
+        return await _install_file(file, options)
     url = complete(url)
     root = Root.of(url)
-    road = Road(root, app, public, local if public else "", told=wishes.told)
+    transport = Transport(root, app, public, local if public else "", on_document=options.on_document)
     if is_document(url):
-        answer = await road.fetch(url)
+        answer = await transport.fetch(url)
         document = _parsed(answer, url)
         if not _is_manifest(document):
-            return await _installed(None, document, url, road, wishes, problems)
+            return await _installed(None, document, url, transport, options, problems)
         manifest_url = answer.url
     else:
         manifest_url = url.rstrip("/") + MANIFEST_PATH
-        answer = await road.fetch(manifest_url)
+        answer = await transport.fetch(manifest_url)
         if answer.status != 200:
-            return await _without_answer(url, answer, road, wishes, problems)
+            return await _without_answer(url, answer, transport, options, problems)
         document = _parsed(answer, manifest_url)
     manifest = Manifest.read(document)
     problems += [(f"manifest {place}", message) for place, message in manifest.problems]
@@ -118,23 +115,23 @@ async def _discover(source: Any, wishes: Wishes) -> InstalledPlugin:
             f"api.url must be on {root.host} or below it, and on https if the manifest is.",
             source=manifest_url,
         )
-    spec_answer = await road.fetch(spec_url)
+    spec_answer = await transport.fetch(spec_url)
     document = _parsed(spec_answer, spec_url)
-    return await _installed(manifest, document, spec_answer.url, road, wishes, problems)
+    return await _installed(manifest, document, spec_answer.url, transport, options, problems)
 
 
 async def _without_answer(
-    url: str, answer: Answer, road: Road, wishes: Wishes, problems: list[Problem]
+    url: str, answer: Answer, transport: Transport, options: Options, problems: list[Problem]
 ) -> InstalledPlugin:
     """No manifest at a base URL: the spec may be where plugins and FastAPI put it."""
     for path in (SPEC_PATH, "/.well-known/openapi.yaml", "/openapi.json", "/openapi.yaml"):
-        found = await road.fetch(url.rstrip("/") + path)
+        found = await transport.fetch(url.rstrip("/") + path)
         if found.status == 200:
             problems.append(
                 ("manifest", f"there is none ({answer.status} at {answer.url}): made from the spec")
             )
             document = _parsed(found, found.url)
-            return await _installed(None, document, found.url, road, wishes, problems)
+            return await _installed(None, document, found.url, transport, options, problems)
     raise InstallError(
         f"{answer.url} answers {answer.status}: there is no plugin at {url}.",
         "A plugin serves its manifest at /.well-known/ai-plugin.json. Is the address right?",
@@ -142,7 +139,7 @@ async def _without_answer(
     )
 
 
-async def _install_file(file: Path, wishes: Wishes) -> InstalledPlugin:
+async def _install_file(file: Path, options: Options) -> InstalledPlugin:
     try:
         document = parse(file.read_bytes(), str(file))
     except OSError as error:
@@ -156,9 +153,9 @@ async def _install_file(file: Path, wishes: Wishes) -> InstalledPlugin:
         problems += [(f"manifest {place}", message) for place, message in manifest.problems]
         api = manifest.api_url
         if "://" in api:
-            road = Road(Root.of(api), told=wishes.told)
-            answer = await road.fetch(api)
-            return await _installed(manifest, _parsed(answer, api), api, road, wishes, problems)
+            transport = Transport(Root.of(api), on_document=options.on_document)
+            answer = await transport.fetch(api)
+            return await _installed(manifest, _parsed(answer, api), api, transport, options, problems)
         file = file.parent / api.lstrip("/")
         try:
             document = parse(file.read_bytes(), str(file))
@@ -168,19 +165,21 @@ async def _install_file(file: Path, wishes: Wishes) -> InstalledPlugin:
                 "Put the spec there, or give api.url in full.",
                 source=str(file),
             ) from None
-    if wishes.follow_refs:
+    if options.follow_refs:
         document, missing = await bundle(document, file.resolve().as_uri(), _within(file.resolve().parent))
         problems += missing
     spec = Spec(document, str(file))
-    base = wishes.base_url or next((server for server in spec.servers if is_url(server)), "")
+    base = options.base_url or next((server for server in spec.servers if is_url(server)), "")
     if not base:
         problems.append(("/servers", "there is none to call: give base_url= to call something"))
-    road = Road(Root.of(base or NOWHERE))
-    return _made(manifest, spec, base or NOWHERE, road, wishes, problems)
+    transport = Transport(Root.of(base or NOWHERE))
+    return _made(manifest, spec, base or NOWHERE, transport, options, problems)
 
 
 def _within(folder: Path) -> Fetch:
     """Reads files of this folder and below; nothing else, since a stranger wrote the references."""
+
+    from urllib.request import url2pathname  # brings http.client and email, which a file does not need
 
     async def fetch(address: str) -> bytes:
         path = Path(url2pathname(urlsplit(address).path)).resolve()
@@ -198,51 +197,54 @@ async def _installed(
     manifest: Manifest | None,
     document: dict[str, Any],
     spec_url: str,
-    road: Road,
-    wishes: Wishes,
+    transport: Transport,
+    options: Options,
     problems: list[Problem],
 ) -> InstalledPlugin:
     async def fetch(address: str) -> bytes:
-        if not is_url(address) or not road.root.covers(address):
-            raise KitError(f"it is not on {road.root.host}")
-        answer = await road.fetch(address)
+        if not is_url(address) or not transport.root.covers(address):
+            raise KitError(f"it is not on {transport.root.host}")
+        answer = await transport.fetch(address)
         if answer.status != 200:
             raise KitError(f"it answers {answer.status}")
         return answer.content
 
-    if wishes.follow_refs:
+    if options.follow_refs:
         document, missing = await bundle(document, spec_url, fetch)
         problems += missing
     spec = Spec(document, spec_url)
-    base_url = wishes.base_url
+    base_url = options.base_url
     if base_url is None:
-        base_url, passed = choose_server(spec.servers, spec_url, road.root, strict=manifest is not None)
+        base_url, passed = choose_server(spec.servers, spec_url, transport.root, strict=manifest is not None)
         if not spec.servers:
             problems.append(("/servers", f"there are none: calls go to {base_url}"))
         problems += [
-            ("/servers", f"{server} is not on {road.root.host}: calls go to {base_url}") for server in passed
+            ("/servers", f"{server} is not on {transport.root.host}: calls go to {base_url}")
+            for server in passed
         ]
-        if not road.root.covers(base_url):
-            road = Road(Root.of(base_url))
-    return _made(manifest, spec, base_url, road, wishes, problems)
+        if not transport.root.covers(base_url):
+            transport = Transport(Root.of(base_url))
+    return _made(manifest, spec, base_url, transport, options, problems)
 
 
 def _made(
-    manifest: Manifest | None, spec: Spec, base_url: str, road: Road, wishes: Wishes, problems: list[Problem]
+    manifest: Manifest | None,
+    spec: Spec,
+    base_url: str,
+    transport: Transport,
+    options: Options,
+    problems: list[Problem],
 ) -> InstalledPlugin:
-    headers = [credential(manifest, spec, wishes.token)] if wishes.token else []
+    headers = [credential(manifest, spec, options.token)] if options.token else []
     manifest = manifest or _manifest_for(spec)
-    # Beside JupyterLab this import takes a second (it builds a grammar for IRIs). The first call needs it:
-    # it is made while the user reads what was installed.
-    threading.Thread(target=importlib.import_module, args=["jsonschema"], daemon=True).start()
     return InstalledPlugin(
         manifest,
         spec,
         base_url.rstrip("/"),
-        road,
+        transport,
         notes=problems,
         headers=headers,
-        serves_mcp=wishes.serves_mcp,
+        serves_mcp=options.serves_mcp,
     )
 
 

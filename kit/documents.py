@@ -29,6 +29,7 @@ NO_SPEC = "An OpenAPI document is a JSON or YAML mapping with 'openapi' and 'pat
 # YAML allows none of these; a text that was encoded twice is full of them.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _LONE_SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}")
+_CONTAINERS = (dict, list)
 _TOO_DEEP = f"is nested too deeply to be read: more than {MAX_DEPTH} levels"
 _OPEN_STRING = re.compile(r'"(?:[^"\\]|\\.)*\\?\Z', re.DOTALL)
 _STRING_OR_BRACKET = re.compile(
@@ -44,8 +45,11 @@ class Unreadable(ValueError):
         self.position = position
 
 
-def read_json(text: str | bytes, **options: Any) -> Any:
-    """What `json.loads` reads, no deeper than 100 levels. Raises `Unreadable` for all else, and nothing more."""
+def read_json(text: str | bytes, *, is_bounded: bool = True, **options: Any) -> Any:
+    """What `json.loads` reads, no deeper than 100 levels. Raises `Unreadable` for all else, and nothing more.
+
+    Without `is_bounded`, the caller looks at the depth.
+    """
     try:
         if isinstance(text, bytes):
             text = text.decode(json.detect_encoding(text))
@@ -58,7 +62,7 @@ def read_json(text: str | bytes, **options: Any) -> Any:
         raise Unreadable(_TOO_DEEP) from None
     except ValueError:  # more digits than Python takes, 4,300
         raise Unreadable("has a number with too many digits to be read", 0) from None
-    if any(depth > MAX_DEPTH for depth, _ in _levels(value)):
+    if is_bounded and any(depth > MAX_DEPTH for depth, _ in _levels(value)):
         raise Unreadable(_TOO_DEEP)
     return value
 
@@ -96,7 +100,7 @@ def parse(text: str | bytes, source: str = "the document") -> dict[str, Any]:
             f"{source} is an HTML or XML page, not JSON or YAML: {text[:60]!r}.", NO_SPEC, source=source
         )
     try:
-        data = read_json(text, parse_constant=lambda name: None)
+        data = read_json(text, is_bounded=False, parse_constant=lambda name: None)
         if _LONE_SURROGATE.search(text):
             data = json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
     except Unreadable as error:
@@ -205,16 +209,17 @@ def _bound(data: Any, source: str) -> None:
 
 def _levels(data: Any) -> Iterator[tuple[int, int]]:
     """For each level of what is nested: its number, and how many values there are down to it."""
-    level, depth, count = [data], 0, 0
+    level, depth, count = [data] if isinstance(data, _CONTAINERS) else [], 0, 0
     while level:
         depth += 1
         yield depth, count
-        level = [item for node in level for item in _items(node) if isinstance(item, dict | list) and item]
+        level = [
+            item
+            for node in level
+            for item in (node.values() if isinstance(node, dict) else node)
+            if isinstance(item, _CONTAINERS) and item
+        ]
         count += sum(map(len, level))
-
-
-def _items(node: Any) -> Iterator[Any]:
-    return iter(node.values() if isinstance(node, dict) else node if isinstance(node, list) else ())
 
 
 def _too_deep(source: str) -> SpecError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kit import loop
 from kit.addresses import NOWHERE, Root, choose_server
-from kit.client import Answer, Road
+from kit.client import Answer, Transport
 from kit.description import Description
 from kit.documents import read_json
 from kit.errors import KitError
@@ -76,7 +76,7 @@ class CallResult:
 class InstalledPlugin(Description):
     """A plugin that can be called: its description, and the way to where it was found."""
 
-    road: Road
+    transport: Transport
     headers: list[tuple[str, str]] = field(default_factory=list, kw_only=True)
     _is_at: ClassVar[str] = "installed from"
 
@@ -97,9 +97,11 @@ class InstalledPlugin(Description):
         """The same, to be awaited."""
         return await loop.arun(self.invoke(self.tool(operation), {**(arguments or {}), **more}))
 
-    async def invoke(self, tool: Tool, arguments: dict[str, Any], road: Road | None = None) -> CallResult:
-        """Calls a tool from the loop that runs, by the plugin's own way or by `road` for this once."""
-        road = road or self.road
+    async def invoke(
+        self, tool: Tool, arguments: dict[str, Any], transport: Transport | None = None
+    ) -> CallResult:
+        """Calls a tool from the loop that runs, by the plugin's own way or by `transport` for this once."""
+        transport = transport or self.transport
         arguments = tool.coerced(arguments)
         result = CallResult(tool.operation.id, arguments, None, None, 0.0, tool.operation.method)
         result.plugin = self.manifest.name_for_human or self.name
@@ -108,7 +110,7 @@ class InstalledPlugin(Description):
         if problems:
             result.data = {"error": f"The arguments do not fit {tool.name}.", "problems": problems}
             return result
-        if road.root.host == Root.of(NOWHERE).host:
+        if transport.root.host == Root.of(NOWHERE).host:
             result.data = {"error": "The spec names no server: install it with base_url= to call something."}
             return result
         request = tool.request(arguments)
@@ -116,7 +118,7 @@ class InstalledPlugin(Description):
         start = time.perf_counter()
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
-                answer = await road.send(
+                answer = await transport.send(
                     request.method,
                     result.url,
                     headers=[
@@ -141,7 +143,7 @@ class InstalledPlugin(Description):
         servers = server_urls(tool.operation.servers)
         if not servers:
             return self.base_url
-        base, passed = choose_server(servers, self.base_url + "/", self.road.root, strict=True)
+        base, passed = choose_server(servers, self.base_url + "/", self.transport.root, strict=True)
         return self.base_url if len(passed) == len(servers) else base
 
 

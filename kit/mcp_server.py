@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kit.addresses import Root
-from kit.client import Road
+from kit.client import Transport
 from kit.errors import KitError
 from kit.hosts.mcp import RESULT, UNEXPECTED, Declared, declared_answer, listed_tool
 from kit.installed import CallResult, InstalledPlugin
@@ -89,11 +89,11 @@ def make_server(
 def make_inner_server(plugin: Plugin) -> Server[Any]:
     """A plugin of this process as it is now; each call runs in the loop and the scope of its MCP request."""
     base = f"http://{plugin.manifest.name_for_model}.in-process".replace("_", "-")
-    installed = InstalledPlugin(plugin.manifest, plugin.spec, base, Road(Root.of(base)))
+    installed = InstalledPlugin(plugin.manifest, plugin.spec, base, Transport(Root.of(base)))
 
     async def call(name: str, arguments: dict[str, Any], request: Any) -> CallResult:
-        road = Road(installed.road.root, _inside(plugin, request.scope), is_running=True)
-        return await installed.invoke(installed.tool(name), arguments, road)
+        transport = Transport(installed.transport.root, _inside(plugin, request.scope), is_running=True)
+        return await installed.invoke(installed.tool(name), arguments, transport)
 
     return make_server(installed, call)
 

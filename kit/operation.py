@@ -233,19 +233,8 @@ class Operation:
         return found
 
     def _parameter(self, given: Mapping[str, Any], pointer: str) -> Parameter | None:
-        location, name = str(given.get("in")).lower(), given.get("name")
-        if location in ("body", "formdata"):
-            if self.spec.version != "2.0" and not self.raw.get("requestBody"):
-                self._problem(pointer, f"in: {given['in']} is Swagger 2.0's: read as the request body")
-            return None
-        if given and location not in LOCATIONS and f"{{{name}}}" in self.path:
-            self._problem(pointer, f"the place of {name!r} is {given.get('in')!r}: read as path")
-            location = "path"
-        if location not in LOCATIONS or not isinstance(name, str | int | float) or name == "":
-            self._problem(pointer, f"a parameter without a name or place is left out: {excerpt(given)}")
-            return None
-        name = str(name)
-        if location == "header" and name.lower() in IGNORED_HEADERS:
+        location, name = self._location(given, pointer), str(given.get("name"))
+        if location is None or (location == "header" and name.lower() in IGNORED_HEADERS):
             return None
         if swagger.is_schemaless(given):
             if self.spec.version != "2.0":
@@ -257,12 +246,7 @@ class Operation:
         if isinstance(given.get("content"), Mapping) and given["content"]:
             media_type, content = next(iter(given["content"].items()))
             schema = self.spec.resolve(content, pointer).get("schema", {})
-        usual = _STYLES[location][0]
-        style = given.get("style", usual)
-        if style not in _STYLES[location]:
-            self._problem(pointer, f"style {style!r} is not for parameters in {location}: read as {usual!r}")
-            style = usual
-        explode = given.get("explode")
+        style, explode = self._style(given, location, pointer), given.get("explode")
         if location == "path" and not _is_true(given.get("required")) and self.spec.version != "2.0":
             self._problem(pointer, f"the path parameter {name!r} is not 'required: true': read as if it were")
         return Parameter(
@@ -277,6 +261,29 @@ class Operation:
             media_type=str(media_type),
             allow_empty=given.get("allowEmptyValue") is True,
         )
+
+    def _location(self, given: Mapping[str, Any], pointer: str) -> str | None:
+        """Where a parameter goes; None for one that is part of the body, or cannot be used."""
+        location, name = str(given.get("in")).lower(), given.get("name")
+        if location in ("body", "formdata"):
+            if self.spec.version != "2.0" and not self.raw.get("requestBody"):
+                self._problem(pointer, f"in: {given['in']} is Swagger 2.0's: read as the request body")
+            return None
+        if given and location not in LOCATIONS and f"{{{name}}}" in self.path:
+            self._problem(pointer, f"the place of {name!r} is {given.get('in')!r}: read as path")
+            location = "path"
+        if location not in LOCATIONS or not isinstance(name, str | int | float) or name == "":
+            self._problem(pointer, f"a parameter without a name or place is left out: {excerpt(given)}")
+            return None
+        return location
+
+    def _style(self, given: Mapping[str, Any], location: str, pointer: str) -> str:
+        usual = _STYLES[location][0]
+        style = given.get("style", usual)
+        if style not in _STYLES[location]:
+            self._problem(pointer, f"style {style!r} is not for parameters in {location}: read as {usual!r}")
+            return usual
+        return str(style)
 
     def _note_slips(self) -> None:
         allowed = _KEYS + _KEYS_OF_SWAGGER if self.spec.version == "2.0" else _KEYS

@@ -60,7 +60,7 @@ def mend_values(out: dict[str, Any], note: Note) -> None:
     An enum whose values are all of another type allows nothing, and a wrong default misleads a model.
     """
     kind = out.get("type")
-    if isinstance(kind, str) and "enum" in out and not any(_is_a(value, kind) for value in out["enum"]):
+    if isinstance(kind, str) and "enum" in out and not any(is_a(value, kind) for value in out["enum"]):
         meant = [value for value in (_as_a(value, kind) for value in out["enum"]) if value is not None]
         if meant:
             out["enum"] = meant
@@ -71,7 +71,7 @@ def mend_values(out: dict[str, Any], note: Note) -> None:
     kinds = [kind] if isinstance(kind, str) else kind or list(TYPES)
     dated = not isinstance(default, str) or re.match(r"\d{4}-\d\d-\d\d", default)
     if (
-        not any(_is_a(default, it) for it in kinds)
+        not any(is_a(default, it) for it in kinds)
         or ("enum" in out and default not in out["enum"])
         or (out.get("format") in ("date", "date-time") and not dated)
     ):
@@ -79,7 +79,7 @@ def mend_values(out: dict[str, Any], note: Note) -> None:
         note(f"the default {excerpt(default)} is none of the values that are allowed: left away")
 
 
-def _is_a(value: Any, kind: str) -> bool:
+def is_a(value: Any, kind: str) -> bool:
     """Whether a value is of a type of JSON Schema."""
     if isinstance(value, bool):
         return kind == "boolean"
@@ -95,4 +95,4 @@ def _as_a(value: Any, kind: str) -> Any:
         parsed = read_json(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    return parsed if _is_a(parsed, kind) else None
+    return parsed if is_a(parsed, kind) else None

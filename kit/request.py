@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from typing import Any
 
-from kit import places, styles
+from kit import locations, serialization
 from kit.operation import Body, Operation, Parameter, is_json
 
 
@@ -20,7 +20,7 @@ class Request:
     url: str
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes | None = None
-    files: list[styles.Part] = field(default_factory=list)
+    files: list[serialization.Part] = field(default_factory=list)
 
 
 @dataclass
@@ -61,19 +61,19 @@ def make_request(
             else:
                 body[argument.key] = value
         elif parameter.location == "path":
-            path = path.replace(f"{{{parameter.name}}}", styles.path(parameter, value))
+            path = path.replace(f"{{{parameter.name}}}", serialization.path(parameter, value))
         elif parameter.location == "query":
-            query += styles.query(parameter, value)
+            query += serialization.query(parameter, value)
         elif parameter.location == "querystring":
-            query.append(styles.querystring(parameter, value))
+            query.append(serialization.querystring(parameter, value))
         elif parameter.location == "header" and value in ([], {}):
             continue  # nothing, said by nothing
         elif parameter.location == "header":
-            headers.append((parameter.name, styles.simple(parameter, value)))
+            headers.append((parameter.name, serialization.simple(parameter, value)))
         else:
             cookies += [
                 f"{key}={SimpleCookie().value_encode(text)[1]}"
-                for key, text in styles.form(parameter.name, value, parameter.explode)
+                for key, text in serialization.form(parameter.name, value, parameter.explode)
             ]
     if cookies:
         headers.append(("Cookie", "; ".join(cookies)))
@@ -97,15 +97,17 @@ def _fill_body(request: Request, declared: Body, value: Any, schema: Mapping[str
         request.files = [
             part
             for key, item in value.items()
-            for part in styles.parts(key, item, schema.get("properties", {}).get(key, {}), declared.encoding)
+            for part in serialization.parts(
+                key, item, schema.get("properties", {}).get(key, {}), declared.encoding
+            )
         ]
         return
-    if places.is_lines(media_type):
-        lines = [json.dumps(styles.plain(item), ensure_ascii=False) for item in value or []]
+    if locations.is_lines(media_type):
+        lines = [json.dumps(serialization.plain(item), ensure_ascii=False) for item in value or []]
         start = "\x1e" if "seq" in media_type else ""
         content = "".join(f"{start}{line}\n" for line in lines).encode()
     elif is_json(media_type):
-        content = json.dumps(styles.plain(value), ensure_ascii=False).encode()
+        content = json.dumps(serialization.plain(value), ensure_ascii=False).encode()
         media_type = "application/json" if "*" in media_type else media_type
     elif media_type.startswith("application/x-www-form-urlencoded"):
         pairs = []
@@ -118,10 +120,10 @@ def _fill_body(request: Request, declared: Body, value: Any, schema: Mapping[str
                 explode=encoding.get("explode", True),
             )
             nested = isinstance(item, dict) and style.style == "form"
-            pairs += styles.query(style, json.dumps(item) if nested else item, plus=True)
+            pairs += serialization.query(style, json.dumps(item) if nested else item, plus=True)
         content = "&".join(pairs).encode()
     else:
-        content = value if isinstance(value, bytes) else styles.text(value).encode()
+        content = value if isinstance(value, bytes) else serialization.text(value).encode()
         media_type = "application/octet-stream" if "*" in media_type else media_type
     request.body = content
     request.headers.append(("Content-Type", media_type))

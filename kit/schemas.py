@@ -23,8 +23,10 @@ HEAVY = 100_000  # schemas for one value, beyond which nothing is done that woul
 MOST = 10**9
 INLINE = 100  # schemas within a schema, at the most, for it to be written out where it is referred to
 
+_CONTAINERS = (dict, list)  # a tuple: `dict | list` is made anew wherever it is asked
 _ONE = ("not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties")
 _MANY = ("allOf", "anyOf", "oneOf", "prefixItems")
+_ALTERNATIVES = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "$ref"}
 _NAMED = ("properties", "patternProperties", "dependentSchemas")
 
 
@@ -104,7 +106,9 @@ class Converter:
         self._by_name: dict[str, Converted] = {}
         self._places: dict[str, Converted] = {}  # by reference, those of `_by_name`
         self._lengths: dict[str, int] = {}  # of definitions as JSON
+        self._sound: dict[int, tuple[Any, Converted]] = {}  # by identity, those with nothing to note
         self._now = Converted()  # what is being converted
+        self._has_problems = False
         self._pointer = ""
 
     def convert(self, schema: Any, pointer: str = "") -> Converted:
@@ -112,8 +116,15 @@ class Converter:
 
         `pointer` is its place, for the problems that are found in it.
         """
+        known = self._sound.get(id(schema))  # operations share their parameters
+        if known is not None and known[0] is schema:
+            return known[1]
         self._prepare(schema)
-        return self._finish(schema, pointer)
+        self._has_problems = False
+        made = self._finish(schema, pointer)
+        if not self._has_problems:
+            self._sound[id(schema)] = schema, made
+        return made
 
     def opened(self, schema: dict[str, Any]) -> dict[str, Any]:
         """A converted schema, or the one in `$defs` that it does nothing but refer to."""
@@ -129,6 +140,8 @@ class Converter:
         What is within properties and items does not count: how much of that there is, the value decides.
         """
         total = 1
+        if not schema.keys() & _ALTERNATIVES:
+            return total
         for key in ("allOf", "anyOf", "oneOf", "not", "if", "then", "else"):
             parts = schema.get(key, ())
             total += sum(map(self.weight, parts if isinstance(parts, list | tuple) else (parts,)))
@@ -205,6 +218,7 @@ class Converter:
     def _reference(self, ref: str, schema: Mapping[str, Any]) -> dict[str, Any]:
         made = self._known.get(ref) or self._places.get(ref)
         if made is None:
+            self._has_problems = True
             self.spec.dangling(self._pointer, ref)
             return {}
         if made.name:
@@ -245,31 +259,31 @@ class Converter:
         for key, value in schema.items():
             if self.hidden and key in ("readOnly", "writeOnly"):
                 continue  # nothing that a model or a validator of arguments uses
-            if key in _PLAIN:
-                if _PLAIN[key](value):
-                    out[key] = value
-                elif not (key in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(value, bool)):
-                    self._problem(f"{key} is {excerpt(value)}, which is none: left out")
-            elif key in _ONE:
-                if isinstance(value, Mapping | bool):
-                    out[key] = self._convert(value)
-            elif key in _MANY:
-                if isinstance(value, list) and value:
-                    out[key] = [self._convert(item) for item in value]
-            elif key in _NAMED:
-                out[key] = {
-                    str(name): self._convert(item)
-                    for name, item in mapping(value).items()
-                    if (key != "patternProperties" or _is_pattern(name)) and not self._is_hidden(item)
-                }
-            elif key == "items":
-                if isinstance(value, list) and value:  # a tuple, as JSON Schema had it before 2020
-                    out["prefixItems"] = [self._convert(item) for item in value]
-                else:
-                    out["items"] = self._convert(value)
-            elif key == "additionalProperties":
-                out[key] = value if isinstance(value, bool) else self._convert(value)
+            if key not in _PLAIN:
+                self._convert_within(key, value, out)
+            elif _PLAIN[key](value):
+                out[key] = value
+            elif not (key in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(value, bool)):
+                self._problem(f"{key} is {excerpt(value)}, which is none: left out")
         return self._mended(schema, out)
+
+    def _convert_within(self, key: str, value: Any, out: dict[str, Any]) -> None:
+        """Puts a keyword that holds schemas into `out`; of others, nothing."""
+        if key == "items" and isinstance(value, list) and value:
+            key = "prefixItems"  # a tuple, as JSON Schema had it before 2020
+        if key in _MANY:
+            if isinstance(value, list) and value:
+                out[key] = [self._convert(item) for item in value]
+        elif key in _NAMED:
+            out[key] = {
+                str(name): self._convert(item)
+                for name, item in mapping(value).items()
+                if (key != "patternProperties" or _is_pattern(name)) and not self._is_hidden(item)
+            }
+        elif key == "items" or (key in _ONE and isinstance(value, Mapping | bool)):
+            out[key] = self._convert(value)
+        elif key == "additionalProperties":
+            out[key] = value if isinstance(value, bool) else self._convert(value)
 
     def _mended(self, schema: Mapping[str, Any], out: dict[str, Any]) -> dict[str, Any]:
         """What OpenAPI 3.0, or its author's habit, writes differently from JSON Schema."""
@@ -342,6 +356,7 @@ class Converter:
         )
 
     def _problem(self, message: str) -> None:
+        self._has_problems = True
         self.spec.problem(self._pointer, message)
 
 
@@ -350,12 +365,12 @@ def _refs(schema: Any) -> Iterator[str]:
     waiting = [schema]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, Mapping):
+        if isinstance(node, list):
+            waiting += [item for item in reversed(node) if isinstance(item, _CONTAINERS)]
+        elif isinstance(node, (dict, Mapping)):
             if isinstance(node.get("$ref"), str):
                 yield node["$ref"]
-            waiting += [item for item in reversed(list(node.values())) if isinstance(item, dict | list)]
-        elif isinstance(node, list):
-            waiting += [item for item in reversed(node) if isinstance(item, dict | list)]
+            waiting += [item for item in reversed(list(node.values())) if isinstance(item, _CONTAINERS)]
 
 
 def allows_null(schema: Mapping[str, Any]) -> bool:

@@ -46,6 +46,7 @@ class Spec:
         self.document = document
         self.source = source
         self._problems: dict[Problem, None] = {}
+        self._targets: dict[str, Any] = {}  # by reference
         self.version = self._read_version()
         self._note_slips()
 
@@ -204,8 +205,11 @@ class Spec:
 
     def lookup(self, ref: str) -> Any:
         """What a reference inside the document points to; None if nothing. Others are not fetched."""
-        if not ref.startswith("#"):
-            return None
+        if ref not in self._targets:
+            self._targets[ref] = self._lookup(ref) if ref.startswith("#") else None
+        return self._targets[ref]
+
+    def _lookup(self, ref: str) -> Any:
         node: Any = self.document
         for token in ref[1:].split("/")[1:]:
             token = unquote(token).replace("~1", "/").replace("~0", "~")

@@ -13,10 +13,11 @@ from collections.abc import Container, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from kit import places, styles
+from kit import locations, serialization
 from kit.documents import read_json
 from kit.markup import code, columns, details, escape, pre, short, table
 from kit.operation import Body, Operation, is_json
+from kit.repairs import is_a
 from kit.request import Argument, Request, make_request
 from kit.schemas import HEAVY, Converter, merged
 from kit.spec import Spec
@@ -37,6 +38,8 @@ _FLAT = {
     "examples",
     "deprecated",
 }
+# Of these, `_fits_plainly` knows what they ask of a value.
+_PLAIN = {"type", "format", "pattern", "items", "description", "title", "default", "examples", "deprecated"}
 
 
 class Tool:
@@ -56,7 +59,7 @@ class Tool:
         """The arguments by name: the parameters in their order, then what makes the body."""
         made: dict[str, Argument] = {}
         for parameter in self.operation.parameters:
-            schema = places.fit(self._convert(parameter.schema), parameter, self._converter)
+            schema = locations.fit(self._convert(parameter.schema), parameter, self._converter)
             if parameter.description:
                 schema = {**schema, "description": parameter.description}
             _add(made, Argument(parameter.name, schema, parameter.required, parameter))
@@ -74,7 +77,7 @@ class Tool:
         if body is None:
             return {}
         schema = merged(self._convert(body.schema, "/requestBody"), self._converter)
-        if is_json(body.media_type) or _is_form(body) or places.is_lines(body.media_type):
+        if is_json(body.media_type) or _is_form(body) or locations.is_lines(body.media_type):
             return schema
         said = f"The body, as {body.media_type}."
         return {"type": "string", "description": schema.get("description") or body.description or said}
@@ -86,7 +89,7 @@ class Tool:
             and schema.get("properties")
             and schema.keys() <= _FLAT
             and schema.get("additionalProperties") in (None, False)
-            and not places.is_lines(body.media_type)
+            and not locations.is_lines(body.media_type)
         )
         if not flat:
             if form:
@@ -100,7 +103,7 @@ class Tool:
         properties = {**schema["properties"], **{n: {} for n in required if n not in schema["properties"]}}
         if form:
             properties = {
-                n: places.in_form(it, n in required, self._converter) for n, it in properties.items()
+                n: locations.in_form(it, n in required, self._converter) for n, it in properties.items()
             }
         return [Argument(name, item, name in required, key=name) for name, item in properties.items()]
 
@@ -108,7 +111,10 @@ class Tool:
     def description(self) -> str:
         """Summary and description, each said once."""
         summary, description = self.operation.summary, self.operation.description
-        if re.match(rf"{re.escape(summary.rstrip('.'))}\b", description):
+        start = summary.rstrip(".")
+        after = description[len(start) : len(start) + 1]
+        # by hand: a regular expression of each summary takes longer to compile than the tool takes to make
+        if not summary or (description.startswith(start) and not (after.isalnum() or after == "_")):
             return description
         return f"{summary}\n\n{description}" if description else summary
 
@@ -158,11 +164,19 @@ class Tool:
         return is_strict(self.parameters)
 
     def render(self, api: str = "responses") -> dict[str, Any]:
-        """The tool as the Responses API takes it, or, for `api="chat"`, Chat Completions."""
+        """The tool as the Responses API takes it, or, for `api="chat"`, Chat Completions.
+
+        A caller may change it, down to each argument; what is nested in those is shared with other tools.
+        """
+        parameters = {
+            **self.parameters,
+            "properties": {name: {**schema} for name, schema in self.parameters["properties"].items()},
+            "required": [*self.parameters["required"]],
+        }
         function = {
             "name": self.name,
             "description": self.description,
-            "parameters": self.parameters,
+            "parameters": parameters,
             "strict": self.strict,
         }
         if api == "chat":
@@ -171,7 +185,7 @@ class Tool:
 
     @cached_property
     def _validators(self) -> dict[str, Any]:
-        from jsonschema import Draft202012Validator
+        from jsonschema import Draft202012Validator  # beside JupyterLab it takes a second: a grammar for IRIs
 
         return {
             name: Draft202012Validator({**argument.schema, "$defs": self._definitions})
@@ -203,12 +217,15 @@ class Tool:
     def _misfits(self, name: str, value: Any) -> Iterator[str]:
         if self._converter.weight(self.arguments[name].schema) > HEAVY:
             return  # made to take for ever
+        value = _as_json(value)
+        if _fits_plainly(self.arguments[name].schema, value):
+            return
         with contextlib.suppress(RecursionError):  # a schema too deep to check: the plugin will say
-            for error in self._validators[name].iter_errors(_as_json(value)):
+            for error in self._validators[name].iter_errors(value):
                 if error.validator == "oneOf" and not error.context:
                     continue  # more than one of the alternatives fits: which is meant, the plugin knows
                 path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
-                empty = error.instance == "" and error.validator_value == places.NOT_EMPTY
+                empty = error.instance == "" and error.validator_value == locations.NOT_EMPTY
                 yield f"{name}{path}: {'must not be empty' if empty else error.message}"
 
     def coerced(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,12 +292,29 @@ def _is_form(body: Body) -> bool:
 
 def _as_json(value: Any) -> Any:
     """A value for a JSON Schema validator, to which the bytes of a file are a text like another."""
-    value = styles.plain(value)
+    value = serialization.plain(value)
     if isinstance(value, bytes):
         return value.decode("latin-1")
     if isinstance(value, list):
         return [_as_json(item) for item in value]
     return {key: _as_json(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _fits_plainly(schema: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value fits a schema that says little more than a type; False where jsonschema has to look."""
+    kind = schema.get("type")
+    return (
+        isinstance(kind, str)
+        and is_a(value, kind)
+        and schema.keys() <= _PLAIN
+        and (
+            "pattern" not in schema or not isinstance(value, str) or bool(re.search(schema["pattern"], value))
+        )
+        and (
+            "items" not in schema
+            or (kind == "array" and all(_fits_plainly(schema["items"], it) for it in value))
+        )
+    )
 
 
 def _kinds(schema: Mapping[str, Any]) -> set[str]:

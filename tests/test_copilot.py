@@ -20,7 +20,7 @@ from oracles import COPILOT, errors
 
 import kit
 from kit.addresses import Root
-from kit.client import Road
+from kit.client import Transport
 from kit.findings import Finding
 from kit.hosts import copilot, copilot_rules
 from kit.hosts.texts import cut
@@ -49,7 +49,10 @@ def made(document: dict[str, Any], source: str = PUBLIC, **manifest: Any) -> Ins
     }
     spec = {"openapi": "3.1.0", "info": {"title": "Pets", "version": "1.0.0", "description": "Pets."}}
     return InstalledPlugin(
-        Manifest.read({**base, **manifest}), Spec({**spec, **document}, source), HOME, Road(Root.of(HOME))
+        Manifest.read({**base, **manifest}),
+        Spec({**spec, **document}, source),
+        HOME,
+        Transport(Root.of(HOME)),
     )
 
 
@@ -87,7 +90,7 @@ def collected(run: str) -> tuple[InstalledPlugin, ...]:
         spec = specs.get(name) or Spec(
             one({"type": "object", "properties": {"name": {"type": "string"}}}), PUBLIC
         )
-        plugins.append(InstalledPlugin(manifest, spec, HOME, Road(Root.of(HOME))))
+        plugins.append(InstalledPlugin(manifest, spec, HOME, Transport(Root.of(HOME))))
     return tuple(plugins)
 
 
@@ -436,7 +439,7 @@ def test_where_the_items_of_an_answer_are(schema: Any, path: str | None) -> None
 
 
 def test_a_plugin_with_nothing_in_its_manifest(schema: Draft202012Validator) -> None:
-    plugin = InstalledPlugin(Manifest.read({}), Spec({"paths": {}}), HOME, Road(Root.of(HOME)))
+    plugin = InstalledPlugin(Manifest.read({}), Spec({"paths": {}}), HOME, Transport(Root.of(HOME)))
     manifest = copilot.render(plugin)
     assert schema.is_valid(manifest)
     assert (

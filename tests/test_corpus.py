@@ -301,6 +301,6 @@ def _to_damage(run: str) -> list[Path]:
 
 def _plugin(manifest: Manifest, spec: kit.Spec) -> InstalledPlugin:
     from kit.addresses import Root
-    from kit.client import Road
+    from kit.client import Transport
 
-    return InstalledPlugin(manifest, spec, BASE, Road(Root.of(BASE)))
+    return InstalledPlugin(manifest, spec, BASE, Transport(Root.of(BASE)))

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 import kit
 from kit import hosts
 from kit.addresses import Root
-from kit.client import Road
+from kit.client import Transport
 from kit.installed import InstalledPlugin
 from kit.manifest import Manifest
 from kit.spec import Spec
@@ -62,7 +62,7 @@ def test_it_ends_in_seconds_and_without_a_traceback(name: str) -> None:
     start = time.perf_counter()
     document = {"openapi": "3.1.0", "info": {"title": "T", "version": "1"}, "paths": paths}
     spec = Spec({**document, "components": {"schemas": schemas}}, f"{BASE}/openapi.json")
-    plugin = InstalledPlugin(Manifest.read({}), spec, BASE, Road(Root.of(BASE)))
+    plugin = InstalledPlugin(Manifest.read({}), spec, BASE, Transport(Root.of(BASE)))
     tools = plugin.tools()
     assert plugin.skipped == []
     assert len({tool["name"] for tool in tools}) == len(spec.operations) == len(tools)

@@ -6,6 +6,8 @@ import asyncio
 import json
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -552,3 +554,50 @@ def test_a_plain_app_in_process() -> None:
     installed = kit.install(app)  # type: ignore[arg-type]
     (name,) = installed.tool_names
     assert installed.call(name).data == 1
+
+
+# -- what reading costs ----------------------------------------------------------------
+
+FRESH = """
+import json, sys
+import kit
+plugin = kit.install(sys.argv[1])
+tools = plugin.tools()
+wrong = plugin.tool("list_things").problems({"owner": "sam", "labels": ["a"], "size": 3})
+print(json.dumps([len(tools), wrong, len(sys.modules), [name for name in sys.argv[2:] if name in sys.modules]]))
+"""
+HEAVY = (
+    "uvicorn fastapi starlette pydantic httpx2 mcp openai jsonschema lark rfc3987_syntax watchfiles opentelemetry "
+    "yaml IPython langchain_core http.client email kit.plugin kit.server"
+)
+
+
+def test_reading_a_file_and_checking_arguments_cost_no_server(tmp_path: Path) -> None:
+    parameters = [
+        {"name": "owner", "in": "query", "required": True, "schema": {"type": "string"}},
+        {"name": "labels", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}},
+        {"name": "size", "in": "query", "schema": {"type": "integer", "default": 30}},
+    ]
+    paths = {"/things": {"get": {"operationId": "list_things", "parameters": parameters, "responses": {}}}}
+    file = tmp_path / "openapi.json"
+    file.write_text(json.dumps({"openapi": "3.1.0", "paths": paths}))
+    command = [sys.executable, "-c", FRESH, str(file), *HEAVY.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    tools, wrong, modules, brought = json.loads(done.stdout)
+    assert (tools, wrong, brought) == (1, [], [])
+    assert modules < 260  # 200 with Python 3.11, 30 of them the kit's
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
+def test_who_changes_a_list_of_tools_changes_no_other(todo: kit.Plugin, api: str) -> None:
+    plugin = kit.install(todo)
+    before = json.dumps(plugin.tools(api))
+    tools = plugin.tools(api)
+    function = tools[0].get("function", tools[0])
+    function["description"] = "changed"
+    function["parameters"]["properties"]["username"]["description"] = "changed"
+    function["parameters"]["properties"].pop("new", None)
+    function["parameters"]["required"].clear()
+    function["parameters"].pop("additionalProperties")
+    tools.pop()
+    assert json.dumps(plugin.tools(api)) == before

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from kit.addresses import Root
-from kit.client import Road
+from kit.client import Transport
 from kit.installed import InstalledPlugin
 from kit.manifest import Manifest
 from kit.spec import Spec
@@ -287,7 +287,9 @@ def test_one_bad_operation_does_not_take_the_others_with_it() -> None:
     paths = {f"/{n}": {"get": {"operationId": n}} for n in ("one", "two", "three")}
     paths["/two"]["get"]["parameters"] = [{"name": "q", "in": "query", "schema": Hostile(type="string")}]  # type: ignore[assignment]
     spec = Spec({"openapi": "3.1.0", "paths": paths})
-    plugin = InstalledPlugin(Manifest.read({}), spec, "http://x.example", Road(Root.of("http://x.example")))
+    plugin = InstalledPlugin(
+        Manifest.read({}), spec, "http://x.example", Transport(Root.of("http://x.example"))
+    )
     assert plugin.tool_names == ["one", "three"]
     assert plugin.skipped == [("two", "ValueError: hostile")]
     assert ("two", "no tool could be made of it, left out: ValueError: hostile") in plugin.problems

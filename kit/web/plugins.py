@@ -97,10 +97,10 @@ class PluginRegistry:
         steps: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         own_loop = asyncio.get_running_loop()
 
-        def told(answer: Answer, seconds: float) -> None:
+        def on_document(answer: Answer, seconds: float) -> None:
             own_loop.call_soon_threadsafe(steps.put_nowait, _fetched(answer, seconds))
 
-        looking = asyncio.ensure_future(self.add(source, token, told))
+        looking = asyncio.ensure_future(self.add(source, token, on_document))
         try:
             while not looking.done() or not steps.empty():
                 next_step = asyncio.ensure_future(steps.get())
@@ -119,12 +119,14 @@ class PluginRegistry:
             yield step
         yield {"found": entry.summary()}
 
-    async def add(self, source: Server | str, token: str | None = None, told: Any = None) -> PluginEntry:
+    async def add(
+        self, source: Server | str, token: str | None = None, on_document: Any = None
+    ) -> PluginEntry:
         """Finds a plugin and keeps it, not yet installed. Raises `KitError` with the reason."""
         server = source if isinstance(source, Server) else None
         # An address and nothing else: what is typed into a page names no file of this machine.
         address = server.url if server else complete(str(source).strip())
-        plugin = await ainstall(server or address, token=token, told=told)
+        plugin = await ainstall(server or address, token=token, on_document=on_document)
         entry = next((e for e in self._all.values() if _identity(e.plugin) == _identity(plugin)), None)
         if entry is None:
             entry = PluginEntry(self._free(plugin.name), plugin, address)
@@ -155,7 +157,7 @@ class PluginRegistry:
 
         Its author is at work on it. A stranger's plugin stays as it was installed.
         """
-        if not entry.plugin.road.root.is_own:
+        if not entry.plugin.transport.root.is_own:
             return ""
         before, old = entry.problem, entry.plugin
         try:
@@ -240,9 +242,9 @@ async def _image(entry: PluginEntry) -> str:
     url = plugin.manifest.logo_url
     with contextlib.suppress(KitError, TimeoutError):
         url = joined(plugin.base_url + "/", url) if url else ""
-        if url and plugin.road.root.covers(url):
+        if url and plugin.transport.root.covers(url):
             async with asyncio.timeout(LOGO_TIMEOUT):
-                answer = await loop.arun(plugin.road.send("GET", url, limit=MAX_LOGO))
+                answer = await loop.arun(plugin.transport.send("GET", url, limit=MAX_LOGO))
             kind = answer.media_type.split(";")[0].strip().lower()
             if answer.status == 200 and kind in _IMAGES and not answer.is_cut:
                 content, media_type = answer.content, kind

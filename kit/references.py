@@ -1,4 +1,4 @@
-"""A document that lies in several places, made one: only when asked for, and only from its own ground.
+"""References to other documents: `bundle` puts what they lead to into one, when asked to and from its own ground only.
 
 What a `$ref` fetches is chosen by a stranger. So nothing is fetched unless the user says so, and then only
 from the plugin's own domain or, for a file, from the file's own folder.

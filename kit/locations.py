@@ -74,16 +74,22 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     if None in schema.get("enum", ()) and len(schema["enum"]) > 1:
         schema = {**schema, "enum": [it for it in schema["enum"] if it is not None]}
     for key in ("anyOf", "oneOf"):
-        if any(_is_null(part) for part in schema.get(key, ())):
-            rest = [part for part in schema[key] if not _is_null(part)]
-            others = {name: value for name, value in schema.items() if name != key}
-            if len(rest) == 1 and not rest[0].keys() & others.keys() - {"description", "title", "default"}:
-                schema = {**rest[0], **others}
-            elif rest:
-                schema = {**others, key: rest}
+        schema = _without_null_in(key, schema)
     if schema.get("default", 0) is None:
         schema = {name: value for name, value in schema.items() if name != "default"}
     return schema
+
+
+def _without_null_in(key: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The same for alternatives: if one is left, it is merged with what stands beside them."""
+    alternatives = schema.get(key, [])
+    rest = [part for part in alternatives if not _is_null(part)]
+    if not rest or len(rest) == len(alternatives):
+        return schema
+    others = {name: value for name, value in schema.items() if name != key}
+    if len(rest) == 1 and not rest[0].keys() & others.keys() - {"description", "title", "default"}:
+        return {**rest[0], **others}
+    return {**others, key: rest}
 
 
 def _is_null(schema: Mapping[str, Any]) -> bool:
