@@ -14,6 +14,7 @@ from kit.errors import KitError
 from kit.findings import Finding
 from kit.installed import CallResult, InstalledPlugin
 from kit.manifest import NoAuth
+from kit.misfits import explain
 from kit.tools import Tool
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _structured(declared: Declared | None, data: Any) -> tuple[Any, str]:
     error = best_match(Draft202012Validator(declared.schema).iter_errors(given))
     if error is None:
         return given, ""
-    return {UNEXPECTED: data}, f"{error.json_path}: {error.message:.300}"
+    return {UNEXPECTED: data}, f"{error.json_path}: {explain(error)}"
 
 
 # -- the server -----------------------------------------------------------------
