@@ -66,7 +66,7 @@ class Exportable:
         """Whether the code uses more of the kit than a server needs: a plugin that itself installs another."""
         serving = serving_modules()
         for name in self._kits_names():
-            home = kit._HOME_OF.get(name, name)
+            home = kit.HOME_OF.get(name, name)
             if f"kit.{home}" not in serving and name != "__version__":
                 return True
         return False
@@ -74,7 +74,7 @@ class Exportable:
     @property
     def has_database(self) -> bool:
         """Whether it uses `kit.database`."""
-        return any(kit._HOME_OF.get(name, name) == "databases" for name in self._kits_names())
+        return any(kit.HOME_OF.get(name, name) == "databases" for name in self._kits_names())
 
     @property
     def variables(self) -> dict[str, str]:

@@ -89,7 +89,9 @@ def _alternatives(error: ValidationError) -> str:
     least = min(map(_distance, forms.values()))
     nearest = [reasons for reasons in forms.values() if _distance(reasons) == least]
     if least == 2:
-        limits = [reason.validator_value for form in nearest for reason in form if _is_kind(reason)]
+        limits: list[Any] = [
+            reason.validator_value for form in nearest for reason in form if _is_kind(reason)
+        ]
         return _kinds(
             [kind for it in limits for kind in ([it] if isinstance(it, str) else it)], error.instance
         )

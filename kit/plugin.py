@@ -79,7 +79,7 @@ class Plugin(FastAPI):
         self._finished: tuple[Any, Any, dict[str, Any]] | None = None
         self._endpoint: ASGIApp | None = None
         # Called with the plugin that takes this one's place when its cell runs again.
-        self._successors: list[Callable[[Plugin], None]] = []
+        self.followers: set[Callable[[Plugin], None]] = set()
         super().__init__(
             **{
                 "title": self.manifest.name_for_human,
@@ -303,7 +303,7 @@ class Plugin(FastAPI):
         for earlier in self._earlier():
             followed = []
             try:
-                for follow in list(earlier._successors):
+                for follow in list(earlier.followers):
                     follow(self)
                     followed.append(follow)
             except Exception:  # this one does not start: what is there stays, with its operations
