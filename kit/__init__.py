@@ -96,7 +96,7 @@ _HOMES = {
     "web.page": ("LocalChatGPT", "chatgpt"),
 }
 _MODULES = ("endpoint", "tunnels", "understudy")
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "CallResult",
@@ -152,9 +152,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"kit.{name}")
-    if name not in _HOME_OF:
+    if name not in HOME_OF:
         raise AttributeError(f"module 'kit' has no attribute {name!r}")
-    home = f"kit.{_HOME_OF[name]}"
+    home = f"kit.{HOME_OF[name]}"
     try:
         module = importlib.import_module(home)
     except ModuleNotFoundError as error:

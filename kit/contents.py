@@ -64,13 +64,13 @@ class Exportable:
     @property
     def uses_whole_kit(self) -> bool:
         """Whether the code uses more of the kit than a server needs: a plugin that itself installs another."""
-        homes = {kit._HOME_OF.get(name, name).partition(".")[0] for name in self._kits_names()}
+        homes = {kit.HOME_OF.get(name, name).partition(".")[0] for name in self._kits_names()}
         return not homes.issubset({"__version__", *SERVING})
 
     @property
     def has_database(self) -> bool:
         """Whether it uses `kit.database`."""
-        return any(kit._HOME_OF.get(name, name) == "databases" for name in self._kits_names())
+        return any(kit.HOME_OF.get(name, name) == "databases" for name in self._kits_names())
 
     @property
     def variables(self) -> dict[str, str]:

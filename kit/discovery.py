@@ -188,7 +188,7 @@ def _within(folder: Path) -> Fetch:
         try:
             return path.read_bytes()
         except OSError as error:
-            raise KitError(str(error.strerror)) from None
+            raise KitError(f"it cannot be read: {error.strerror}") from None
 
     return fetch
 

@@ -15,6 +15,7 @@ from kit.client import Transport
 from kit.errors import KitError
 from kit.hosts.mcp import RESULT, UNEXPECTED, Declared, declared_answer, listed_tool
 from kit.installed import CallResult, InstalledPlugin
+from kit.misfits import explain
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
@@ -142,4 +143,4 @@ def _structured(declared: Declared | None, data: Any) -> tuple[Any, str]:
     error = best_match(Draft202012Validator(declared.schema).iter_errors(given))
     if error is None:
         return given, ""
-    return {UNEXPECTED: data}, f"{error.json_path}: {error.message:.300}"
+    return {UNEXPECTED: data}, f"{error.json_path}: {explain(error)}"

@@ -79,7 +79,7 @@ class Plugin(FastAPI):
         # What the plugin serves besides, by path: `/mcp`. Its own operations and a wrapped app come first.
         self.extensions: dict[str, ASGIApp] = {}
         # Called with the plugin that takes this one's place when its cell runs again.
-        self._successors: list[Callable[[Plugin], None]] = []
+        self.followers: set[Callable[[Plugin], None]] = set()
         super().__init__(
             **{
                 "title": self.manifest.name_for_human,
@@ -237,7 +237,7 @@ class Plugin(FastAPI):
         for earlier in self._earlier():
             followed = []
             try:
-                for follow in list(earlier._successors):
+                for follow in list(earlier.followers):
                     follow(self)
                     followed.append(follow)
             except Exception:  # this one does not start: what is there stays, with its operations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kit.diagrams import Exchange, Sequence
+from kit.documents import read_json
 from kit.markup import box, code, columns, details, short, table
 from kit.redaction import hide
 
@@ -65,8 +65,8 @@ def _readable(body: bytes) -> Any:
     if not text.isprintable() and "\ufffd" in text:
         return f"[{len(body):,} bytes]"
     try:
-        return hide(json.loads(text)) if text else ""
-    except (ValueError, RecursionError):  # no JSON, or a stranger's ten thousand brackets
+        return hide(read_json(text)) if text else ""
+    except ValueError:
         return hide(text)
 
 

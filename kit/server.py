@@ -181,8 +181,7 @@ class Server:
         with _lock:
             if self in _servers:
                 _servers.remove(self)
-            with contextlib.suppress(ValueError):
-                self.plugin._successors.remove(self.follow)
+            self.plugin.followers.discard(self.follow)
             self._tunnel.close()
             self._thread.stop(grace)
 
@@ -192,7 +191,7 @@ class Server:
 
     def _start(self) -> None:
         self._thread.start()
-        self.plugin._successors.append(self.follow)
+        self.plugin.followers.add(self.follow)
         _servers.append(self)
 
     def _publish(self, public: str | Tunnel | None) -> None:
@@ -235,10 +234,8 @@ class Server:
             self.plugin = plugin
             if self.public_url:
                 self._unpublished = own_url
-            with contextlib.suppress(ValueError):
-                old._successors.remove(self.follow)
-            if self.follow not in plugin._successors:
-                plugin._successors.append(self.follow)
+            old.followers.discard(self.follow)
+            plugin.followers.add(self.follow)
 
     def __enter__(self) -> Server:
         return self

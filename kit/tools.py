@@ -13,7 +13,7 @@ from collections.abc import Container, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from kit import locations, serialization
+from kit import locations, misfits, serialization
 from kit.documents import read_json
 from kit.markup import code, columns, details, escape, pre, short, table
 from kit.operation import Body, Operation, is_json
@@ -208,7 +208,7 @@ class Tool:
                 if argument.required:
                     found.append(f"{name}: is required and missing")
                 continue
-            found += self._misfits(name, arguments[name])
+            found += dict.fromkeys(self._misfits(name, arguments[name]))  # all that lacks is one
             is_header = argument.parameter and argument.parameter.location == "header"
             if is_header and re.search(r"[\r\n\0]", str(arguments[name])):
                 found.append(f"{name}: a header cannot hold a line break")
@@ -224,9 +224,7 @@ class Tool:
             for error in self._validators[name].iter_errors(value):
                 if error.validator == "oneOf" and not error.context:
                     continue  # more than one of the alternatives fits: which is meant, the plugin knows
-                path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
-                empty = error.instance == "" and error.validator_value == locations.NOT_EMPTY
-                yield f"{name}{path}: {'must not be empty' if empty else error.message}"
+                yield f"{name}{misfits.place(error.absolute_path)}: {misfits.explain(error)}"
 
     def coerced(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments, with numbers and booleans that came as text made what the schema wants.

@@ -524,11 +524,11 @@ def test_an_empty_one_shows_itself() -> None:
 def test_the_password_is_in_no_error(postgres: str) -> None:
     host = postgres.rpartition("@")[2]
     wrong = {
-        f"postgresql://{postgres}/nowhere": 'database "nowhere" does not exist',
-        f"postgresql://sam:wr{PASSWORD}@{host}/postgres": "password authentication failed",
-        f"postgresql://sam:{PASSWORD}@127.0.0.1:1/postgres": "127.0.0.1.*port 1 .*refused",
+        f"postgresql://{postgres}/nowhere": "/nowhere[^\n]* cannot be used",
+        f"postgresql://sam:wr{PASSWORD}@{host}/postgres": "/postgres[^\n]* cannot be used",
+        f"postgresql://sam:{PASSWORD}@127.0.0.1:1/postgres": "127.0.0.1:1/[^\n]* cannot be used",
         f"postgresql://sam:{PASSWORD}@nowhere.invalid/x": "nowhere.invalid",
-        f"postgresql://127.0.0.1:1/postgres?user=sam&password={PASSWORD}": "refused",
+        f"postgresql://127.0.0.1:1/postgres?user=sam&password={PASSWORD}": "127.0.0.1:1/postgres[^\n]* cannot be used",
         f"postgresql://sam:p@ss/x@{host}/postgres": "more than one @",
         f"postgresql://sam:p@ss:w%2frd@{host}/postgres": "cannot be read",
         f"postgresql://sam:{PASSWORD}@{host}:port/postgres": "cannot be read",

@@ -393,7 +393,7 @@ def test_wrong_arguments_come_back_as_data(server: kit.Server) -> None:
     assert result.status is None
     assert result.data["problems"] == [
         "colour: there is no such argument; there are: username, number",
-        "number: 'first' is not of type 'integer'",
+        "number: must be an integer, not 'first'",
     ]
     assert len(server.calls) == requests
     with pytest.raises(

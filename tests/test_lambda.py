@@ -195,5 +195,5 @@ def test_a_package_that_is_left_out_is_missed(artifacts: Path, site: Path, tmp_p
     shutil.copytree(artifacts, folder, ignore=shutil.ignore_patterns("mangum*"))
     with Function(folder, "lambda_handler.handler", {}, site) as running:
         assert running.ask("GET", MANIFEST)[0] == 200  # from its file: nothing was imported yet
-        with pytest.raises(Refused, match="No module named 'mangum'"):
+        with pytest.raises(Refused, match="mangum"):
             running.ask("GET", "/users/sam/todos")

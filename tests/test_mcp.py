@@ -118,7 +118,7 @@ def test_calls_errors_and_wrong_arguments(server: kit.Server, era: str) -> None:
     assert "sam has no todo 9" in missing.content[0].text
     assert wrong.is_error
     assert "there is no such argument" in wrong.content[0].text
-    assert "'nine' is not of type 'integer'" in wrong.content[0].text
+    assert "must be an integer, not 'nine'" in wrong.content[0].text
 
 
 @each_era
@@ -153,9 +153,9 @@ def test_structured_content_is_what_the_schema_says(todo: kit.Plugin, server: ki
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ({"name": None}, "$.name: None is not of type 'string'"),
-        ({"price": 1}, "$: 'name' is a required property"),
-        ([{"name": "tea"}], "$: [{'name': 'tea'}] is not of type 'object'"),
+        ({"name": None}, "$.name: must be a string, not null"),
+        ({"price": 1}, "$: must have 'name'"),
+        ([{"name": "tea"}], "$: must be an object, not an array"),
     ],
 )
 def test_an_answer_that_is_not_as_declared_is_handed_on(
@@ -483,7 +483,7 @@ def test_plain_uvicorn_serves_it_and_ends_cleanly(tmp_path: Path) -> None:
     try:
         assert process.stderr is not None
         for line in process.stderr:
-            if "Uvicorn running" in line:
+            if f":{port}" in line:
                 break
         assert talk(f"http://127.0.0.1:{port}/mcp", "legacy", names) == [
             "add_todo",

@@ -110,7 +110,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str, int | None]] = {
     "a name of Jupyter": ((PLUGIN, "#| export\ndisplay(todo)"), "Cell 2 .*needs 'display', which only Jupyter knows", 2),
     "cells out of order": ((ADD, PLUGIN), "Cell 1 .*uses 'todo', which cell 2 .*defines later on.*Move that cell up", 1),
     "a cell that raises": (
-        (PLUGIN, "#| export\nx = 1\ny = int('seven')"), r"Cell 2 .*raised ValueError: invalid.*line 3: y = int\('seven'\)", 2),
+        (PLUGIN, "#| export\nx = 1\ny = int('seven')"), r"Cell 2 .*raised ValueError: .*line 3: y = int\('seven'\)", 2),
     "a package that is not there": (("#| export\nimport no_such_thing",), "Cell 1 .*Install what brings 'no_such_thing'", 1),
     "a bad manifest": (("#| export\nimport kit\nx = kit.Plugin('a b')",), "Cell 1 .*does not work.*name_for_model", 1),
     "two functions of one name": (
@@ -167,9 +167,7 @@ def test_files_that_are_no_notebooks(tmp_path: Path, content: str, words: str) -
     path.write_text(content)
     with pytest.raises(kit.NotebookError, match=words):
         kit.load(path)
-    with pytest.raises(
-        kit.NotebookError, match=r"cannot be read: No such file.*\nBeside it there are: x\.ipynb"
-    ):
+    with pytest.raises(kit.NotebookError, match=r"cannot be read: .*\nBeside it there are: x\.ipynb"):
         kit.load(tmp_path / "y.ipynb")
 
 

@@ -141,7 +141,7 @@ def test_recursion_is_kept_as_defs() -> None:
     assert validator.is_valid({"name": "a", "children": [{"name": "b", "children": [{"name": "c"}]}]})
     assert not validator.is_valid({"name": "a", "children": [{"name": "b", "children": [{"name": 3}]}]})
     assert made.problems({"children": [{"children": [{"name": 3}]}]}) == [
-        "children[0].children[0].name: 3 is not of type 'string'"
+        "children[0].children[0].name: must be a string, not 3"
     ]
 
 
@@ -156,7 +156,7 @@ def test_growth_without_end_goes_to_defs() -> None:
     schemas["L30"] = {"type": "string"}
     made = tool(body({"$ref": "#/components/schemas/L0"}), schemas=schemas)
     assert len(json.dumps(made.parameters)) < 500_000
-    assert made.problems({"a": {"b": {"c": 3}}}) == ["a.b.c: 3 is not of type 'object'"]
+    assert made.problems({"a": {"b": {"c": 3}}}) == ["a.b.c: must be an object, not 3"]
 
 
 def test_what_is_read_only_is_not_asked_for() -> None:
@@ -307,7 +307,7 @@ def test_arguments_that_do_not_fit_are_told_so_that_a_model_can_mend_them() -> N
         "c: there is no such argument; there are: id, a, b",
         "id: must not be empty",
         "a: is required and missing",
-        "b: 'three' is not of type 'integer'",
+        "b: must be an integer, not 'three'",
     ]
     assert made.problems([1]) == ["the arguments must be a JSON object, not [1]"]
     assert made.problems({"id": "1", "a": "x"}) == []

@@ -55,13 +55,13 @@ def check(
     as_json: AsJson = False,
     token: Token = None,
 ) -> None:
-    """Hold a plugin against the documented rules of every host. Status 1 if one has an error."""
+    """Check a plugin against the documented rules of every host. Status 1 if one has an error."""
     from dataclasses import asdict
 
     from kit.checking import check as find
 
     findings = find(installed(url, token), *(host or []))
-    print(json.dumps([asdict(it) for it in findings], indent=2, ensure_ascii=False) if as_json else findings)
+    print(_json([asdict(finding) for finding in findings]) if as_json else findings)
     if not findings.ok or (strict and findings):
         raise typer.Exit(1)
 
@@ -82,21 +82,17 @@ def render(
     made = module.render(installed(url, None))
     files = made if isinstance(made, dict) and "plugin.json" in made else {module.FILE: made}
     if out is None:
-        print(json.dumps(made, indent=2, ensure_ascii=False))
+        print(_json(made))
         return
     for name in files:
         file = Path(out, name)
         if file.exists():
-            raise KitError(
-                f"{file} is there already.", "Give another folder with --out, or take it away first."
-            )
+            raise KitError(f"{file} is there already.", "Give another folder with --out, or remove it first.")
     for name, content in files.items():
         file = Path(out, name)
         file.parent.mkdir(parents=True, exist_ok=True)
-        said = (
-            content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        )
-        file.write_text(said, encoding="utf-8")
+        text = content if isinstance(content, str) else _json(content) + "\n"
+        file.write_text(text, encoding="utf-8")
         print(f"Wrote {file}")
 
 
@@ -112,20 +108,22 @@ def call(
     """Call one operation and print its answer."""
     plugin = installed(url, token)
     tool = plugin.tool(operation)
-    given: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for pair in arguments or []:
         name, equals, value = pair.partition("=")
         if not equals:
             raise typer.BadParameter(f"{pair!r} is not NAME=VALUE")
-        given[name] = _value(tool.arguments[name].schema if name in tool.arguments else {}, value)
-    result = plugin.call(operation, given)
-    print(
-        result.data if isinstance(result.data, str) else json.dumps(result.data, indent=2, ensure_ascii=False)
-    )
+        values[name] = _value(tool.arguments[name].schema if name in tool.arguments else {}, value)
+    result = plugin.call(operation, values)
+    print(result.data if isinstance(result.data, str) else _json(result.data))
     if not result.ok:
         status = f"status {result.status}" if result.status is not None else "no answer"
         print(f"kit: {operation} did not work: {status}", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _value(schema: Any, text: str) -> Any:

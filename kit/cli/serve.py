@@ -50,10 +50,10 @@ def serve(
         raise SettingsError(
             "--reload serves from one process.", "Leave out --workers, or --reload.", setting="--reload"
         )
-    source, told = Target(target), threading.Event()
+    source, stop = Target(target), threading.Event()
     plugin = source.plugin()
     # Before it serves: whoever can ask it can also end it.
-    signal.signal(signal.SIGTERM, lambda *_: told.set())
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with (
         contextlib.suppress(KeyboardInterrupt),
         start(plugin, port, host=host, public_url=public) as server,
@@ -63,7 +63,7 @@ def serve(
         if server.public_url:
             print("\n  ".join([f"  public    {server.public_url}", *server.notes]))
         print(f"It follows {source.where}. Ctrl+C ends it.", flush=True)
-        for news in source.follow(server, told):
+        for news in source.follow(server, stop):
             print(news, flush=True)
         server.stop(from_environment().shutdown_timeout)
 
@@ -125,7 +125,7 @@ def understudy(port: Port = 0, host: Host = "127.0.0.1") -> None:
     with stand_in.serve(port, host) as running:
         print(f"The understudy ({stand_in.MODEL}) answers at\n\n  {running.base_url}\n")
         print(f"  OPENAI_BASE_URL={running.base_url} OPENAI_API_KEY=none")
-        wait("It is no language model. Ctrl+C ends it.")
+        wait("It is not a language model. Ctrl+C ends it.")
 
 
 def _tell(plugin: InstalledPlugin) -> None:

@@ -33,8 +33,8 @@ def chat(
 
     plugins = [installed(url, token) for url in urls]
     conversation = Chat(*plugins, model=model, api=api, confirm=confirm, select=select, search=search)
-    found = [name for plugin in plugins for name in plugin.selected(select)]
-    names = ", ".join(found[:20]) + (f" and {len(found) - 20:,} more" if len(found) > 20 else "")
+    tools = [name for plugin in plugins for name in plugin.selected(select)]
+    names = ", ".join(tools[:20]) + (f" and {len(tools) - 20:,} more" if len(tools) > 20 else "")
     print(f"It can call: {names}. An empty line ends the conversation.")
     while True:
         try:

@@ -1,0 +1,137 @@
+"""What keeps a value from fitting a JSON Schema, in one sentence for a model that can correct it.
+
+A validator of jsonschema says which rule is broken and where; its own words are the library's, and other ones in
+each version.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from kit.markup import short
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
+MAX_LENGTH = 300  # characters of what is listed
+MAX_FORMS = 3  # alternatives that are explained
+
+_KINDS = {
+    "array": "an array",
+    "boolean": "true or false",
+    "integer": "an integer",
+    "null": "null",
+    "number": "a number",
+    "object": "an object",
+    "string": "a string",
+}
+# with the {limit} that the schema sets, also {raw} without quotes, and the {value} that came
+_RULES = {
+    "const": "must be {limit}, not {value}",
+    "minimum": "must be at least {limit}, not {value}",
+    "exclusiveMinimum": "must be more than {limit}, not {value}",
+    "maximum": "must be at most {limit}, not {value}",
+    "exclusiveMaximum": "must be less than {limit}, not {value}",
+    "multipleOf": "must be a multiple of {limit}, not {value}",
+    "pattern": "must match the pattern {raw}, unlike {value}",
+    "format": "must be in the format {raw}, unlike {value}",
+    "uniqueItems": "must not have the same item twice",
+}
+_PARTS = {
+    "Length": ("character", "characters"),
+    "Items": ("item", "items"),
+    "Properties": ("property", "properties"),
+}
+
+
+def explain(error: ValidationError) -> str:
+    """What is wrong with the value at an error's path. The path is the caller's to name."""
+    value: Any = error.instance
+    limit: Any = error.validator_value
+    schema: Any = error.schema
+    rule = str(error.validator)
+    if value in ("", []) and rule in ("minLength", "minItems", "pattern") and limit in (1, "."):
+        return "must not be empty"
+    if rule == "type":
+        return _kinds([limit] if isinstance(limit, str) else limit, value)
+    if rule in ("anyOf", "oneOf"):
+        return _alternatives(error)
+    if rule == "enum":
+        return f"must be one of {_listed(limit)}, not {_shown(value)}"
+    if rule == "required":
+        return f"must have {_listed(name for name in limit if name not in value)}"
+    if rule == "additionalProperties":
+        known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+        extra = (
+            name for name in value if name not in known and not any(re.search(p, name) for p in patterns)
+        )
+        there = f"; there are: {_listed(known)}" if known else ""
+        return f"must not have {_listed(extra)}{there}"
+    if rule == "items" and limit is False:
+        rule, limit = "maxItems", len(schema["prefixItems"])
+    if rule[3:] in _PARTS:
+        bound = "at least" if rule.startswith("min") else "at most"
+        return f"must have {bound} {limit} {_PARTS[rule[3:]][limit != 1]}, not {len(value)}"
+    if rule in _RULES:
+        return _RULES[rule].format(limit=_shown(limit), raw=limit, value=_shown(value))
+    return f"does not fit its schema: {short(error.message, MAX_LENGTH)}"
+
+
+def _alternatives(error: ValidationError) -> str:
+    """What the alternatives nearest to the value ask of it: those of its kind, and of its `const` or `enum`."""
+    forms: dict[Any, list[ValidationError]] = {}
+    for reason in error.context or ():
+        forms.setdefault(reason.relative_schema_path[0], []).append(reason)
+    if not forms:
+        return "fits more than one alternative of its schema, and must fit only one"
+    least = min(map(_distance, forms.values()))
+    nearest = [reasons for reasons in forms.values() if _distance(reasons) == least]
+    if least == 2:
+        limits: list[Any] = [
+            reason.validator_value for form in nearest for reason in form if _is_kind(reason)
+        ]
+        return _kinds(
+            [kind for it in limits for kind in ([it] if isinstance(it, str) else it)], error.instance
+        )
+    sentences = list(dict.fromkeys("; ".join(dict.fromkeys(map(_located, it[:MAX_FORMS]))) for it in nearest))
+    more = f"; or one of {len(sentences) - MAX_FORMS} other forms" if len(sentences) > MAX_FORMS else ""
+    return short("; or ".join(sentences[:MAX_FORMS]), 2 * MAX_LENGTH) + more
+
+
+def _distance(reasons: list[ValidationError]) -> int:
+    if any(map(_is_kind, reasons)):
+        return 2
+    return 1 if any(reason.validator in ("const", "enum") for reason in reasons) else 0
+
+
+def _is_kind(reason: ValidationError) -> bool:
+    return reason.validator == "type" and not reason.relative_path
+
+
+def _located(reason: ValidationError) -> str:
+    path = place(reason.relative_path).removeprefix(".")
+    return f"{path}: {explain(reason)}" if path else explain(reason)
+
+
+def place(path: Iterable[str | int]) -> str:
+    """A path into a value, to follow its name: `.children[0].name`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+
+
+def _kinds(wanted: Iterable[str], value: Any) -> str:
+    *others, last = dict.fromkeys(_KINDS.get(kind, kind) for kind in wanted)
+    came = (
+        "an object" if isinstance(value, dict) else "an array" if isinstance(value, list) else _shown(value)
+    )
+    return f"must be {', '.join(others)}{' or ' if others else ''}{last}, not {came}"
+
+
+def _shown(value: Any) -> str:
+    """As JSON, but a text in single quotes: the sentence itself goes into JSON, which would escape others."""
+    return short(repr(value) if isinstance(value, str) else value)
+
+
+def _listed(values: Iterable[Any]) -> str:
+    return short(", ".join(map(_shown, values)), MAX_LENGTH)
