@@ -106,6 +106,8 @@ class AccessLog:
 class _Entry:
     """One request on its way to its line, which is written once: with the end of the answer, or without."""
 
+    __slots__ = ("forward", "is_written", "request_id", "scope", "start", "status")
+
     def __init__(self, scope: Scope, send: Send) -> None:
         self.start = perf_counter()
         self.scope = scope

@@ -89,9 +89,8 @@ class Plugin(FastAPI):
             }
         )
         self._pages = Pages(self)
-        self.user_middleware.append(
-            Middleware(WellKnown, pages=self._pages)
-        )  # innermost: the author's see it
+        self._well_known = Middleware(WellKnown, self._pages)
+        self.user_middleware.append(self._well_known)  # innermost: the author's see the pages
         self.router.default = self._nothing_matched
         self._builtin_routes: list[BaseRoute] = list(self.router.routes)
         self._own_middleware = list(self.user_middleware)
@@ -172,9 +171,13 @@ class Plugin(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """The way of a request from the outermost layer to the operation; FastAPI's own stack is the end of it.
 
-        The author's middleware and the manifest and its like within it are in `user_middleware`.
+        Where the author has middleware, it sees the manifest and its like too, which then stand within it.
         """
         own, apps = self._settings, [app for app in (self, self._wrapped) if app is not None]
+        if self.user_middleware == [
+            self._well_known
+        ]:  # nobody wants to see the pages: they take the short way
+            self.user_middleware = []
         layers = [
             Middleware(Startup, plugin=self),
             # a probe has no name, no token, and comes every second: no host is checked, no line written
@@ -187,6 +190,7 @@ class Plugin(FastAPI):
             Middleware(Refresh, registry=self._registry),
             # outside the limits and FastAPI's error handling: a page gets to read 413, 504 and 500 too
             Middleware(CORS, origins=self._cors_origins),
+            None if self.user_middleware else self._well_known,
             # before the clock starts: what is too long by its header is refused at once
             Middleware(BodyLimit, max_body=own.max_body) if own.max_body else None,
             # around the author's middleware, which may be what is slow
