@@ -19,139 +19,65 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from kit.names import HOME_OF, MODULES
+
 if TYPE_CHECKING:
-    from kit.chat import Chat
-    from kit.checking import check, render
-    from kit.databases import Database, database
-    from kit.discovery import ainstall, install
-    from kit.errors import (
-        ChatError,
-        DatabaseBusy,
-        DatabaseError,
-        ExportError,
-        InstallError,
-        KitError,
-        ManifestError,
-        NotebookError,
-        OperationClash,
-        OperationError,
-        PortInUse,
-        ProjectError,
-        ServeError,
-        SettingsError,
-        SpecError,
-        UnknownHost,
-    )
-    from kit.exporting import Export, export
-    from kit.findings import Finding, Findings
-    from kit.installed import CallResult, InstalledPlugin
-    from kit.loop import nested
-    from kit.manifest import Manifest, NoAuth, OAuth, ServiceHttp, UserHttp
-    from kit.notebook import load
-    from kit.plugin import Plugin
-    from kit.project import Project, new
-    from kit.reply import Reply
-    from kit.server import Server, serve
-    from kit.spec import Spec
-    from kit.watching import Watch, watch
-    from kit.web.page import LocalChatGPT, chatgpt
+    from kit.chat.conversation import Chat as Chat
+    from kit.chat.reply import Reply as Reply
+    from kit.checking import check as check
+    from kit.checking import render as render
+    from kit.client.discovery import ainstall as ainstall
+    from kit.client.discovery import install as install
+    from kit.client.installed import CallResult as CallResult
+    from kit.client.installed import InstalledPlugin as InstalledPlugin
+    from kit.errors import ChatError as ChatError
+    from kit.errors import DatabaseBusy as DatabaseBusy
+    from kit.errors import DatabaseError as DatabaseError
+    from kit.errors import ExportError as ExportError
+    from kit.errors import InstallError as InstallError
+    from kit.errors import KitError as KitError
+    from kit.errors import ManifestError as ManifestError
+    from kit.errors import NotebookError as NotebookError
+    from kit.errors import OperationClash as OperationClash
+    from kit.errors import OperationError as OperationError
+    from kit.errors import PortInUse as PortInUse
+    from kit.errors import ProjectError as ProjectError
+    from kit.errors import ServeError as ServeError
+    from kit.errors import SettingsError as SettingsError
+    from kit.errors import SpecError as SpecError
+    from kit.errors import UnknownHost as UnknownHost
+    from kit.hosts.findings import Finding as Finding
+    from kit.hosts.findings import Findings as Findings
+    from kit.loop import nested as nested
+    from kit.manifest import Manifest as Manifest
+    from kit.manifest import NoAuth as NoAuth
+    from kit.manifest import OAuth as OAuth
+    from kit.manifest import ServiceHttp as ServiceHttp
+    from kit.manifest import UserHttp as UserHttp
+    from kit.notebook.source import load as load
+    from kit.openapi.spec import Spec as Spec
+    from kit.plugin.app import Plugin as Plugin
+    from kit.plugin.databases import Database as Database
+    from kit.plugin.databases import database as database
+    from kit.project.export import Export as Export
+    from kit.project.export import export as export
+    from kit.project.folder import Project as Project
+    from kit.project.folder import new as new
+    from kit.server.server import Server as Server
+    from kit.server.server import serve as serve
+    from kit.server.watch import Watch as Watch
+    from kit.server.watch import watch as watch
+    from kit.web.page import LocalChatGPT as LocalChatGPT
+    from kit.web.page import chatgpt as chatgpt
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "chat": ("Chat",),
-    "checking": ("check", "render"),
-    "databases": ("Database", "database"),
-    "discovery": ("ainstall", "install"),
-    "errors": (
-        "ChatError",
-        "DatabaseBusy",
-        "DatabaseError",
-        "ExportError",
-        "InstallError",
-        "KitError",
-        "ManifestError",
-        "NotebookError",
-        "OperationClash",
-        "OperationError",
-        "PortInUse",
-        "ProjectError",
-        "ServeError",
-        "SettingsError",
-        "SpecError",
-        "UnknownHost",
-    ),
-    "exporting": ("Export", "export"),
-    "findings": ("Finding", "Findings"),
-    "installed": ("CallResult", "InstalledPlugin"),
-    "loop": ("nested",),
-    "manifest": ("Manifest", "NoAuth", "OAuth", "ServiceHttp", "UserHttp"),
-    "notebook": ("load",),
-    "plugin": ("Plugin",),
-    "project": ("Project", "new"),
-    "reply": ("Reply",),
-    "server": ("Server", "serve"),
-    "spec": ("Spec",),
-    "watching": ("Watch", "watch"),
-    "web.page": ("LocalChatGPT", "chatgpt"),
-}
-_MODULES = ("endpoint", "tunnels", "understudy")
-HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-
-__all__ = [
-    "CallResult",
-    "Chat",
-    "ChatError",
-    "Database",
-    "DatabaseBusy",
-    "DatabaseError",
-    "Export",
-    "ExportError",
-    "Finding",
-    "Findings",
-    "InstallError",
-    "InstalledPlugin",
-    "KitError",
-    "LocalChatGPT",
-    "Manifest",
-    "ManifestError",
-    "NoAuth",
-    "NotebookError",
-    "OAuth",
-    "OperationClash",
-    "OperationError",
-    "Plugin",
-    "PortInUse",
-    "Project",
-    "ProjectError",
-    "Reply",
-    "ServeError",
-    "Server",
-    "ServiceHttp",
-    "SettingsError",
-    "Spec",
-    "SpecError",
-    "UnknownHost",
-    "UserHttp",
-    "Watch",
-    "ainstall",
-    "chatgpt",
-    "check",
-    "database",
-    "export",
-    "install",
-    "load",
-    "nested",
-    "new",
-    "render",
-    "serve",
-    "watch",
-]
+__all__ = sorted(HOME_OF)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"kit.{name}")
+    if name in MODULES:
+        return importlib.import_module(f"kit.{MODULES[name]}")
     if name not in HOME_OF:
         raise AttributeError(f"module 'kit' has no attribute {name!r}")
     home = f"kit.{HOME_OF[name]}"
@@ -169,4 +95,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *_MODULES]
+    return [*__all__, *MODULES]

@@ -5,6 +5,6 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "kit.cli":
         raise
-    from kit.runner import main
+    from kit.runner.command import main
 
 main()

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 
 from kit import hosts
+from kit.client.discovery import install
 from kit.description import Description
-from kit.discovery import install
-from kit.findings import Findings
-from kit.server import serving
+from kit.hosts.findings import Findings
+from kit.server.server import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kit.plugin import Plugin, Served
+    from kit.plugin.app import Plugin, Served
 
 
 def check(

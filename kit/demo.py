@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import HTTPException
 from pydantic import BaseModel, Field
 
-from kit.plugin import Plugin
+from kit.plugin.app import Plugin
 
 SENTENCES = (
     "Add 'buy milk' to sam's list",

@@ -12,11 +12,11 @@ from kit.errors import KitError, OperationError
 from kit.manifest import Manifest, manifest_card
 from kit.markup import box, columns, escape
 from kit.markup import problems as folded
-from kit.search import CONTEXT, MANY_TOKENS, searchable
-from kit.selection import select
-from kit.spec import Problem, Spec
-from kit.spec_views import MANY, groups, spec_table
-from kit.tools import Tool, Tools, make_tools
+from kit.openapi.spec import Problem, Spec
+from kit.openapi.views import MANY, groups, spec_table
+from kit.tools.search import CONTEXT, MANY_TOKENS, searchable
+from kit.tools.selection import select
+from kit.tools.tool import Tool, Tools, make_tools
 
 MOST = 40  # rows of a list in a terminal
 

@@ -7,10 +7,12 @@ import os
 import socket
 import stat
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from kit.errors import PortInUse, ServeError
 
-# Asked in turn who of this process has a port; `kit.server` adds itself.
+Tunnel = Callable[[int], AbstractContextManager[str]]
+# Asked in turn who of this process has a port; `kit.server.server` adds itself.
 holders: list[Callable[[int], str | None]] = []
 
 

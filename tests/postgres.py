@@ -71,7 +71,7 @@ def postgres() -> Iterator[str]:
 def ask_postgres(postgres: str, *statements: str) -> None:
     from sqlalchemy import text
 
-    from kit.databases import database
+    from kit.plugin.databases import database
 
     engine = database(f"postgresql://{postgres}/postgres").engine.execution_options(
         isolation_level="AUTOCOMMIT"

@@ -17,7 +17,7 @@ from scripted import Scripted
 
 import kit
 from kit import loop
-from kit.reply import CallEnded, CallStarted, Finished, TextDelta
+from kit.chat.reply import CallEnded, CallStarted, Finished, TextDelta
 
 APIS = pytest.mark.parametrize("api", ["responses", "chat"])
 

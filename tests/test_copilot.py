@@ -20,13 +20,13 @@ from oracles import COPILOT, errors
 
 import kit
 from kit.addresses import Root
-from kit.client import Transport
-from kit.findings import Finding
+from kit.client.installed import InstalledPlugin
+from kit.client.transport import Transport
 from kit.hosts import copilot, copilot_rules
+from kit.hosts.findings import Finding
 from kit.hosts.texts import cut
-from kit.installed import InstalledPlugin
 from kit.manifest import Manifest
-from kit.spec import Spec
+from kit.openapi.spec import Spec
 
 HOME = "https://api.example.com"
 PUBLIC = f"{HOME}/openapi.json"

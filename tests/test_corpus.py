@@ -30,10 +30,10 @@ from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 import kit
 from kit import hosts
-from kit.documents import parse
-from kit.installed import InstalledPlugin
+from kit.client.installed import InstalledPlugin
 from kit.manifest import Manifest
-from kit.tools import Tool
+from kit.openapi.documents import parse
+from kit.tools.tool import Tool
 
 BASE = "https://api.example.com"
 META = Draft202012Validator(Draft202012Validator.META_SCHEMA)
@@ -301,6 +301,6 @@ def _to_damage(run: str) -> list[Path]:
 
 def _plugin(manifest: Manifest, spec: kit.Spec) -> InstalledPlugin:
     from kit.addresses import Root
-    from kit.client import Transport
+    from kit.client.transport import Transport
 
     return InstalledPlugin(manifest, spec, BASE, Transport(Root.of(BASE)))

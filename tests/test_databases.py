@@ -23,9 +23,9 @@ from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel, select, text
 
 import kit
-from kit import databases
-from kit.databases import Database, database
 from kit.errors import KitError
+from kit.plugin import databases
+from kit.plugin.databases import Database, database
 
 SECRETS = ("p%40ss", "p@ss", "ss:w", "w/rd", "w%2Frd")
 
@@ -220,7 +220,7 @@ import sys
 from sqlalchemy import Column, Integer, MetaData, Table as Plain
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel, select
-from kit.databases import database
+from kit.plugin.databases import database
 
 class Table(SQLModel, registry=registry()): ...
 
@@ -592,11 +592,11 @@ def test_sqlite_is_set_up_as_measured(tmp_path: Path) -> None:
 
 def test_importing_the_kit_imports_no_database() -> None:
     code = (
-        "import sys, kit, kit.databases\n"
+        "import sys, kit, kit.plugin.databases\n"
         "assert not {'sqlmodel', 'sqlalchemy', 'psycopg'} & set(sys.modules)\n"
         "for package, url in (('psycopg', 'postgresql://x/y'), ('sqlmodel', None)):\n"
         "    sys.modules[package] = None\n"
-        "    try: kit.databases.database(url)\n"
+        "    try: kit.plugin.databases.database(url)\n"
         "    except kit.KitError as error: print(error)\n"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

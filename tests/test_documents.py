@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import kit
-from kit.documents import MAX_DEPTH, MAX_VALUES, NO_SPEC, Unreadable, parse, read_json
+from kit.openapi.documents import MAX_DEPTH, MAX_VALUES, NO_SPEC, Unreadable, parse, read_json
 
 
 def bomb(levels: int) -> str:

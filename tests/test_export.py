@@ -20,11 +20,11 @@ import pytest
 from test_notebook import ADD, PLUGIN, write
 
 import kit
-from kit import exporting
-from kit.notebook import Notebook
-from kit.source import app_source, formatted
-from kit.targets import Target
-from kit.update import RECORD
+from kit.notebook.source import Notebook
+from kit.notebook.target import Target
+from kit.project import export as exporting
+from kit.project.source import app_source, formatted
+from kit.project.update import RECORD
 
 ROOT = Path(__file__).parent.parent
 LIST = "#| export\n@todo.get('/todos')\ndef list_todos() -> list[str]:\n    return todos"

@@ -11,7 +11,7 @@ import pytest
 from test_notebook import ADD, MISTAKES, PLUGIN, write
 
 import kit
-from kit import leaks, requirements
+from kit.project import leaks, requirements
 
 GET = "#| export\n@todo.get('/n')\ndef number() -> int:\n    return {}"
 WRONG: dict[str, tuple[str, str]] = {
@@ -224,7 +224,7 @@ def test_what_another_start_changes_is_no_difference(tmp_path: Path) -> None:
 
 
 def test_a_cell_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kit.proof.START_TIMEOUT", 2.0)
+    monkeypatch.setattr("kit.project.proof.START_TIMEOUT", 2.0)
     path = write(tmp_path / "todo.ipynb", PLUGIN, "#| export\nimport time\ntime.sleep(3600)")
     with pytest.raises(kit.KitError, match=r"did not get as far as to serve: it took longer than 2 s"):
         kit.export(path, tmp_path / "out")

@@ -11,10 +11,10 @@ from jsonschema import Draft202012Validator
 import kit
 from kit import hosts
 from kit.addresses import Root
-from kit.client import Transport
-from kit.installed import InstalledPlugin
+from kit.client.installed import InstalledPlugin
+from kit.client.transport import Transport
 from kit.manifest import Manifest
-from kit.spec import Spec
+from kit.openapi.spec import Spec
 
 MANY = 5_000
 S = "#/components/schemas/S"

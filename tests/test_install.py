@@ -18,7 +18,8 @@ from fastapi import Body, Cookie, FastAPI, File, Form, Header, Query, Request, U
 from strangers import Stranger, manifest, openapi
 
 import kit
-from kit import client, installed
+from kit.client import installed
+from kit.client import transport as client
 from kit.demo import make_plugin
 
 
@@ -568,7 +569,7 @@ print(json.dumps([len(tools), wrong, len(sys.modules), [name for name in sys.arg
 """
 HEAVY = (
     "uvicorn fastapi starlette pydantic httpx2 mcp openai jsonschema lark rfc3987_syntax watchfiles opentelemetry "
-    "yaml IPython langchain_core http.client email kit.plugin kit.server"
+    "yaml IPython langchain_core http.client email kit.plugin.app kit.server.server"
 )
 
 

@@ -31,10 +31,10 @@ from pydantic import BaseModel
 from strangers import Stranger, manifest, openapi
 
 import kit
-from kit import endpoint
 from kit.hosts import mcp as host
-from kit.mcp_server import make_server
-from kit.server import ServerThread
+from kit.mcp import endpoint
+from kit.mcp.server import make_server
+from kit.server.server import ServerThread
 from kit.sockets import listen
 
 ERAS = {"legacy": "2025-11-25", "auto": "2026-07-28"}
@@ -440,7 +440,7 @@ def test_a_plugin_that_is_mounted_in_another_app(todo: kit.Plugin) -> None:
     app.mount("/apps/todo", todo)
     with serving(app) as url:
         assert post(f"{url}/apps/todo/mcp").status_code == 404  # nobody has put it there
-        kit.endpoint.add_mcp(todo)
+        kit.mcp.endpoint.add_mcp(todo)
         added = calls(("add_todo", {"username": "sam", "todo": "tea"}))
         (result,) = talk(f"{url}/apps/todo/mcp", "auto", added)
         assert json.loads(result.content[0].text) == ["tea"]

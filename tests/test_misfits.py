@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from kit.misfits import explain, place
+from kit.tools.misfits import explain, place
 
 PET = {"type": "object", "properties": {"kind": {"const": "pet"}, "age": {"type": "integer"}}}
 CAR = {"type": "object", "properties": {"kind": {"const": "car"}, "age": {"type": "string"}}}

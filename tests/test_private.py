@@ -33,7 +33,7 @@ from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 import kit
-import kit.routes
+import kit.plugin.registry
 
 PACKAGE = Path(kit.__file__).parent
 
@@ -61,54 +61,54 @@ STATE = "test_workers.py::test_state_is_found_in_a_closure_and_a_dependency"
 CELLS = "test_kernel.py::test_cells_out_of_order_and_with_ids"
 
 USES = [
-    Use("fastapi", "routing.iter_route_contexts", "routes", ROUTERS, "routes"),
-    Use("fastapi", "routing.RouteContext", "routes", ROUTERS),
-    Use("fastapi", "context.original_route", "routes memory", ROUTERS),
-    Use("fastapi", "context.unique_id", "routes", RERUN),
-    Use("fastapi", "context.operation_id", "routes plugin", RERUN),
-    Use("fastapi", "context.include_in_schema", "routes", ROUTERS),
-    Use("fastapi", "context.endpoint", "routes", ROUTERS),
-    Use("fastapi", "context.path_format", "plugin", RERUN),
-    Use("fastapi", "context.methods", "plugin routes", RERUN),
-    Use("fastapi", "included.original_router", "routes", ROUTERS),
-    Use("fastapi", "router._mark_routes_changed", "routes", ROUTERS, ""),
-    Use("fastapi", "router.add_api_route", "routes", RERUN, "path endpoint"),
-    Use("fastapi", "router.include_router", "routes", ROUTERS, "router"),
-    Use("fastapi", "router.routes", "routes plugin", RERUN),
-    Use("fastapi", "route.dependant.call", "memory", STATE),
-    Use("fastapi", "route.dependant.dependencies", "memory", STATE),
-    Use("fastapi", "app.build_middleware_stack", "plugin", HEALTH, ""),
-    Use("starlette", "app.user_middleware", "plugin memory", HEALTH),
-    Use("starlette", "router.default", "plugin", WRAPPED),
-    Use("starlette", "router.not_found", "plugin", WRAPPED, "scope receive send"),
-    Use("starlette", "router.lifespan_context", "plugin", WRAPPED, "app"),
-    Use("starlette", "BaseRoute.matches", "plugin", RERUN, "self scope"),
-    Use("uvicorn", "server.startup", "graceful", STARTS, "sockets="),
-    Use("uvicorn", "server.main_loop", "graceful", STARTS, ""),
-    Use("uvicorn", "server.on_tick", "graceful", STARTS, "counter"),
-    Use("uvicorn", "server.should_exit", "graceful", STARTS),
-    Use("uvicorn", "server.force_exit", "graceful", ENDS),
-    Use("uvicorn", "server.started", "server", STARTS),
-    Use("uvicorn", "server.shutdown", "graceful", ENDS, "sockets="),
-    Use("uvicorn", "server.server_state.default_headers", "graceful", ENDS),
-    Use("uvicorn", "server.server_state.connections", "graceful", ENDS),
-    Use("uvicorn", "server.server_state.tasks", "graceful", ENDS),
-    Use("uvicorn", "server.server_state.total_requests", "graceful", ENDS),
-    Use("uvicorn", "server.lifespan.state", "graceful", ENDS),
-    Use("uvicorn", "server.lifespan.shutdown", "graceful", ENDS, ""),
-    Use("uvicorn", "config.http_protocol_class", "graceful", ENDS, "config= server_state= app_state="),
-    Use("uvicorn", "config.http_protocol_class.shutdown", "graceful", ENDS, "self"),
-    Use("uvicorn", "config.backlog", "graceful", ENDS),
-    Use("uvicorn", "config.timeout_graceful_shutdown", "graceful server", ENDS),
-    Use("uvicorn", "uvicorn.config.LOGGING_CONFIG", "runner", ENDS),
-    Use("uvicorn", "uvicorn.config.STARTUP_FAILURE", "supervisor runner", BROKEN),
-    Use("pydantic", "BaseModel.__pydantic_complete__", "annotations", MODELS),
-    Use("pydantic", "BaseModel.model_rebuild", "annotations", MODELS, "force= _types_namespace="),
-    Use("ipykernel", "ZMQInteractiveShell.get_parent", "jupyter notebook", CELLS, "self"),
+    Use("fastapi", "routing.iter_route_contexts", "plugin/registry", ROUTERS, "routes"),
+    Use("fastapi", "routing.RouteContext", "plugin/registry", ROUTERS),
+    Use("fastapi", "context.original_route", "plugin/registry plugin/memory", ROUTERS),
+    Use("fastapi", "context.unique_id", "plugin/registry", RERUN),
+    Use("fastapi", "context.operation_id", "plugin/registry plugin/app", RERUN),
+    Use("fastapi", "context.include_in_schema", "plugin/registry", ROUTERS),
+    Use("fastapi", "context.endpoint", "plugin/registry", ROUTERS),
+    Use("fastapi", "context.path_format", "plugin/app", RERUN),
+    Use("fastapi", "context.methods", "plugin/app plugin/registry", RERUN),
+    Use("fastapi", "included.original_router", "plugin/registry", ROUTERS),
+    Use("fastapi", "router._mark_routes_changed", "plugin/registry", ROUTERS, ""),
+    Use("fastapi", "router.add_api_route", "plugin/registry", RERUN, "path endpoint"),
+    Use("fastapi", "router.include_router", "plugin/registry", ROUTERS, "router"),
+    Use("fastapi", "router.routes", "plugin/registry plugin/app", RERUN),
+    Use("fastapi", "route.dependant.call", "plugin/memory", STATE),
+    Use("fastapi", "route.dependant.dependencies", "plugin/memory", STATE),
+    Use("fastapi", "app.build_middleware_stack", "plugin/app", HEALTH, ""),
+    Use("starlette", "app.user_middleware", "plugin/app plugin/memory", HEALTH),
+    Use("starlette", "router.default", "plugin/app", WRAPPED),
+    Use("starlette", "router.not_found", "plugin/app", WRAPPED, "scope receive send"),
+    Use("starlette", "router.lifespan_context", "plugin/app", WRAPPED, "app"),
+    Use("starlette", "BaseRoute.matches", "plugin/app", RERUN, "self scope"),
+    Use("uvicorn", "server.startup", "runner/graceful", STARTS, "sockets="),
+    Use("uvicorn", "server.main_loop", "runner/graceful", STARTS, ""),
+    Use("uvicorn", "server.on_tick", "runner/graceful", STARTS, "counter"),
+    Use("uvicorn", "server.should_exit", "runner/graceful", STARTS),
+    Use("uvicorn", "server.force_exit", "runner/graceful", ENDS),
+    Use("uvicorn", "server.started", "server/server", STARTS),
+    Use("uvicorn", "server.shutdown", "runner/graceful", ENDS, "sockets="),
+    Use("uvicorn", "server.server_state.default_headers", "runner/graceful", ENDS),
+    Use("uvicorn", "server.server_state.connections", "runner/graceful", ENDS),
+    Use("uvicorn", "server.server_state.tasks", "runner/graceful", ENDS),
+    Use("uvicorn", "server.server_state.total_requests", "runner/graceful", ENDS),
+    Use("uvicorn", "server.lifespan.state", "runner/graceful", ENDS),
+    Use("uvicorn", "server.lifespan.shutdown", "runner/graceful", ENDS, ""),
+    Use("uvicorn", "config.http_protocol_class", "runner/graceful", ENDS, "config= server_state= app_state="),
+    Use("uvicorn", "config.http_protocol_class.shutdown", "runner/graceful", ENDS, "self"),
+    Use("uvicorn", "config.backlog", "runner/graceful", ENDS),
+    Use("uvicorn", "config.timeout_graceful_shutdown", "runner/graceful server/server", ENDS),
+    Use("uvicorn", "uvicorn.config.LOGGING_CONFIG", "runner/command", ENDS),
+    Use("uvicorn", "uvicorn.config.STARTUP_FAILURE", "runner/supervisor runner/command", BROKEN),
+    Use("pydantic", "BaseModel.__pydantic_complete__", "plugin/annotations", MODELS),
+    Use("pydantic", "BaseModel.model_rebuild", "plugin/annotations", MODELS, "force= _types_namespace="),
+    Use("ipykernel", "ZMQInteractiveShell.get_parent", "jupyter notebook/source", CELLS, "self"),
     Use("ipython", "ZMQInteractiveShell.transform_cell", "jupyter", CELLS, "self raw_cell"),
-    Use("ipython", "ZMQInteractiveShell.user_ns", "jupyter notebook", CELLS),
+    Use("ipython", "ZMQInteractiveShell.user_ns", "jupyter notebook/source", CELLS),
     Use("ipython", "ZMQInteractiveShell.execution_count", "jupyter", CELLS),
-    Use("Python", "sys._getframe", "routes", "test_hotswap.py::test_text_annotations_are_resolved", "depth"),
+    Use("Python", "sys._getframe", "plugin/registry", "test_hotswap.py::test_text_annotations_are_resolved", "depth"),
 ]
 # Names that begin with an underscore but are in the documentation: SQLAlchemy's declarative mapping.
 DOCUMENTED = {"__table__"}
@@ -211,10 +211,10 @@ def test_the_list_says_where_it_is_used_and_what_would_notice(use: Use) -> None:
 
 
 def test_a_route_can_be_made_again_of_its_own_attributes() -> None:
-    """`kit.routes.remake`: what FastAPI's route is given, it keeps by the same name. Noticed by
+    """`kit.plugin.registry.remake`: what FastAPI's route is given, it keeps by the same name. Noticed by
     test_hotswap.py::test_remove_and_rename."""
     route = MADE["route"]()
-    missing = [name for name in kit.routes._ROUTE_OPTIONS if not hasattr(route, name)]
+    missing = [name for name in kit.plugin.registry._ROUTE_OPTIONS if not hasattr(route, name)]
     assert missing == [], f"fastapi {version('fastapi')}: a route that is made again forgets {missing}"
 
 

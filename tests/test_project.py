@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 import kit
-from kit import project as projects
-from kit.wheel import tutorial_files, tutorial_folder, write_wheel
+from kit.project import folder as projects
+from kit.project.wheel import tutorial_files, tutorial_folder, write_wheel
 
 COMMAND = [sys.executable, "-m", "kit"]
 
@@ -179,7 +179,7 @@ def test_the_wheel_works_alone_and_is_the_same_each_time(tmp_path: Path) -> None
         assert not [name for name in names if "__pycache__" in name or name.startswith("tests")]
         for name in (
             "kit/py.typed",
-            "kit/templates/new/plugin.ipynb.txt",
+            "kit/project/templates/new/plugin.ipynb.txt",
             "kit/tutorial/00_start_here.ipynb",
         ):
             assert name in names
@@ -195,7 +195,7 @@ def test_the_wheel_works_alone_and_is_the_same_each_time(tmp_path: Path) -> None
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    code = "import kit; print(kit.__file__); from kit.wheel import write_wheel, tutorial_folder; print(tutorial_folder())"
+    code = "import kit; print(kit.__file__); from kit.project.wheel import write_wheel, tutorial_folder; print(tutorial_folder())"
     shown = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -214,13 +214,13 @@ def test_what_is_not_the_kits_stays_out(tmp_path: Path, monkeypatch: pytest.Monk
     shutil.copytree(Path(kit.__file__).parent, package, ignore=shutil.ignore_patterns("tutorial"))
     shutil.copytree(tutorial_folder() / "images", notebooks / "images")
     shutil.copy(tutorial_folder() / "00_start_here.ipynb", notebooks)
-    monkeypatch.setattr(kit, "__file__", str(package / "__init__.py"))
-    monkeypatch.setattr(projects, "TEMPLATE", package / "templates" / "new")
+    monkeypatch.setattr("kit.project.wheel.PACKAGE", package)
+    monkeypatch.setattr(projects, "TEMPLATE", package / "project" / "templates" / "new")
     before = write_wheel(tmp_path).read_bytes()
     # what JupyterLab, a Mac and a person leave there
     (notebooks / "images" / ".ipynb_checkpoints").mkdir()
     (notebooks / "Untitled.ipynb").write_text("mine")
-    (package / "templates" / "new" / ".DS_Store").write_bytes(b"\xff")
+    (package / "project" / "templates" / "new" / ".DS_Store").write_bytes(b"\xff")
     assert write_wheel(tmp_path).read_bytes() == before
     with zipfile.ZipFile(write_wheel(tmp_path)) as wheel:
         assert {entry.external_attr >> 16 for entry in wheel.infolist()} == {0o100644}

@@ -15,8 +15,8 @@ import pytest
 import kit
 from kit import errors
 from kit.hosts import find
-from kit.settings import from_environment
-from kit.update import Update
+from kit.plugin.settings import from_environment
+from kit.project.update import Update
 
 EVERY = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
 
@@ -46,7 +46,7 @@ def test_a_refused_export_and_a_busy_database_can_be_caught_apart(
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(kit.ExportError):
         Update(tmp_path, {})
-    monkeypatch.setattr("kit.databases.WAIT", 0.1)
+    monkeypatch.setattr("kit.plugin.databases.WAIT", 0.1)
     first, second = (kit.database(f"sqlite:///{tmp_path}/data.db") for _ in range(2))
     with first.write(), pytest.raises(kit.DatabaseBusy) as busy, second.write():
         pass

@@ -18,8 +18,9 @@ from scripted import Scripted
 from starlette.testclient import TestClient
 
 import kit
-from kit import accesslog, tunnels
+from kit.plugin import accesslog
 from kit.redaction import hide
+from kit.server import tunnels
 from kit.web.transcript import as_code
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzYW0ifQ.c2lnbmF0dXJlc2lnbmF0dXJl"

@@ -20,10 +20,10 @@ import pytest
 from roads import ROADS, running
 
 import kit
-from kit.requirements import imports_of
-from kit.runner import main
+from kit.project.requirements import imports_of
+from kit.project.wheel import SERVING, write_serving_wheel
+from kit.runner.command import main
 from kit.sockets import listen, send_at_once, url
-from kit.wheel import SERVING, write_serving_wheel
 
 APP = """
 import os, socket, stat
@@ -51,7 +51,7 @@ async def at_once(request: Request) -> bool:
     raise LookupError
 """
 # What the part that serves imports of the rest of the kit, late, and looks first whether it is there.
-GUARDED = {"__main__": {"cli"}, "targets": {"notebook"}}
+GUARDED = {"__main__": {"cli"}}
 
 
 # -- answers leave at once -------------------------------------------------------------
@@ -90,7 +90,7 @@ def test_only_what_listens_is_set_and_nothing_else_is_changed() -> None:
 
 
 def test_the_part_that_serves_imports_nothing_else_of_the_kit() -> None:
-    """What is in it is written down in `kit.wheel`. That it serves alone: test_export.py, in an empty environment."""
+    """What is in it is written down in `kit.project.wheel`. That it serves alone: test_export.py, in an empty environment."""
     package = Path(kit.__file__).parent
     names = {file.name.removesuffix(".py") for file in package.iterdir()}
     assert set(SERVING) <= names
@@ -112,7 +112,7 @@ def part(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(write_serving_wheel(folder)) as wheel:
         wheel.extractall(folder)
         (entry,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-        assert wheel.read(entry).decode() == "[console_scripts]\nkit = kit.runner:main\n"
+        assert wheel.read(entry).decode() == "[console_scripts]\nkit = kit.runner.command:main\n"
     return folder
 
 

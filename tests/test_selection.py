@@ -11,7 +11,7 @@ from collection import RUNS, large
 from conftest import OpenAISchemas, shared
 
 import kit
-from kit.search import CONTEXT
+from kit.tools.search import CONTEXT
 
 
 def operation(name: str, tag: str, summary: str) -> dict[str, Any]:

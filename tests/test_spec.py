@@ -6,8 +6,8 @@ import pytest
 from collection import documents, each_run
 
 import kit
-from kit.documents import parse
-from kit.spec import Spec
+from kit.openapi.documents import parse
+from kit.openapi.spec import Spec
 
 MINIMAL = """
 openapi: 3.0.1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kit.spec import Spec
-from kit.tools import make_tools
+from kit.openapi.spec import Spec
+from kit.tools.tool import make_tools
 
 SWAGGER: dict[str, Any] = {
     "swagger": "2.0",

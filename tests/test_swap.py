@@ -128,7 +128,7 @@ def test_a_swap_that_fails_leaves_the_old_plugin_and_the_next_one_is_whole(
 
 
 def test_a_lifespan_that_hangs_fails_the_swap_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kit.server, "START_TIMEOUT", 0.3)
+    monkeypatch.setattr(kit.server.server, "START_TIMEOUT", 0.3)
     cancelled = threading.Event()
 
     @asynccontextmanager
@@ -151,7 +151,7 @@ def test_a_lifespan_that_hangs_fails_the_swap_in_bounded_time(monkeypatch: pytes
 
 
 def test_a_stream_of_a_plugin_that_was_exchanged_is_cut_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kit.swap.CUT", 0.5)
+    monkeypatch.setattr("kit.server.swap.CUT", 0.5)
     events: list[str] = []
     old = plugin(lifespan=lifespan(events, "old"))
 

@@ -9,11 +9,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from kit.addresses import Root
-from kit.client import Transport
-from kit.installed import InstalledPlugin
+from kit.client.installed import InstalledPlugin
+from kit.client.transport import Transport
 from kit.manifest import Manifest
-from kit.spec import Spec
-from kit.tools import Tool, legal_name, make_tools
+from kit.openapi.spec import Spec
+from kit.tools.tool import Tool, legal_name, make_tools
 
 
 def tool(operation: dict[str, Any], path: str = "/x", version: str = "3.1.0", **components: Any) -> Tool:

@@ -19,7 +19,7 @@ import httpx2
 import pytest
 
 import kit
-from kit import tunnels
+from kit.server import tunnels
 
 # As cloudflared 2024.6 and ngrok 3 write them.
 CLOUDFLARED = """\

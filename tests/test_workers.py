@@ -18,7 +18,7 @@ import pytest
 from roads import ROADS, running
 
 import kit
-from kit.memory import in_memory
+from kit.plugin.memory import in_memory
 
 NOTES = """
 import os

@@ -19,7 +19,7 @@ def new(
     name: Annotated[str, typer.Argument(help="The folder to make: letters, digits, _ and -.")],
 ) -> None:
     """Make a project of your own: a notebook that is a working plugin, tests, and what CI needs."""
-    from kit.project import new as make
+    from kit.project.folder import new as make
 
     project = make(name)
     print(f"Made {project}\n\nNext:\n  cd {name}\n  pytest\n  kit serve plugin.ipynb")
@@ -38,8 +38,8 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that you changed since.")] = False,
 ) -> None:
     """Make a server of a notebook, and prove that it answers the same. Status 1 if it does not."""
-    from kit.exporting import export as make
-    from kit.targets import Target
+    from kit.notebook.target import Target
+    from kit.project.export import export as make
 
     source, taken = Target(notebook), include or ()
     made = make(
@@ -56,7 +56,7 @@ def lab(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
 ) -> None:
     """Open JupyterLab on a copy of the tutorial. What is there already stays as it is."""
-    from kit.project import copy_tutorial
+    from kit.project.folder import copy_tutorial
 
     if importlib.util.find_spec("jupyterlab") is None:
         raise KitError(
@@ -79,11 +79,11 @@ def demo(
     port: Port = 0,
 ) -> None:
     """Start a TODO plugin, install it by its URL, and hold a short conversation with it."""
-    from kit.chat import Chat
+    from kit.chat.conversation import Chat
+    from kit.chat.live_reply import print_events
+    from kit.client.discovery import install
     from kit.demo import SENTENCES, make_plugin
-    from kit.discovery import install
-    from kit.live_reply import print_events
-    from kit.server import serve
+    from kit.server.server import serve
 
     with serve(make_plugin(), port) as server:
         print(f"The TODO plugin is served. Its manifest: {server.manifest_url}")

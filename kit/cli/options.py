@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from kit.installed import InstalledPlugin
+    from kit.client.installed import InstalledPlugin
 
 Url = Annotated[
     str,
@@ -32,11 +32,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the document itself.
 
 def installed(url: str, token: str | None, follow_refs: bool = False) -> InstalledPlugin:
     """The plugin at a `Url`; one in a notebook or a file of Python need not be served."""
-    from kit.discovery import install
+    from kit.client.discovery import install
 
     source: Any = url
     if re.search(r"\.(ipynb|py)(:\w+)?$", url) and "://" not in url:
-        from kit.targets import Target
+        from kit.notebook.target import Target
 
         source = Target(url).plugin()
     return install(source, token=token, follow_refs=follow_refs)

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from kit.cli.options import AsJson, FollowRefs, Token, Url, installed
-from kit.documents import read_json
 from kit.errors import KitError
+from kit.openapi.documents import read_json
 
 
 def install(url: Url, token: Token = None, follow_refs: FollowRefs = False) -> None:
@@ -33,7 +33,7 @@ def spec(
     follow_refs: FollowRefs = False,
 ) -> None:
     """Show the operations of a plugin: as a list, or by subject where they are many."""
-    from kit.spec_views import spec_text
+    from kit.openapi.views import spec_text
 
     plugin = installed(url, None, follow_refs)
     if as_json:

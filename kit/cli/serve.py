@@ -15,7 +15,7 @@ from kit.cli.options import Host, Port, Token, installed, wait
 from kit.errors import SettingsError
 
 if TYPE_CHECKING:
-    from kit.installed import InstalledPlugin
+    from kit.client.installed import InstalledPlugin
 
 
 def serve(
@@ -34,13 +34,13 @@ def serve(
     ] = 1,
 ) -> None:
     """Serve a plugin, or any FastAPI app, from a notebook, a file or a module. SIGTERM loses no request."""
-    from kit import runner
-    from kit.endpoint import add_mcp
-    from kit.server import notes
-    from kit.server import serve as start
-    from kit.settings import from_environment
-    from kit.targets import Target
-    from kit.tunnels import BY_NAME
+    from kit.mcp.endpoint import add_mcp
+    from kit.notebook.target import Target
+    from kit.plugin.settings import from_environment
+    from kit.runner import command as runner
+    from kit.server.server import notes
+    from kit.server.server import serve as start
+    from kit.server.tunnels import BY_NAME
 
     public: Any = BY_NAME.get(public_url or "", public_url)
     if not reload:
@@ -80,13 +80,13 @@ def mcp(
     token: Token = None,
 ) -> None:
     """Serve any plugin as an MCP server, to Claude, Cursor, VS Code and others."""
-    from kit import endpoint
-    from kit.discovery import install as discover
-    from kit.mcp_server import import_package
-    from kit.server import ServerThread
-    from kit.server import serve as start
+    from kit.client.discovery import install as discover
+    from kit.mcp import endpoint
+    from kit.mcp.server import import_package
+    from kit.notebook.target import Target, is_target
+    from kit.server.server import ServerThread
+    from kit.server.server import serve as start
     from kit.sockets import listen
-    from kit.targets import Target, is_target
 
     def load() -> InstalledPlugin:
         plugin = discover(Target(source).plugin()) if is_target(source) else installed(source, token)
@@ -137,7 +137,7 @@ def _tell(plugin: InstalledPlugin) -> None:
 
 
 def _tell_address(name: str, base: str) -> None:
-    from kit.endpoint import PATH, entry
+    from kit.mcp.endpoint import PATH, entry
 
     text = json.dumps(entry(name, "", base + PATH))
     print(f"kit: MCP at {base}{PATH}\nmcp.json of Claude and Cursor: {text}", file=sys.stderr)

@@ -27,9 +27,9 @@ def chat(
     token: Token = None,
 ) -> None:
     """Talk to a model that may use the plugins. An empty line or Ctrl+D ends it."""
-    from kit.chat import Chat
+    from kit.chat.conversation import Chat
+    from kit.chat.live_reply import print_events
     from kit.errors import ChatError
-    from kit.live_reply import print_events
 
     plugins = [installed(url, token) for url in urls]
     conversation = Chat(*plugins, model=model, api=api, confirm=confirm, select=select, search=search)
@@ -63,8 +63,8 @@ def chatgpt(
     """Open the local ChatGPT: install plugins by their URL, talk, and look into every call."""
     import webbrowser
 
-    from kit.server import serve as start
-    from kit.targets import Target, is_target
+    from kit.notebook.target import Target, is_target
+    from kit.server.server import serve as start
     from kit.web.page import chatgpt as open_page
 
     with contextlib.ExitStack() as served:

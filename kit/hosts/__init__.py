@@ -1,6 +1,7 @@
-"""One module for each host: what it needs of a plugin, in the host's own form, and what it refuses.
+"""What each host wants, one module a host.
 
-Each is a `Host`; they take a `Description` and give documents and findings, and no host makes a request.
+Takes a `Description`. Gives what that host is given (`render`) and what its documented rules find wrong (`check`).
+A new host is a module here with the names of the `Host` protocol, and its name in `HOSTS`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from kit.errors import UnknownHost
-from kit.findings import Finding, Findings
+from kit.hosts.findings import Finding, Findings
 
 if TYPE_CHECKING:
     from kit.description import Description

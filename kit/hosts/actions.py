@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kit.addresses import NOWHERE, host_of, is_private
-from kit.findings import Finding
+from kit.hosts.findings import Finding
 from kit.hosts.texts import cut, texts_too_long
 from kit.manifest import NoAuth, OAuth
-from kit.operation import Parameter
-from kit.schemas import Converter
-from kit.values import mapping, text
+from kit.openapi.operation import Parameter
+from kit.openapi.values import mapping, text
+from kit.tools.schemas import Converter
 
 if TYPE_CHECKING:
     from kit.description import Description
-    from kit.tools import Tool
+    from kit.tools.tool import Tool
 
 TITLE = "GPT Actions (being retired)"
 FILE = "openapi.json"  # what it is called where it is written down

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from kit.addresses import host_of, is_private
-from kit.findings import Finding
+from kit.hosts.findings import Finding
 from kit.hosts.texts import cut, followed, spec_url, summaries
 from kit.manifest import NoAuth
 
 if TYPE_CHECKING:
     from kit.description import Description
-    from kit.tools import Tool
+    from kit.tools.tool import Tool
 
 TITLE = "Agent Plugins (ChatGPT and Codex)"
 FILE = "plugin.json"  # what it is called where it is written down

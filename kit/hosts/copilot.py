@@ -17,15 +17,15 @@ from kit.hosts.copilot_rules import check as check
 from kit.hosts.copilot_rules import function_names
 from kit.hosts.texts import MAX_TEXT, URL, cut, followed, spec_url, summaries
 from kit.manifest import NoAuth, OAuth
-from kit.operation import is_json
-from kit.values import mapping
+from kit.openapi.operation import is_json
+from kit.openapi.values import mapping
 
 if TYPE_CHECKING:
     from kit.description import Description
-    from kit.operation import Operation
-    from kit.request import Argument
-    from kit.spec import Spec
-    from kit.tools import Tool
+    from kit.openapi.operation import Operation
+    from kit.openapi.spec import Spec
+    from kit.tools.request import Argument
+    from kit.tools.tool import Tool
 
 FILE = "ai-plugin.json"  # what it is called where it is written down
 SCHEMA = "https://developer.microsoft.com/json-schemas/copilot/plugin/v2.4/schema.json"

@@ -9,15 +9,15 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Literal
 
 from kit.addresses import host_of, is_private
-from kit.findings import Finding
+from kit.hosts.findings import Finding
 from kit.hosts.texts import MAX_TEXT, followed, spec_url
 from kit.manifest import NoAuth
-from kit.values import mapping, pointer_token, unique
+from kit.openapi.values import mapping, pointer_token, unique
 
 if TYPE_CHECKING:
     from kit.description import Description
-    from kit.operation import Operation
-    from kit.spec import Spec
+    from kit.openapi.operation import Operation
+    from kit.openapi.spec import Spec
 
 TITLE = "Microsoft 365 Copilot"
 HOST = "copilot"

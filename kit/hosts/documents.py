@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from kit.findings import Finding
-from kit.selection import likeness
-from kit.values import mapping
+from kit.hosts.findings import Finding
+from kit.openapi.values import mapping
+from kit.tools.selection import likeness
 
 if TYPE_CHECKING:
     from kit.description import Description

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from kit.errors import KitError
-from kit.findings import Finding
+from kit.hosts.findings import Finding
 
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool

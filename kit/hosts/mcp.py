@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kit.findings import Finding
+from kit.hosts.findings import Finding
 from kit.manifest import NoAuth
 
 if TYPE_CHECKING:
     from kit.description import Description
-    from kit.tools import Tool
+    from kit.tools.tool import Tool
 
 TITLE = "MCP"
 HOST = "mcp"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kit.findings import Finding
-from kit.search import CONTEXT, MANY_TOKENS
+from kit.hosts.findings import Finding
+from kit.tools.search import CONTEXT, MANY_TOKENS
 
 if TYPE_CHECKING:
     from kit.description import Description

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from kit.findings import Finding
-from kit.values import mapping
+from kit.hosts.findings import Finding
+from kit.openapi.values import mapping
 
 if TYPE_CHECKING:
     from kit.description import Description
-    from kit.spec import Spec
+    from kit.openapi.spec import Spec
 
 MAX_TEXT = 4000  # characters of any text: "SHOULD be limited to 4K", m365copilot-docs plugin-manifest-2.4.md
 URL = re.compile(r"https?://[^\s/]\S*")

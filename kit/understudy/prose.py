@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kit.documents import read_json
+from kit.openapi.documents import read_json
 from kit.understudy.slots import Slot, ToolReading
 from kit.understudy.words import identifier_words
 from kit.words import DETERMINERS

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kit.documents import read_json
+from kit.openapi.documents import read_json
 from kit.understudy.dialogue import Entry
 
 

@@ -1,5 +1,4 @@
-"""The local ChatGPT: a page that installs plugins by their URL and talks to a model that uses them.
+"""The local ChatGPT: a page on which plugins are installed and talked to.
 
-`page` starts it, `app` answers the browser, `plugins` holds the installed plugins, `conversation` the turns,
-`transcript` writes a conversation down as code. `static` is the page itself: plain files, nothing to build.
+Takes plugins' addresses and what a person does on the page. Gives a small HTTP API and the files of the page.
 """

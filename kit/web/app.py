@@ -22,9 +22,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.addresses import LOCAL_NAMES
-from kit.documents import read_json
 from kit.errors import KitError
 from kit.markup import page
+from kit.openapi.documents import read_json
 from kit.web.conversation import Conversation
 from kit.web.plugins import PluginRegistry
 from kit.web.transcript import as_code

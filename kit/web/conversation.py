@@ -14,12 +14,12 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from kit.chat import Chat
+from kit.chat.client import NO_KEY
+from kit.chat.conversation import Chat
+from kit.chat.reply import CallEnded, CallStarted, Finished, TextDelta
+from kit.client.installed import CallResult
 from kit.errors import KitError
-from kit.installed import CallResult
 from kit.markup import markdown, short
-from kit.model_client import NO_KEY
-from kit.reply import CallEnded, CallStarted, Finished, TextDelta
 from kit.web.plugins import PluginEntry, PluginRegistry
 
 Event = dict[str, Any]

@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kit import loop
+from kit.chat.client import ModelClient
 from kit.errors import KitError
 from kit.jupyter import Frame, browser_url
-from kit.model_client import ModelClient
-from kit.server import Server, ServerThread
+from kit.server.server import Server, ServerThread
 from kit.sockets import listen
 from kit.web.app import State, make_app
 

@@ -13,12 +13,12 @@ from typing import Any
 from kit import loop
 from kit.addresses import LOCAL_NAMES, complete, joined
 from kit.checking import check
-from kit.client import Answer
-from kit.discovery import ainstall
+from kit.client.discovery import ainstall
+from kit.client.installed import InstalledPlugin
+from kit.client.transport import Answer
 from kit.errors import KitError
-from kit.installed import InstalledPlugin
 from kit.markup import logo
-from kit.server import Server
+from kit.server.server import Server
 
 MAX_LOGO = 200_000  # bytes; a larger one is replaced by the initials
 LOGO_TIMEOUT = 3.0  # seconds

@@ -46,7 +46,7 @@ def imports() -> list[Row]:
 
     run("kit"), run("fastapi")
     pairs = [(run("kit"), run("fastapi")) for _ in range(9)]
-    plugin = [(run("kit.plugin"), run("fastapi")) for _ in range(9)]
+    plugin = [(run("kit.plugin.app"), run("fastapi")) for _ in range(9)]
     return [
         row("import kit / import fastapi", [a for a, _ in pairs], [b for _, b in pairs], "1.15x at most"),
         row("the same with kit.Plugin used", [a for a, _ in plugin], [b for _, b in plugin], "-"),
@@ -282,7 +282,7 @@ def _langchain(base_url: str, todo: str, tools: list[dict[str, Any]], ask: str) 
 def parallel() -> list[Row]:
     """Eight calls of 100 ms each in one turn, against one after the other."""
     import kit
-    from kit.installed import CallResult
+    from kit.client.installed import CallResult
 
     with process("slow") as slow:
         plugin = kit.install(slow)

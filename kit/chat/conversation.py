@@ -1,0 +1,290 @@
+"""`Chat`: a conversation in which a model uses plugins, over the OpenAI API."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kit import loop
+from kit.chat.apis import Item, Round, ToolCall
+from kit.chat.client import ModelClient
+from kit.chat.live_reply import LiveReply
+from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply, call_line
+from kit.client.discovery import install
+from kit.client.installed import CallResult, InstalledPlugin
+from kit.errors import ChatError
+from kit.openapi.documents import read_json
+from kit.tools.search import CONTEXT, searchable
+from kit.tools.tool import Tool, legal_name
+
+if TYPE_CHECKING:
+    from kit.chat.apis import Client
+
+MAX_ROUNDS = 10  # "the model may retry a failed call up to 10 times": ChatGPT plugins
+
+Confirm = Callable[[CallStarted], "bool | Awaitable[bool]"]
+
+
+@dataclass
+class _Question:
+    """Put to the user between two events: may this call be made?"""
+
+    call: CallStarted
+    answer: asyncio.Future[bool]
+    loop: asyncio.AbstractEventLoop
+
+    def give(self, allowed: bool) -> None:
+        self.loop.call_soon_threadsafe(self._give, allowed)
+
+    def _give(self, allowed: bool) -> None:
+        if not self.answer.done():  # the turn may have been interrupted meanwhile
+            self.answer.set_result(allowed)
+
+
+class Chat:
+    """A conversation with a model that may use the given plugins.
+
+    A plugin is anything that `install` takes. The client is `client`, else what OPENAI_API_KEY,
+    OPENAI_BASE_URL and OPENAI_MODEL say, else the understudy. `confirm` is asked before each call
+    that may change something: True asks the user, a function gets the call and says True or False.
+    `select` gives the model a part of the tools, `search` lets it look for them: both as in
+    `InstalledPlugin.tools`. `show` streams the transcript into the running cell; by default, where there is one.
+
+    `chat(text)` gives the `Reply`; `await chat.asend(text)` too. `chat.stream(text)` gives the
+    events. After an error, a refusal or an interrupt the chat goes on from the last whole round.
+    """
+
+    def __init__(
+        self,
+        *plugins: Any,
+        model: str | None = None,
+        client: Client | None = None,
+        api: str = "responses",
+        instructions: str = "",
+        confirm: bool | Confirm | None = None,
+        max_rounds: int = MAX_ROUNDS,
+        select: str | Iterable[str] | None = None,
+        search: bool = False,
+        show: bool | None = None,
+    ) -> None:
+        self.plugins = [p if isinstance(p, InstalledPlugin) else install(p) for p in plugins]
+        self.instructions = instructions
+        self.max_rounds = max_rounds
+        self.confirm = confirm
+        self.history: list[Item] = []
+        self._show = show
+        self._model = ModelClient(client, model, api)
+        wanted = select if select is None or isinstance(select, str) else list(select)
+        self._tools = _tools_by_name(self.plugins, wanted)
+        self._search = search
+        tokens = sum(tool.tokens for _, tool in self._tools.values())
+        if tokens > CONTEXT and not search:
+            self._model.notes.append(
+                f"The {len(self._tools):,} tools take about {tokens:,} tokens, more than the {CONTEXT:,} that many "
+                "models have in all: give a part of them with select=..., or all with search=True."
+            )
+        self._is_busy = False
+        self._noted = 0
+        if self._model.is_understudy and show is not False:
+            print(self._model.notes[0])
+            self._noted = 1
+
+    def __call__(self, text: str) -> Reply:
+        """Says something and waits for the answer. Raises `ChatError` if there can be none."""
+        live = LiveReply(text, self._show)
+        for event in self._sync(self._turn(text, stream=live.is_shown)):
+            live.add(event)
+        return live.reply
+
+    async def asend(self, text: str) -> Reply:
+        """The same, to be awaited."""
+        live = LiveReply(text, self._show)
+        async for event in self._async(self._turn(text, stream=live.is_shown)):
+            live.add(event)
+        return live.reply
+
+    def stream(self, text: str) -> Iterator[Event]:
+        """The events of a turn as they come: text, calls, results, and `Finished` with the reply."""
+        return self._sync(self._turn(text))
+
+    def astream(self, text: str) -> AsyncIterator[Event]:
+        """The same, to be iterated with `async for`."""
+        return self._async(self._turn(text))
+
+    def reset(self) -> None:
+        """Forgets the conversation."""
+        self.history.clear()
+
+    # -- one turn -------------------------------------------------------------
+
+    def _sync(self, turn: AsyncIterator[Event | _Question]) -> Iterator[Event]:
+        for event in loop.stream(turn):
+            if isinstance(event, _Question):
+                allowed = self._ask(event.call)
+                event.give(loop.run(_awaited(allowed)) if hasattr(allowed, "__await__") else bool(allowed))
+            else:
+                yield event
+
+    async def _async(self, turn: AsyncIterator[Event | _Question]) -> AsyncIterator[Event]:
+        async for event in loop.astream(turn):
+            if isinstance(event, _Question):
+                allowed = self._ask(event.call)
+                event.give(bool(await allowed) if hasattr(allowed, "__await__") else bool(allowed))
+            else:
+                yield event
+
+    async def _turn(self, text: str, stream: bool = True) -> AsyncIterator[Event | _Question]:
+        if self._is_busy:
+            raise ChatError("This chat is still answering.", "Wait for it, or make another Chat.")
+        self._is_busy = True
+        reply = Reply(text)
+        reply.began = time.perf_counter()
+        history: list[Item] = [*self.history, {"role": "user", "content": text}]
+        whole = len(self.history)  # how much of it may be kept if the turn does not end well
+        tools = self._offered()
+        try:
+            for number in range(self.max_rounds):
+                answer = Round()
+                start = time.perf_counter()
+                async for event in self._model.round(history, tools, self._system(), stream):
+                    if isinstance(event, Round):
+                        answer = event
+                    else:
+                        yield event
+                sent = "what was said, and the tools" if number == 0 else "what the calls gave"
+                reply.rounds.append((start - reply.began, time.perf_counter() - start, sent))
+                reply.usage.add(answer.usage)
+                reply.model = answer.model
+                reply.text = answer.text
+                history += answer.items
+                if not answer.calls:
+                    break
+                async for outcome in self._calls(answer.calls, reply, history):
+                    yield outcome
+                whole = len(history)
+            else:
+                reply.error = (
+                    f"The model still wants to call something after {self.max_rounds} rounds (max_rounds)."
+                )
+            whole = len(history)
+        except ChatError as error:
+            reply.error = error.problem
+            error.reply = reply
+            raise
+        finally:
+            self.history = history[:whole]
+            self._is_busy = False
+            reply.seconds = time.perf_counter() - reply.began
+            reply.notes += self._model.notes[self._noted :]
+            self._noted = len(self._model.notes)
+        yield Finished(reply)
+
+    def _offered(self) -> list[dict[str, Any]]:
+        """The tools as the request has them."""
+        if not self._search:
+            return [{**tool.render(), "name": name} for name, (_, tool) in self._tools.items()]
+        about = ", ".join(plugin.manifest.name_for_human or plugin.name for plugin in self.plugins)
+        return searchable({name: tool for name, (_, tool) in self._tools.items()}, about)
+
+    async def _calls(
+        self, calls: list[ToolCall], reply: Reply, history: list[Item]
+    ) -> AsyncIterator[Event | _Question]:
+        """Makes the calls of one round, all at the same time, and writes their results down in order."""
+        running: list[asyncio.Task[CallResult]] = []
+        try:
+            for call in calls:
+                plugin, tool = self._tools.get(call.name, (None, None))
+                arguments = _arguments(call.arguments)
+                started = CallStarted(
+                    plugin.name if plugin else "",
+                    tool.operation.id if tool else call.name,
+                    arguments,
+                    tool.operation.consequential if tool else False,
+                )
+                yield started
+                allowed = True
+                if started.consequential and self.confirm:
+                    here = asyncio.get_running_loop()
+                    question = _Question(started, here.create_future(), here)
+                    yield question
+                    allowed = await question.answer
+                running.append(asyncio.ensure_future(self._call(call, plugin, tool, arguments, allowed)))
+            for call, task in zip(calls, running, strict=True):
+                result = await task
+                result.started = result.started or time.perf_counter()
+                reply.calls.append(result)
+                history.append(
+                    {"type": "function_call_output", "call_id": call.id, "output": result.for_model()}
+                )
+                yield CallEnded(result)
+        finally:
+            for task in running:
+                task.cancel()
+
+    async def _call(
+        self, call: ToolCall, plugin: InstalledPlugin | None, tool: Tool | None, arguments: Any, allowed: bool
+    ) -> CallResult:
+        if plugin is None or tool is None:
+            problem = f"There is no tool {call.name!r}; there are: {', '.join(self._tools) or 'none'}."
+        elif not isinstance(arguments, dict):
+            problem = f"The arguments are not a JSON object: {arguments}"
+        elif not allowed:
+            problem = "The user did not allow this call."
+        else:
+            return await plugin.invoke(tool, arguments)
+        operation = tool.operation.id if tool else call.name
+        shown = arguments if isinstance(arguments, dict) else {"": call.arguments}
+        return CallResult(operation, shown, None, {"error": problem}, 0.0)
+
+    def _ask(self, call: CallStarted) -> Any:
+        if callable(self.confirm):
+            return self.confirm(call)
+        answer = input(f"May the model call {call_line(call)}? [y/N] ")
+        return answer.strip().lower() in ("y", "yes", "j", "ja")
+
+    def _system(self) -> str:
+        """What the model is told first: the author's words about each plugin, as ChatGPT did."""
+        about = [
+            f"Plugin {p.name}: {p.manifest.description_for_model}"
+            for p in self.plugins
+            if p.manifest.description_for_model
+        ]
+        return "\n\n".join(filter(None, [self.instructions, *about]))
+
+    def __repr__(self) -> str:
+        names = ", ".join(plugin.name for plugin in self.plugins) or "no plugin"
+        who = "the understudy" if self._model.is_understudy else self._model.name or "a model"
+        return f"<Chat with {who}, using {names}: {len(self.history)} items so far>"
+
+
+def _tools_by_name(
+    plugins: list[InstalledPlugin], wanted: str | list[str] | None
+) -> dict[str, tuple[InstalledPlugin, Tool]]:
+    """Every tool under a name of its own: a name that two plugins use gets the plugin's before it."""
+    chosen = [plugin.selected(wanted) for plugin in plugins]
+    names = Counter(name for tools in chosen for name in tools)
+    by_name: dict[str, tuple[InstalledPlugin, Tool]] = {}
+    for plugin, tools in zip(plugins, chosen, strict=True):
+        for name, tool in tools.items():
+            shown = name if names[name] == 1 else f"{plugin.name}__{name}"
+            by_name[legal_name(shown, by_name)] = (plugin, tool)
+    return by_name
+
+
+def _arguments(text: str) -> dict[str, Any] | str:
+    """The arguments that a model wrote; why they are not a JSON object, as text, if they are not."""
+    if not text.strip():
+        return {}
+    try:
+        value = read_json(text)
+    except ValueError as error:
+        return f"the text {error}"
+    return value if isinstance(value, dict) else f"{text:.80}"
+
+
+async def _awaited(answer: Awaitable[bool]) -> bool:
+    return bool(await answer)

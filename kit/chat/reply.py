@@ -1,0 +1,147 @@
+"""What a turn of a conversation gives: the reply, and the events that lead to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from kit import jupyter
+from kit.client.installed import CallResult, call_card
+from kit.diagrams import Exchange, Sequence
+from kit.markup import arguments_line, box, details, escape, markdown, short
+from kit.redaction import hide
+
+
+@dataclass
+class Usage:
+    """Tokens of one turn, over all its rounds, as the API counted them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def add(self, other: Usage) -> None:
+        """Counts another round in."""
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
+
+
+@dataclass
+class Reply:
+    """One turn: `text` is the model's answer, `calls` what it called on the way, in order.
+
+    `seconds` is how long it took, `rounds` holds (start, seconds, what was asked) of each request to the model.
+    `model` is the name that the API gave, `notes` what the reader should know (such as: no key, so
+    the understudy answered). `error` says why the turn stopped early, if it did.
+    """
+
+    question: str
+    text: str = ""
+    calls: list[CallResult] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    model: str = ""
+    notes: list[str] = field(default_factory=list)
+    error: str = ""
+    seconds: float = 0.0
+    rounds: list[tuple[float, float, str]] = field(default_factory=list, repr=False)
+    began: float = field(default=0.0, repr=False, compare=False)  # by time.perf_counter
+
+    def __post_init__(self) -> None:
+        self.live: jupyter.LiveView | None = None  # where it was shown as it came
+
+    def sequence(self) -> Sequence:
+        """Who called whom and how long it took, as a diagram."""
+        you, chat, model = "You", "Chat", self.model or "model"
+        exchanges = [Exchange(you, chat, short(hide(self.question), 60), 0.0)]
+        for start, seconds, asked in self.rounds:
+            exchanges.append(Exchange(chat, model, asked, start, seconds, "answers"))
+        for call in self.calls:  # those of one round run side by side
+            if call.url:
+                target = call.plugin or "plugin"
+                line = hide(f"{call.method} {_path(call.url)}")
+                start = max(0.0, call.started - self.began)
+                exchanges.append(Exchange(chat, target, line, start, call.seconds, call.outcome, call.ok))
+            else:
+                at = max(0.0, call.started - self.began) if call.started else self.seconds
+                exchanges.append(Exchange(chat, chat, f"{call_line(call)}: not sent", at, ok=False))
+        last = short(hide(self.error or self.text) or "(nothing)", 60)
+        exchanges.append(Exchange(chat, you, last, self.seconds))
+        return Sequence(exchanges, (you, chat, model))
+
+    def __repr__(self) -> str:
+        lines = [f"You: {hide(self.question)}"]
+        lines += [f"  ({note})" for note in self.notes]
+        lines += [f"  {call_line(call)} {outcome_line(call)}" for call in self.calls]
+        lines.append(f"{self.model or 'model'}: {hide(self.text)}")
+        if self.error:
+            lines.append(f"  stopped: {self.error}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        parts = [f'<div style="margin:.3em 0"><b>You</b>: {escape(hide(self.question))}</div>']
+        parts += [f"<div><i>{escape(note)}</i></div>" for note in self.notes]
+        parts += [call_card(call, is_open=False) for call in self.calls]
+        parts.append(
+            f'<div style="margin:.3em 0"><b>{escape(self.model or "…")}</b>{markdown(hide(self.text))}</div>'
+        )
+        if self.error:
+            parts.append(f"<div><b>Stopped</b>: {escape(self.error)}</div>")
+        if self.seconds:  # it has ended
+            parts.append(details("Sequence", self.sequence()._repr_html_()))
+        return box("".join(parts))
+
+    def _ipython_display_(self) -> None:
+        """Shows the transcript, unless this very cell has shown it already while it streamed."""
+        jupyter.show(self, self.live)
+
+
+def call_line(call: CallStarted | CallResult) -> str:
+    """A call as it would be written in code."""
+    return f"{call.operation}({arguments_line(call.arguments)})"
+
+
+def outcome_line(call: CallResult) -> str:
+    return f"-> {call.outcome} {short(hide(call.data))}"
+
+
+def _path(url: str) -> str:
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+@dataclass(frozen=True)
+class TextDelta:
+    """Some more of the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class CallStarted:
+    """The model calls an operation. `consequential`: it may change something."""
+
+    plugin: str
+    operation: str
+    arguments: Any
+    consequential: bool = False
+
+
+@dataclass(frozen=True)
+class CallEnded:
+    """A call has its result."""
+
+    result: CallResult
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The turn has ended; nothing comes after it."""
+
+    reply: Reply
+
+
+Event = TextDelta | CallStarted | CallEnded | Finished

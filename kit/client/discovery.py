@@ -1,0 +1,311 @@
+"""What ChatGPT did with a plugin's URL: fetch the manifest, choose the spec, read it, choose the server."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from kit import loop
+from kit.addresses import NOWHERE, Root, choose_server, complete, is_document, is_url, joined
+from kit.client.installed import InstalledPlugin
+from kit.client.transport import Answer, Transport
+from kit.errors import InstallError, KitError, SpecError
+from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
+from kit.openapi.documents import parse
+from kit.openapi.references import Fetch, bundle
+from kit.openapi.spec import Problem, Spec
+
+if TYPE_CHECKING:
+    from kit.plugin.app import Plugin, Served
+
+OnDocument = Callable[[Answer, float], None]  # a document, and the seconds it took
+
+
+def install(
+    source: str | Path | Plugin | Served,
+    *,
+    token: str | None = None,
+    base_url: str | None = None,
+    follow_refs: bool = False,
+) -> InstalledPlugin:
+    """Installs a plugin from its address, as ChatGPT did, and gives its tools and calls.
+
+    `source` is a base URL (`localhost:3333`), the URL of a manifest or of a spec, a file with
+    either, a running `Server`, or a `Plugin` of this process (then no socket is used). `token` goes
+    where the manifest says or, without one, the first security scheme of the spec: into `Authorization`, or
+    the header or cookie of an API key. `base_url` is where calls go, for a spec that
+    names no server. `follow_refs` fetches the other documents that the spec's `$ref`s lead to, from the
+    same domain or the same folder. Raises `InstallError` or `SpecError` with the reason and the remedy.
+    """
+    return loop.run(_discover(source, Options(token, base_url, follow_refs)))
+
+
+async def ainstall(
+    source: str | Path | Plugin | Served,
+    *,
+    token: str | None = None,
+    base_url: str | None = None,
+    follow_refs: bool = False,
+    on_document: OnDocument | None = None,
+) -> InstalledPlugin:
+    """The same, to be awaited. `on_document` is called with each document that was fetched, on the kit's loop."""
+    return await loop.arun(_discover(source, Options(token, base_url, follow_refs, on_document=on_document)))
+
+
+@dataclass
+class Options:
+    """What the user said beside the address."""
+
+    token: str | None
+    base_url: str | None
+    follow_refs: bool
+    serves_mcp: bool = False  # seen, not wished: the source is a plugin of ours
+    on_document: OnDocument | None = None
+
+
+async def _discover(source: Any, options: Options) -> InstalledPlugin:
+    problems: list[Problem] = []
+    app, local = None, ""
+    options.serves_mcp = hasattr(getattr(source, "plugin", source), "manifest")
+    if callable(getattr(source, "openapi", None)):  # a Plugin, or any FastAPI app: no need to import it
+        name = getattr(getattr(source, "manifest", None), "name_for_model", "app")
+        app, local = source, f"http://{name}.in-process".replace("_", "-")
+    elif hasattr(source, "plugin"):  # a Server
+        local = source.url
+    public = getattr(getattr(source, "plugin", source), "public_url", None) or "" if local else ""
+    url = public or local or str(source)
+    file = Path(url)
+    if (
+        not local
+        and "://" not in url
+        and (file.is_file() or (is_document(url) and not url.startswith("localhost")))
+    ):
+        return await _install_file(file, options)
+    url = complete(url)
+    root = Root.of(url)
+    transport = Transport(root, app, public, local if public else "", on_document=options.on_document)
+    if is_document(url):
+        answer = await transport.fetch(url)
+        document = _parsed(answer, url)
+        if not _is_manifest(document):
+            return await _installed(None, document, url, transport, options, problems)
+        manifest_url = answer.url
+    else:
+        manifest_url = url.rstrip("/") + MANIFEST_PATH
+        answer = await transport.fetch(manifest_url)
+        if answer.status != 200:
+            return await _without_answer(url, answer, transport, options, problems)
+        document = _parsed(answer, manifest_url)
+    manifest = Manifest.read(document)
+    problems += [(f"manifest {place}", message) for place, message in manifest.problems]
+    if not manifest.api_url:
+        raise InstallError(
+            f"The manifest at {manifest_url} has no api.url: there is no spec to read.",
+            'Give it "api": {"type": "openapi", "url": "..."}.',
+            source=manifest_url,
+        )
+    spec_url = joined(answer.url, manifest.api_url)
+    if not Root.of(spec_url) or not root.covers(spec_url):
+        raise InstallError(
+            f"The manifest of {root.host} points to a spec on another domain: {spec_url}.",
+            f"api.url must be on {root.host} or below it, and on https if the manifest is.",
+            source=manifest_url,
+        )
+    spec_answer = await transport.fetch(spec_url)
+    document = _parsed(spec_answer, spec_url)
+    return await _installed(manifest, document, spec_answer.url, transport, options, problems)
+
+
+async def _without_answer(
+    url: str, answer: Answer, transport: Transport, options: Options, problems: list[Problem]
+) -> InstalledPlugin:
+    """No manifest at a base URL: the spec may be where plugins and FastAPI put it."""
+    for path in (SPEC_PATH, "/.well-known/openapi.yaml", "/openapi.json", "/openapi.yaml"):
+        found = await transport.fetch(url.rstrip("/") + path)
+        if found.status == 200:
+            problems.append(
+                ("manifest", f"there is none ({answer.status} at {answer.url}): made from the spec")
+            )
+            document = _parsed(found, found.url)
+            return await _installed(None, document, found.url, transport, options, problems)
+    raise InstallError(
+        f"{answer.url} answers {answer.status}: there is no plugin at {url}.",
+        "A plugin serves its manifest at /.well-known/ai-plugin.json. Is the address right?",
+        source=url,
+    )
+
+
+async def _install_file(file: Path, options: Options) -> InstalledPlugin:
+    try:
+        document = parse(file.read_bytes(), str(file))
+    except OSError as error:
+        raise InstallError(
+            f"{file} cannot be read: {error.strerror}.", "Check the path.", source=str(file)
+        ) from None
+    problems: list[Problem] = []
+    manifest = None
+    if _is_manifest(document):
+        manifest = Manifest.read(document)
+        problems += [(f"manifest {place}", message) for place, message in manifest.problems]
+        api = manifest.api_url
+        if "://" in api:
+            transport = Transport(Root.of(api), on_document=options.on_document)
+            answer = await transport.fetch(api)
+            return await _installed(manifest, _parsed(answer, api), api, transport, options, problems)
+        file = file.parent / api.lstrip("/")
+        try:
+            document = parse(file.read_bytes(), str(file))
+        except OSError as error:
+            raise InstallError(
+                f"The manifest names the spec {api!r}, and {file} cannot be read: {error.strerror}.",
+                "Put the spec there, or give api.url in full.",
+                source=str(file),
+            ) from None
+    if options.follow_refs:
+        document, missing = await bundle(document, file.resolve().as_uri(), _within(file.resolve().parent))
+        problems += missing
+    spec = Spec(document, str(file))
+    base = options.base_url or next((server for server in spec.servers if is_url(server)), "")
+    if not base:
+        problems.append(("/servers", "there is none to call: give base_url= to call something"))
+    transport = Transport(Root.of(base or NOWHERE))
+    return _made(manifest, spec, base or NOWHERE, transport, options, problems)
+
+
+def _within(folder: Path) -> Fetch:
+    """Reads files of this folder and below; nothing else, since a stranger wrote the references."""
+
+    from urllib.request import url2pathname  # brings http.client and email, which a file does not need
+
+    async def fetch(address: str) -> bytes:
+        path = Path(url2pathname(urlsplit(address).path)).resolve()
+        if urlsplit(address).scheme != "file" or not path.is_relative_to(folder):
+            raise KitError(f"it is not below {folder}")
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise KitError(f"it cannot be read: {error.strerror}") from None
+
+    return fetch
+
+
+async def _installed(
+    manifest: Manifest | None,
+    document: dict[str, Any],
+    spec_url: str,
+    transport: Transport,
+    options: Options,
+    problems: list[Problem],
+) -> InstalledPlugin:
+    async def fetch(address: str) -> bytes:
+        if not is_url(address) or not transport.root.covers(address):
+            raise KitError(f"it is not on {transport.root.host}")
+        answer = await transport.fetch(address)
+        if answer.status != 200:
+            raise KitError(f"it answers {answer.status}")
+        return answer.content
+
+    if options.follow_refs:
+        document, missing = await bundle(document, spec_url, fetch)
+        problems += missing
+    spec = Spec(document, spec_url)
+    base_url = options.base_url
+    if base_url is None:
+        base_url, passed = choose_server(spec.servers, spec_url, transport.root, strict=manifest is not None)
+        if not spec.servers:
+            problems.append(("/servers", f"there are none: calls go to {base_url}"))
+        problems += [
+            ("/servers", f"{server} is not on {transport.root.host}: calls go to {base_url}")
+            for server in passed
+        ]
+        if not transport.root.covers(base_url):
+            transport = Transport(Root.of(base_url))
+    return _made(manifest, spec, base_url, transport, options, problems)
+
+
+def _made(
+    manifest: Manifest | None,
+    spec: Spec,
+    base_url: str,
+    transport: Transport,
+    options: Options,
+    problems: list[Problem],
+) -> InstalledPlugin:
+    headers = [credential(manifest, spec, options.token)] if options.token else []
+    manifest = manifest or _manifest_for(spec)
+    return InstalledPlugin(
+        manifest,
+        spec,
+        base_url.rstrip("/"),
+        transport,
+        notes=problems,
+        headers=headers,
+        serves_mcp=options.serves_mcp,
+    )
+
+
+def credential(manifest: Manifest | None, spec: Spec, token: str) -> tuple[str, str]:
+    """The header that a token goes into: as the manifest says, or, without one, the spec's first scheme."""
+    kind = getattr(manifest.auth, "authorization_type", "bearer") if manifest else "bearer"
+    scheme = next(iter(spec.security_schemes.values()), {}) if manifest is None else {}
+    if scheme.get("type") == "apiKey" and isinstance(scheme.get("name"), str):
+        if scheme.get("in") == "header":
+            return scheme["name"], token
+        if scheme.get("in") == "cookie":
+            return "Cookie", f"{scheme['name']}={token}"
+    if kind == "basic" or str(scheme.get("scheme")).lower() == "basic":
+        return "Authorization", "Basic " + (
+            base64.b64encode(token.encode()).decode() if ":" in token else token
+        )
+    return "Authorization", f"Bearer {token}"
+
+
+def _manifest_for(spec: Spec) -> Manifest:
+    """A manifest made from what a spec says of itself, for a plugin that has none."""
+    title = spec.title or "API"
+    name = "_".join("".join(c if c.isascii() and c.isalnum() else " " for c in title).split()).lower()
+    return Manifest.read(
+        {
+            "schema_version": "v1",
+            "name_for_model": name[:50] or "api",
+            "name_for_human": title,
+            "description_for_model": spec.description or f"Plugin for {title}.",
+            "description_for_human": spec.description or f"Plugin for {title}.",
+            "auth": {"type": "none"},
+            "api": {"type": "openapi", "url": spec.source},
+            "logo_url": "",
+            "contact_email": "",
+            "legal_info_url": "",
+        }
+    )
+
+
+def _is_manifest(document: Mapping[str, Any]) -> bool:
+    inside = document.get("manifest")
+    fields = {"schema_version", "name_for_model", "api", "name_for_human"}
+    return not document.keys() & {"openapi", "swagger", "paths"} and bool(
+        fields & document.keys() or (isinstance(inside, Mapping) and fields & inside.keys())
+    )
+
+
+def _parsed(answer: Answer, url: str) -> dict[str, Any]:
+    if answer.status != 200:
+        raise InstallError(
+            f"{url} answers {answer.status}, not a document.", "Is the address right?", source=url
+        )
+    if answer.is_cut:
+        raise InstallError(
+            f"{url} is longer than {len(answer.content):,} bytes.",
+            "Install a smaller part of it.",
+            source=url,
+        )
+    try:
+        return parse(answer.content, url)
+    except SpecError as error:
+        raise InstallError(
+            error.problem, "It should be a manifest or a spec, in JSON or YAML.", source=url
+        ) from None

@@ -1,0 +1,193 @@
+"""`InstalledPlugin`: a plugin's description, and calls to it. `CallResult`: what one gave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kit import loop
+from kit.addresses import NOWHERE, Root, choose_server
+from kit.client.transport import Answer, Transport
+from kit.description import Description
+from kit.errors import KitError
+from kit.hosts.langchain import make_tools
+from kit.markup import arguments_line, code, details, escape, pre, pretty
+from kit.openapi.documents import read_json
+from kit.openapi.spec import server_urls
+from kit.redaction import hide
+from kit.tools.tool import Tool
+
+if TYPE_CHECKING:
+    from langchain_core.tools import StructuredTool
+
+CALL_TIMEOUT = 45.0  # seconds, one call: ChatGPT plugins and GPT Actions
+MAX_RESPONSE = 100_000  # characters, the same
+
+
+@dataclass
+class CallResult:
+    """What one call gave. `status` is None when no HTTP answer came: then `data` says why.
+
+    `data` is the parsed JSON, else the text. Over 100,000 characters it is text, cut visibly.
+    """
+
+    operation: str
+    arguments: dict[str, Any]
+    status: int | None
+    data: Any
+    seconds: float
+    method: str = ""
+    url: str = ""
+    plugin: str = ""  # its name for people
+    started: float = field(default=0.0, repr=False, compare=False)  # by time.perf_counter
+
+    @property
+    def ok(self) -> bool:
+        """Whether the call did what it should: any status of 2xx."""
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def outcome(self) -> str:
+        """The status in words: "200", or what became of a call that got none."""
+        if self.status is not None:
+            return str(self.status)
+        return "no answer" if self.url else "not sent"
+
+    def for_model(self) -> str:
+        """What a model is given: the data as it came, or with its status where that was an error."""
+        data: Any = self.data
+        if not self.ok and self.status is not None:
+            data = {"status": self.status, "error": data}
+        return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+
+    def __repr__(self) -> str:
+        return call_text(self)
+
+    def _repr_html_(self) -> str:
+        return call_card(self)
+
+
+@dataclass(repr=False)
+class InstalledPlugin(Description):
+    """A plugin that can be called: its description, and the way to where it was found."""
+
+    transport: Transport
+    headers: list[tuple[str, str]] = field(default_factory=list, kw_only=True)
+    _is_at: ClassVar[str] = "installed from"
+
+    def langchain(self) -> list[StructuredTool]:
+        """LangChain's tools, one for each operation, for `create_agent(model, plugin.langchain())`."""
+        return make_tools(self)
+
+    def call(self, operation: str, arguments: Mapping[str, Any] | None = None, /, **more: Any) -> CallResult:
+        """Calls one operation. Wrong arguments, errors and timeouts come back as data, not raised.
+
+        Raises `OperationError` for an operation that the plugin does not have.
+        """
+        return loop.run(self.invoke(self.tool(operation), {**(arguments or {}), **more}))
+
+    async def acall(
+        self, operation: str, arguments: Mapping[str, Any] | None = None, /, **more: Any
+    ) -> CallResult:
+        """The same, to be awaited."""
+        return await loop.arun(self.invoke(self.tool(operation), {**(arguments or {}), **more}))
+
+    async def invoke(
+        self, tool: Tool, arguments: dict[str, Any], transport: Transport | None = None
+    ) -> CallResult:
+        """Calls a tool from the loop that runs, by the plugin's own way or by `transport` for this once."""
+        transport = transport or self.transport
+        arguments = tool.coerced(arguments)
+        result = CallResult(tool.operation.id, arguments, None, None, 0.0, tool.operation.method)
+        result.plugin = self.manifest.name_for_human or self.name
+        result.started = time.perf_counter()
+        problems = tool.problems(arguments)
+        if problems:
+            result.data = {"error": f"The arguments do not fit {tool.name}.", "problems": problems}
+            return result
+        if transport.root.host == Root.of(NOWHERE).host:
+            result.data = {"error": "The spec names no server: install it with base_url= to call something."}
+            return result
+        request = tool.request(arguments)
+        result.url = self._base_of(tool) + request.url
+        start = time.perf_counter()
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT):
+                answer = await transport.send(
+                    request.method,
+                    result.url,
+                    headers=[
+                        ("Accept", "application/json, */*;q=0.5"),
+                        *self.headers,
+                        *request.headers,
+                    ],
+                    content=request.body,
+                    files=request.files or None,
+                    limit=4 * MAX_RESPONSE,  # bytes: a character of UTF-8 has four at most
+                )
+            result.status = answer.status
+            result.data = _data(answer)
+        except TimeoutError:
+            result.data = {"error": f"No answer within {CALL_TIMEOUT:.0f} seconds."}
+        except KitError as error:
+            result.data = {"error": error.problem}
+        result.seconds = time.perf_counter() - start
+        return result
+
+    def _base_of(self, tool: Tool) -> str:
+        servers = server_urls(tool.operation.servers)
+        if not servers:
+            return self.base_url
+        base, passed = choose_server(servers, self.base_url + "/", self.transport.root, strict=True)
+        return self.base_url if len(passed) == len(servers) else base
+
+
+def _data(answer: Answer) -> Any:
+    """The answer's body: JSON parsed, text as it is, anything else described; cut where too long."""
+    essence = answer.media_type.split(";")[0].strip().lower()
+    textual = (
+        not essence
+        or essence.startswith("text/")
+        or any(w in essence for w in ("json", "xml", "yaml", "form"))
+    )
+    if not answer.content:
+        return None
+    if not textual:
+        size = answer.length or len(answer.content)
+        return f"[{essence}, {size:,} bytes: no text]"
+    text = answer.content.decode("utf-8", errors="replace")
+    if answer.is_cut or len(text) > MAX_RESPONSE:
+        total = f"{answer.length:,} bytes" if answer.is_cut and answer.length else f"{len(text):,} characters"
+        more = "more than " if answer.is_cut and not answer.length else ""
+        return f"{text[:MAX_RESPONSE]}\n[cut: the first {MAX_RESPONSE:,} characters of {more}{total}]"
+    if "json" in essence or not essence or text.lstrip()[:1] in ("{", "["):
+        with contextlib.suppress(ValueError):
+            return read_json(text)
+    return text
+
+
+# -- how they show themselves -------------------------------------------------
+
+
+def call_text(call: CallResult) -> str:
+    """One call for a terminal."""
+    return f"{call.operation}({arguments_line(call.arguments)}) -> {call.outcome}\n{pretty(hide(call.data))}"
+
+
+def call_card(call: CallResult, is_open: bool = True) -> str:
+    """One call, to be unfolded: request and response."""
+    mark = "✓" if call.ok else "✗"
+    words = f"{escape(call.operation)}({escape(arguments_line(call.arguments))})"
+    slow = f", {call.seconds:.1f} s" if call.seconds >= 1 else ""
+    request = f"<div>{code(hide(f'{call.method} {call.url}'))}</div>" if call.url else ""
+    answer = "answer" if call.url else "why"
+    return details(
+        f"{mark} <code>{words}</code> → {call.outcome}{slow}",
+        f"{request}{pre(hide(call.arguments))}<div>{answer}</div>{pre(hide(call.data))}",
+        is_open,
+    )

@@ -1,0 +1,146 @@
+"""Any plugin as a low-level server of the official `mcp` package, for each of its transports.
+
+The package speaks the protocol, both the handshake of 2025-11-25 and before and the stateless 2026-07-28.
+It is imported when a server is made, and not before: that takes a second.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from kit.addresses import Root
+from kit.client.installed import CallResult, InstalledPlugin
+from kit.client.transport import Transport
+from kit.errors import KitError
+from kit.hosts.mcp import RESULT, UNEXPECTED, Declared, declared_answer, listed_tool
+from kit.tools.misfits import explain
+
+if TYPE_CHECKING:
+    from mcp.server.lowlevel import Server
+    from mcp.types import CallToolResult
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from kit.plugin.app import Plugin
+
+
+def import_package() -> None:
+    """Raises `KitError` where the `mcp` package is missing or older than 2."""
+    try:
+        from mcp import MCPError  # noqa: F401
+        from mcp.server.lowlevel import Server  # noqa: F401
+    except ImportError as error:
+        raise KitError(
+            f"The mcp package, 2.3 or newer, is not installed: {error}.",
+            "Install it, then try again: pip install 'mcp>=2.3,<3'",
+        ) from None
+
+
+def make_server(
+    plugin: InstalledPlugin, call: Callable[[str, dict[str, Any], Any], Awaitable[CallResult]] | None = None
+) -> Server[Any]:
+    """The plugin as a low-level server of the `mcp` package, for any of its transports.
+
+    `call` is given the tool's name, the arguments and the HTTP request, which is None on stdio; left
+    out, it is `plugin.acall`. Raises as `import_package`.
+    """
+    import_package()
+    from mcp import MCPError
+    from mcp.server import ServerRequestContext
+    from mcp.server.lowlevel import Server
+    from mcp.types import (
+        INVALID_PARAMS,
+        CallToolRequestParams,
+        ListToolsResult,
+        PaginatedRequestParams,
+    )
+
+    declared = {name: declared_answer(plugin.tool(name)) for name in plugin.tool_names}
+    tools = [listed_tool(plugin.tool(name), schema) for name, schema in declared.items()]
+    listed = ListToolsResult.model_validate({"tools": tools})
+
+    async def list_tools(
+        context: ServerRequestContext[Any], params: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        return listed
+
+    async def call_tool(context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
+        if params.name not in declared:
+            known = ", ".join(declared) or "none"
+            raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}. There are: {known}.")
+        arguments = params.arguments or {}
+        if call is None:
+            result = await plugin.acall(params.name, arguments)
+        else:
+            result = await call(params.name, arguments, context.request)
+        return _result(result, declared[params.name])
+
+    manifest, info = plugin.manifest, plugin.spec.document.get("info")
+    return Server(
+        plugin.name,
+        title=manifest.name_for_human or None,
+        version=str(info.get("version", "")) if isinstance(info, Mapping) else "",
+        instructions=manifest.description_for_model or None,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+def make_inner_server(plugin: Plugin) -> Server[Any]:
+    """A plugin of this process as it is now; each call runs in the loop and the scope of its MCP request."""
+    base = f"http://{plugin.manifest.name_for_model}.in-process".replace("_", "-")
+    installed = InstalledPlugin(plugin.manifest, plugin.spec, base, Transport(Root.of(base)))
+
+    async def call(name: str, arguments: dict[str, Any], request: Any) -> CallResult:
+        transport = Transport(installed.transport.root, _inside(plugin, request.scope), is_running=True)
+        return await installed.invoke(installed.tool(name), arguments, transport)
+
+    return make_server(installed, call)
+
+
+def _inside(plugin: Plugin, outer: Scope) -> ASGIApp:
+    """The plugin, called with what belongs to the MCP request: who asks where, and what the lifespan gave."""
+    own = {key: outer[key] for key in ("client", "server", "scheme", "state", "root_path") if key in outer}
+    handed_on = [item for item in outer["headers"] if item[0] in (b"host", b"authorization")]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [item for item in scope["headers"] if item[0] != b"host"] + handed_on
+        path = own.get("root_path", "") + scope["path"]
+        try:
+            await plugin({**scope, **own, "path": path, "headers": headers}, receive, send)
+        except Exception:
+            # The answer of status 500 has been sent. The traceback goes where uvicorn's go.
+            logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+            raise
+
+    return app
+
+
+def _result(result: CallResult, declared: Declared | None) -> CallToolResult:
+    from mcp.types import CallToolResult, TextContent
+
+    content: list[Any] = [TextContent(type="text", text=result.for_model())]
+    if not result.ok:
+        return CallToolResult(content=content, is_error=True)
+    structured, misfit = _structured(declared, result.data)
+    if misfit:
+        words = f"The call worked. Its answer, above, is not as {result.operation} declares it: {misfit}"
+        content.append(TextContent(type="text", text=words))
+    if structured is None:
+        return CallToolResult(content=content)
+    return CallToolResult(content=content, structured_content=structured)
+
+
+def _structured(declared: Declared | None, data: Any) -> tuple[Any, str]:
+    """The structuredContent of an answer, None for none, and in what it is not as declared."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    if declared is None:
+        return (data if isinstance(data, dict) else None), ""
+    given = {RESULT: data} if declared.is_wrapped else data
+    error = best_match(Draft202012Validator(declared.schema).iter_errors(given))
+    if error is None:
+        return given, ""
+    return {UNEXPECTED: data}, f"{error.json_path}: {explain(error)}"

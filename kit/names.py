@@ -1,0 +1,26 @@
+"""Where each of the names lives that a user sees: `kit.NAME` is imported when it is first used."""
+
+_HOMES = {
+    "chat.conversation": "Chat",
+    "chat.reply": "Reply",
+    "checking": "check render",
+    "client.discovery": "ainstall install",
+    "client.installed": "CallResult InstalledPlugin",
+    "errors": "ChatError DatabaseBusy DatabaseError ExportError InstallError KitError ManifestError NotebookError "
+    "OperationClash OperationError PortInUse ProjectError ServeError SettingsError SpecError UnknownHost",
+    "hosts.findings": "Finding Findings",
+    "loop": "nested",
+    "manifest": "Manifest NoAuth OAuth ServiceHttp UserHttp",
+    "notebook.source": "load",
+    "openapi.spec": "Spec",
+    "plugin.app": "Plugin",
+    "plugin.databases": "Database database",
+    "project.export": "Export export",
+    "project.folder": "Project new",
+    "server.server": "Server serve",
+    "server.watch": "Watch watch",
+    "web.page": "LocalChatGPT chatgpt",
+}
+# modules that are part of the interface themselves
+MODULES = {"tunnels": "server.tunnels", "understudy": "understudy"}
+HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}

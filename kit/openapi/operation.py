@@ -1,0 +1,336 @@
+"""One operation of an OpenAPI document, read when it is asked for: its parameters, its body, its answers.
+
+What is broken in it is mended where its meaning is plain, and every repair is noted in `Spec.problems`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from kit.openapi import swagger
+from kit.openapi import views as spec_views
+from kit.openapi.values import as_list, excerpt, mapping, text
+
+if TYPE_CHECKING:
+    from kit.openapi.spec import Spec
+
+LOCATIONS = ("path", "query", "querystring", "header", "cookie")
+# OpenAPI 3.1, Parameter Object: definitions of these headers shall be ignored.
+IGNORED_HEADERS = ("accept", "content-type", "authorization")
+
+_STYLES = {
+    "path": ("simple", "label", "matrix"),
+    "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
+    "header": ("simple",),
+    "cookie": ("form", "cookie"),
+    "querystring": ("",),
+}
+_KEYS = (
+    "tags", "summary", "description", "externalDocs", "operationId", "parameters", "requestBody",
+    "responses", "callbacks", "deprecated", "security", "servers",
+)  # fmt: skip
+_KEYS_OF_SWAGGER = ("consumes", "produces", "schemes")
+
+
+@dataclass
+class Parameter:
+    """One parameter of an operation, its references followed. `location` is OpenAPI's `in`."""
+
+    name: str
+    location: str
+    required: bool = False
+    schema: Any = field(default_factory=dict)
+    description: str = ""
+    style: str = ""
+    explode: bool = False
+    allow_reserved: bool = False
+    media_type: str = ""  # where the value is given as `content`, JSON in most cases
+    allow_empty: bool = False  # OpenAPI: an empty value in a query is to be allowed explicitly
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether an empty text can be told from none at all in this place."""
+        return self.location in ("header", "cookie") or (self.location == "query" and self.allow_empty)
+
+
+@dataclass
+class Body:
+    """The request body of an operation, in the media type that the kit would send."""
+
+    media_type: str
+    schema: Any = field(default_factory=dict)
+    required: bool = False
+    description: str = ""
+    encoding: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Operation:
+    """One operation of a document. `pointer` is its place there, `raw` what stands there.
+
+    `method` is in capitals, `path` begins with `/` and has its `{placeholders}`.
+    """
+
+    def __init__(
+        self, spec: Spec, name: str, method: str, path: str, item: Mapping[str, Any], raw: Mapping[str, Any],
+        pointer: str,
+    ) -> None:  # fmt: skip
+        self.spec = spec
+        self.id = name
+        self.method = method.upper()
+        self.path = path
+        self.item = item
+        self.raw = raw
+        self.pointer = pointer
+
+    @property
+    def summary(self) -> str:
+        return text(self.raw.get("summary")) or text(self.item.get("summary"))
+
+    @property
+    def description(self) -> str:
+        return text(self.raw.get("description")) or text(self.item.get("description"))
+
+    @property
+    def tags(self) -> list[str]:
+        return [str(tag) for tag in as_list(self.raw.get("tags"))]
+
+    @property
+    def subject(self) -> str:
+        """What it is about: its first tag, else the first word of the path that says something."""
+        if self.tags:
+            return self.tags[0]
+        words = re.findall(r"[^/?&{}]+", re.sub(r"{[^{}]*}", "", self.path))
+        telling = [word for word in words if not re.fullmatch(r"api|rest|v?\d+(\.\d+)*", word.lower())]
+        return str((telling or words or ["operations"])[0])
+
+    @property
+    def deprecated(self) -> bool:
+        return self.raw.get("deprecated") is True
+
+    @property
+    def consequential(self) -> bool:
+        """Whether a host asks before the call: `x-openai-isConsequential`, else all but GET.
+
+        developers.openai.com/api/docs/actions/production has the rule.
+        """
+        said = self.raw.get("x-openai-isConsequential")
+        return said if isinstance(said, bool) else self.method != "GET"
+
+    @property
+    def servers(self) -> list[Any]:
+        """The `servers` of the operation or its path, if they have their own."""
+        return as_list(self.raw.get("servers")) or as_list(self.item.get("servers"))
+
+    @property
+    def security(self) -> list[Any]:
+        """The alternatives of `security`; none of them: anyone may call."""
+        own = self.raw.get("security")
+        return as_list(own if "security" in self.raw else self.spec.document.get("security"))
+
+    @cached_property
+    def parameters(self) -> list[Parameter]:
+        """Path, query, header and cookie parameters; those of the path item come first."""
+        self._note_slips()
+        merged: dict[tuple[str, str], Parameter] = {}
+        for given, pointer in self._given:
+            parameter = self._parameter(given, pointer)
+            if parameter is not None:
+                merged[parameter.location, parameter.name] = parameter
+        in_query = {name for location, name in merged if location == "query"}
+        for name in dict.fromkeys(re.findall(r"{([^{}]+)}", self.path)):
+            if name in in_query and name not in re.findall(r"{([^{}]+)}", self.path.partition("?")[0]):
+                self._problem(self.pointer, f"the path has its query in it: {name!r} is sent once")
+            elif ("path", name) not in merged:
+                self._problem(self.pointer, f"the path parameter {name!r} is not declared: read as text")
+                schema = {"type": "string"}
+                merged["path", name] = Parameter(name, "path", True, schema, style="simple")
+        for location, name in list(merged):
+            if location == "path" and f"{{{name}}}" not in self.path:
+                self._problem(
+                    self.pointer, f"the path has no place for the path parameter {name!r}: left out"
+                )
+                del merged[location, name]
+        return list(merged.values())
+
+    @cached_property
+    def address(self) -> str:
+        """The path as it is requested: without a fragment, by which some tell operations apart, and without
+        the placeholders in a query that parameters in the query fill themselves.
+        """
+        path, mark, query = self.path.partition("#")[0].partition("?")
+        named = {p.name for p in self.parameters if p.location == "query"}
+        kept = [it for it in query.split("&") if not ("{" in it and it.partition("=")[0] in named)]
+        return f"{path}?{'&'.join(kept)}" if mark and kept != [""] and kept else path
+
+    @cached_property
+    def body(self) -> Body | None:
+        """The request body, JSON where there is a choice; None if there is none."""
+        pointer = f"{self.pointer}/requestBody"
+        given = self.spec.resolve(self.raw.get("requestBody"), pointer)
+        if not given:
+            given = mapping(swagger.body([it for it, _ in self._given], self._media_types("consumes")))
+        content = mapping(given.get("content"))
+        if not content and "schema" in given:
+            self._problem(pointer, "has a schema without a media type: read as application/json")
+            content = {"application/json": {"schema": given["schema"]}}
+        if not content:
+            return None
+        media_type = min(content, key=_preference)
+        chosen = self.spec.resolve(content[media_type], pointer)
+        schema = chosen.get("schema", {})
+        if "schema" not in chosen and chosen.keys() & {"type", "properties"}:
+            self._problem(
+                pointer, "has its schema in the place of the media type's object: read all the same"
+            )
+            schema = chosen
+        if "itemSchema" in chosen and "schema" not in chosen:  # OpenAPI 3.2: one after another
+            schema = {"type": "array", "items": chosen["itemSchema"]}
+        return Body(
+            media_type=str(media_type),
+            schema=schema,
+            required=_is_true(given.get("required")),
+            description=text(given.get("description")),
+            encoding=_encoding(chosen.get("encoding")),
+        )
+
+    @cached_property
+    def responses(self) -> dict[str, Mapping[str, Any]]:
+        """The answers by status ("200", "4XX", "default"), their references followed."""
+        found = {}
+        for status, given in mapping(self.raw.get("responses")).items():
+            response = self.spec.resolve(given, f"{self.pointer}/responses/{status}")
+            found[str(status)] = swagger.response(response, self._media_types("produces"))
+        return found
+
+    @property
+    def answer_schema(self) -> Any:
+        """The schema of the JSON that a call answers when all went well; None if nothing says it."""
+        for status, response in sorted(self.responses.items()):
+            if status[:1] != "2":
+                continue
+            for media_type, media in mapping(response.get("content")).items():
+                if is_json(str(media_type)) and "schema" in mapping(media):
+                    return media["schema"]
+        return None
+
+    # -- reading --------------------------------------------------------------
+
+    @cached_property
+    def _given(self) -> list[tuple[Mapping[str, Any], str]]:
+        """Every parameter as it stands there, with its place; those of the path item first."""
+        found = []
+        place = self.pointer.rpartition("/")[0]
+        for node, pointer in ((self.item, place), (self.raw, self.pointer)):
+            given = node.get("parameters")
+            if given is not None and not isinstance(given, list):
+                self._problem(f"{pointer}/parameters", f"is {type(given).__name__}, not a list: left out")
+            for number, raw in enumerate(as_list(given)):
+                where = f"{pointer}/parameters/{number}"
+                found.append((self.spec.resolve(raw, where), where))
+        return found
+
+    def _parameter(self, given: Mapping[str, Any], pointer: str) -> Parameter | None:
+        location, name = self._location(given, pointer), str(given.get("name"))
+        if location is None or (location == "header" and name.lower() in IGNORED_HEADERS):
+            return None
+        if swagger.is_schemaless(given):
+            if self.spec.version != "2.0":
+                self._problem(
+                    pointer, f"the type of {name!r} stands outside of its schema: read all the same"
+                )
+            given = swagger.parameter(given)
+        media_type, schema = "", given.get("schema", {})
+        if isinstance(given.get("content"), Mapping) and given["content"]:
+            media_type, content = next(iter(given["content"].items()))
+            schema = self.spec.resolve(content, pointer).get("schema", {})
+        style, explode = self._style(given, location, pointer), given.get("explode")
+        if location == "path" and not _is_true(given.get("required")) and self.spec.version != "2.0":
+            self._problem(pointer, f"the path parameter {name!r} is not 'required: true': read as if it were")
+        return Parameter(
+            name=name,
+            location=location,
+            required=location == "path" or _is_true(given.get("required")),
+            schema=schema,
+            description=text(given.get("description")),
+            style=style,
+            explode=explode if isinstance(explode, bool) else style in ("form", "cookie", "deepObject"),
+            allow_reserved=given.get("allowReserved") is True,
+            media_type=str(media_type),
+            allow_empty=given.get("allowEmptyValue") is True,
+        )
+
+    def _location(self, given: Mapping[str, Any], pointer: str) -> str | None:
+        """Where a parameter goes; None for one that is part of the body, or cannot be used."""
+        location, name = str(given.get("in")).lower(), given.get("name")
+        if location in ("body", "formdata"):
+            if self.spec.version != "2.0" and not self.raw.get("requestBody"):
+                self._problem(pointer, f"in: {given['in']} is Swagger 2.0's: read as the request body")
+            return None
+        if given and location not in LOCATIONS and f"{{{name}}}" in self.path:
+            self._problem(pointer, f"the place of {name!r} is {given.get('in')!r}: read as path")
+            location = "path"
+        if location not in LOCATIONS or not isinstance(name, str | int | float) or name == "":
+            self._problem(pointer, f"a parameter without a name or place is left out: {excerpt(given)}")
+            return None
+        return location
+
+    def _style(self, given: Mapping[str, Any], location: str, pointer: str) -> str:
+        usual = _STYLES[location][0]
+        style = given.get("style", usual)
+        if style not in _STYLES[location]:
+            self._problem(pointer, f"style {style!r} is not for parameters in {location}: read as {usual!r}")
+            return usual
+        return str(style)
+
+    def _note_slips(self) -> None:
+        allowed = _KEYS + _KEYS_OF_SWAGGER if self.spec.version == "2.0" else _KEYS
+        for key in self.raw:
+            if key not in allowed and not str(key).startswith("x-"):
+                self._problem(self.pointer, f"has the unknown key {str(key)!r}: ignored")
+        if not mapping(self.raw.get("responses")):
+            self._problem(self.pointer, "has no 'responses': any answer is taken")
+
+    def _media_types(self, key: str) -> list[str]:
+        given = self.raw.get(key, self.spec.document.get(key)) if self.spec.version == "2.0" else None
+        return [str(it) for it in as_list(given)]
+
+    def _problem(self, pointer: str, message: str) -> None:
+        self.spec.problem(pointer, message)
+
+    def __repr__(self) -> str:
+        return spec_views.operation_text(self)
+
+    def _repr_html_(self) -> str:
+        return spec_views.operation_card(self)
+
+
+def is_json(media_type: str) -> bool:
+    """Whether a body of this media type is JSON; `*/*` counts, since JSON is what every API takes."""
+    essence = media_type.split(";")[0].strip().lower()
+    return essence in ("application/json", "*/*", "text/json") or essence.endswith("+json")
+
+
+def _preference(media_type: Any) -> int:
+    essence = str(media_type).split(";")[0].strip().lower()
+    if is_json(essence):
+        return 0 if essence == "application/json" else 1
+    order = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
+    return order.index(essence) + 2 if essence in order else len(order) + 2
+
+
+def _encoding(value: Any) -> dict[str, dict[str, Any]]:
+    """How each field of a form is written (OpenAPI, Encoding Object)."""
+    kinds = {"contentType": str, "style": str, "explode": bool, "allowReserved": bool}
+    return {
+        str(name): {key: given[key] for key, kind in kinds.items() if isinstance(given.get(key), kind)}
+        for name, given in mapping(value).items()
+        if isinstance(given, Mapping)
+    }
+
+
+def _is_true(value: Any) -> bool:
+    return value is True or value == "true"

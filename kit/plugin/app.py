@@ -1,0 +1,301 @@
+"""`Plugin`: a FastAPI app that knows its manifest, and whose operations a cell can replace."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from typing import Any, Protocol
+from weakref import WeakSet
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kit import jupyter
+from kit.manifest import LIMITS, Auth, Manifest, NoAuth, manifest_card
+from kit.openapi.spec import Spec
+from kit.openapi.views import spec_table
+from kit.plugin import accesslog, settings
+from kit.plugin.accesslog import AccessLog
+from kit.plugin.limits import AllowedHosts, BodyLimit, Timeout
+from kit.plugin.registry import Refresh, Registry, operation_name, operations
+from kit.plugin.startup import Startup
+from kit.plugin.wellknown import CHATGPT_ORIGINS, CORS, Health, Pages, WellKnown, is_read, route_path
+
+_live: WeakSet[Plugin] = WeakSet()
+
+
+class Plugin(FastAPI):
+    """A plugin: FastAPI, plus a manifest, the well-known routes, and cells that can run again.
+
+    What FastAPI takes, `Plugin` takes; its operations are added with `.get`, `.post` and so on.
+    The operationId is the function's name. Left out, `name_for_human` is made from
+    `name_for_model`, and `description_for_human` is `description_for_model` where it is short
+    enough. `public_url` is where the world reaches the plugin, if not by the address a request
+    names. `cors_origins` are the pages that may call it: ChatGPT's. What a server says wins over both:
+    the environment variables of `kit.plugin.settings`, among them PUBLIC_URL.
+
+    Raises `ManifestError` with every broken rule of the manifest at once, `OperationError` for a
+    function that cannot become an operation, `OperationClash` for two of one name.
+    """
+
+    manifest: Manifest
+
+    def __init__(
+        self,
+        name_for_model: str,
+        *,
+        name_for_human: str = "",
+        description_for_model: str = "",
+        description_for_human: str = "",
+        auth: Auth | None = None,
+        logo_url: str = "/logo.svg",
+        contact_email: str = "support@example.com",
+        legal_info_url: str = "/legal",
+        public_url: str | None = None,
+        cors_origins: tuple[str, ...] = CHATGPT_ORIGINS,
+        **fastapi: Any,
+    ) -> None:
+        if not description_for_human and len(description_for_model) <= LIMITS["description_for_human"]:
+            description_for_human = description_for_model
+        self._settings = settings.from_environment()
+        public_url = self._settings.public_url or public_url
+        self.manifest = Manifest(
+            name_for_model=name_for_model,
+            name_for_human=name_for_human or _titled(name_for_model),
+            description_for_model=description_for_model,
+            description_for_human=description_for_human,
+            auth=auth or NoAuth(),
+            logo_url=logo_url,
+            contact_email=contact_email,
+            legal_info_url=legal_info_url,
+            home=public_url or "",
+        )
+        self.public_url = public_url
+        self._cors_origins = tuple(cors_origins)
+        self._wrapped: FastAPI | None = None
+        self._finished: tuple[Any, Any, dict[str, Any]] | None = None
+        # What the plugin serves besides, by path: `/mcp`. Its own operations and a wrapped app come first.
+        self.extensions: dict[str, ASGIApp] = {}
+        # Called with the plugin that takes this one's place when its cell runs again.
+        self.followers: set[Callable[[Plugin], None]] = set()
+        super().__init__(
+            **{
+                "title": self.manifest.name_for_human,
+                "description": self.manifest.description_for_human,
+                "generate_unique_id_function": lambda route: route.name,
+                **fastapi,
+            }
+        )
+        self._pages = Pages(self)
+        self._well_known = Middleware(WellKnown, self._pages)
+        self.user_middleware.append(self._well_known)  # innermost: the author's see the pages
+        self.router.default = self._nothing_matched
+        self._builtin_routes: list[BaseRoute] = list(self.router.routes)
+        self._own_middleware = list(self.user_middleware)
+        self._registry = Registry(self, self._pages.by_path)
+        if self._settings.log_format:
+            accesslog.write(self._settings.log_format)
+        self._take_over()
+        _live.add(self)
+
+    # -- what the plugin is ---------------------------------------------------
+
+    @property
+    def spec(self) -> Spec:
+        """The OpenAPI document, read: `.operations` by name, and a table of them to look at."""
+        return Spec(self.openapi(), source=f"the plugin {self.manifest.name_for_model!r}")
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with the function's name as operationId everywhere.
+
+        A function that serves several paths or methods keeps its name for the first of them; the
+        others get theirs from method and path.
+        """
+        self._registry.refresh()
+        with warnings.catch_warnings():
+            # One function for several methods: FastAPI warns of what is put right below.
+            warnings.filterwarnings("ignore", "Duplicate Operation ID")
+            document = super().openapi()
+        wrapped = self._wrapped.openapi() if self._wrapped else None
+        if self._finished is None or self._finished[0] is not document or self._finished[1] is not wrapped:
+            finished = document
+            if wrapped is not None:
+                finished = copy.deepcopy(wrapped)
+                _merge(finished, document)
+            taken: set[str] = set()
+            for app in filter(None, (self._wrapped, self)):
+                for context in operations(app.routes):
+                    name = context.operation_id or context.name or operation_name(context)
+                    _name_operations(finished, context, name, taken)
+            self._finished = (document, wrapped, finished)
+        return self._finished[2]
+
+    def remove(self, operation: str) -> None:
+        """Takes an operation out, live. Raises `OperationError` if there is none of that name."""
+        self._registry.remove(operation)
+
+    def rename(self, operation: str, new_name: str) -> None:
+        """Gives an operation another operationId, live. Raises `OperationClash` if it is taken."""
+        self._registry.rename(operation, new_name)
+
+    @classmethod
+    def wrap(cls, app: FastAPI, name_for_model: str | None = None, **manifest: Any) -> Plugin:
+        """A plugin whose operations are those of `app`, which is not touched.
+
+        `app` keeps its own middleware, state and lifespan, and answers whatever the plugin
+        itself does not. The manifest is made from the app's title and description unless given.
+        """
+        name = name_for_model or "_".join("".join(c if c.isalnum() else " " for c in app.title).split())
+        texts = {
+            "name_for_human": app.title,
+            "description_for_model": app.description or app.summary or f"Plugin for {app.title}.",
+        }
+        plugin = cls(
+            name.lower(),
+            **{
+                "version": app.version,
+                "servers": app.servers,
+                "openapi_url": None,
+                "lifespan": lambda _: app.router.lifespan_context(app),
+                **texts,
+                **manifest,
+            },
+        )
+        plugin._wrapped = app
+        return plugin
+
+    # -- serving --------------------------------------------------------------
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The way of a request from the outermost layer to the operation; FastAPI's own stack is the end of it.
+
+        Where the author has middleware, it sees the manifest and its like too, which then stand within it.
+        """
+        own, apps = self._settings, [app for app in (self, self._wrapped) if app is not None]
+        if self.user_middleware == [
+            self._well_known
+        ]:  # nobody wants to see the pages: they take the short way
+            self.user_middleware = []
+        layers = [
+            Middleware(Startup, plugin=self),
+            # a probe has no name, no token, and comes every second: no host is checked, no line written
+            Middleware(Health, apps=apps),
+            # outside all that can refuse or fail: every answer has a line and an id
+            Middleware(AccessLog) if own.log_format else None,
+            # before anything of the author's runs
+            Middleware(AllowedHosts, hosts=own.allowed_hosts) if own.allowed_hosts else None,
+            # before a request is read with a model that a cell has defined again
+            Middleware(Refresh, registry=self._registry),
+            # outside the limits and FastAPI's error handling: a page gets to read 413, 504 and 500 too
+            Middleware(CORS, origins=self._cors_origins),
+            None if self.user_middleware else self._well_known,
+            # before the clock starts: what is too long by its header is refused at once
+            Middleware(BodyLimit, max_body=own.max_body) if own.max_body else None,
+            # around the author's middleware, which may be what is slow
+            Middleware(Timeout, seconds=own.request_timeout) if own.request_timeout else None,
+        ]
+        stack = super().build_middleware_stack()
+        for layer in filter(None, reversed(layers)):
+            stack = layer.cls(stack, *layer.args, **layer.kwargs)
+        return stack
+
+    async def _nothing_matched(self, scope: Scope, receive: Receive, send: Send) -> None:
+        extension = self._extension(scope) if scope["type"] == "http" else None
+        if extension is not None:
+            await extension(scope, receive, send)
+        elif self._wrapped is not None:
+            clean = {key: value for key, value in scope.items() if key not in ("router", "app", "fastapi")}
+            await self._wrapped(clean, receive, send)
+        elif scope["type"] == "http" and scope["path"] == "/" and is_read(scope):
+            await self._pages(scope, receive, send)
+        else:
+            await self.router.not_found(scope, receive, send)
+
+    def _extension(self, scope: Scope) -> ASGIApp | None:
+        """The extension at the path of the request, unless a wrapped app has something there."""
+        extension = self.extensions.get(route_path(scope).rstrip("/"))
+        routes = self._wrapped.routes if extension and self._wrapped else ()
+        return None if any(route.matches(scope)[0] is not Match.NONE for route in routes) else extension
+
+    # -- the cell that makes the plugin, run again ----------------------------
+
+    def _take_over(self) -> None:
+        """If this cell run replaces a plugin of the same name, its operations come along.
+
+        Otherwise whoever edits a description and runs that one cell again would be left with a
+        plugin without operations, and a server that still shows the old one.
+        """
+        for earlier in self._earlier():
+            self._registry.take_over(earlier._registry, earlier._builtin_routes)
+            added = [it for it in earlier.user_middleware if it not in earlier._own_middleware]
+            self.user_middleware[:0] = added  # the latest is the outermost
+            self.exception_handlers = {**earlier.exception_handlers, **self.exception_handlers}
+            self.dependency_overrides.update(earlier.dependency_overrides)
+            self.state = earlier.state
+        self.replace_earlier()
+
+    def replace_earlier(self) -> None:
+        """If this cell run replaces a plugin of the same name, the servers of that one serve this one."""
+        for earlier in self._earlier():
+            followed = []
+            try:
+                for follow in list(earlier.followers):
+                    follow(self)
+                    followed.append(follow)
+            except Exception:  # this one does not start: what is there stays, with its operations
+                for follow in followed:
+                    follow(earlier)
+                raise
+            _live.discard(earlier)
+
+    def _earlier(self) -> list[Plugin]:
+        cell, name = jupyter.running_cell(), self.manifest.name_for_model
+        if cell is None:
+            return []
+        live = [plugin for plugin in _live if plugin is not self and plugin.manifest.name_for_model == name]
+        return [plugin for plugin in live if cell.rebinds(plugin)]
+
+    def __repr__(self) -> str:
+        names = [operation_name(context) for context in operations(self.routes)]
+        return f"<Plugin {self.manifest.name_for_model!r}: {', '.join(names) or 'no operations yet'}>"
+
+    def _repr_html_(self) -> str:
+        return manifest_card(self.manifest) + spec_table(self.spec)
+
+
+class Served(Protocol):
+    """A plugin that is being served: what `kit.serve` gives."""
+
+    plugin: Plugin
+
+    @property
+    def url(self) -> str:
+        """Where programs on this machine reach it."""
+
+    def follow(self, plugin: Plugin) -> None:
+        """Serves another plugin in its place."""
+
+
+def _titled(name: str) -> str:
+    return name.replace("_", " ").strip().title() if isinstance(name, str) else ""
+
+
+def _name_operations(document: dict[str, Any], context: Any, name: str, taken: set[str]) -> None:
+    for method in sorted(context.methods or ()):
+        operation = document["paths"].get(context.path_format, {}).get(method.lower())
+        if operation is None:
+            continue
+        path_words = "_".join("".join(c if c.isalnum() else " " for c in context.path_format).split())
+        unique = name if name not in taken else f"{name}_{method.lower()}_{path_words}"
+        taken.add(unique)
+        operation["operationId"] = unique
+
+
+def _merge(document: dict[str, Any], added: dict[str, Any]) -> None:
+    document["info"] = added["info"]
+    document.setdefault("paths", {}).update(added.get("paths", {}))
+    for kind, components in added.get("components", {}).items():
+        document.setdefault("components", {}).setdefault(kind, {}).update(components)

@@ -1,0 +1,36 @@
+"""`Startup`: what a server's start is used for, before the author's own lifespan."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from kit.plugin.app import Plugin
+
+
+class Startup:
+    """Middleware: sets up the sockets of a process that is a server's, and warns of state in a worker's memory."""
+
+    def __init__(self, app: ASGIApp, plugin: Plugin) -> None:
+        self.app = app
+        self.plugin = plugin
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" and "uvicorn" in sys.modules:
+            self._begin()
+        await self.app(scope, receive, send)
+
+    def _begin(self) -> None:
+        if threading.current_thread() is threading.main_thread():  # the process is the server's
+            from kit import sockets
+
+            sockets.send_at_once()
+        if multiprocessing.parent_process() is not None:
+            from kit.plugin import memory
+
+            memory.warn(self.plugin)

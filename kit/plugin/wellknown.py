@@ -1,0 +1,242 @@
+"""What a plugin serves beside its operations: manifest, spec, logo, legal page, front page, health, CORS.
+
+Manifest and spec are kept as bytes, one pair for each base URL that asked, and made anew only when
+an operation or a field of the manifest changed.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+from collections.abc import Callable, Collection, MutableMapping
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kit.manifest import MANIFEST_PATH, SPEC_PATH, manifest_card
+from kit.markup import logo, page
+from kit.openapi.views import spec_table
+from kit.plugin.registry import has_path
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from kit.plugin.app import Plugin
+
+# The pages from which ChatGPT's developer mode calls a plugin on localhost
+# (openai/plugins-quickstart; chat.openai.com became chatgpt.com in 2024).
+CHATGPT_ORIGINS = ("https://chatgpt.com", "https://chat.openai.com")
+
+HEALTH_PATH = "/health"
+SPEC_YAML_PATH = "/.well-known/openapi.yaml"
+
+MAX_BASE_URLS = 16  # rendered copies kept: the Host header is the client's choice, memory is ours
+
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~@%+-]+)*")
+
+
+def base_url(scope: Scope, public_url: str | None = None) -> str:
+    """The URL under which the client of this request sees the plugin, without a trailing slash.
+
+    `public_url` wins; else what a proxy says in `X-Forwarded-Proto`, `-Host` and `-Prefix`, if the
+    request came from this machine or a proxy that the server trusts (`FORWARDED_ALLOW_IPS`, as
+    uvicorn reads it); else the `Host` header.
+    """
+    if public_url:
+        return public_url.rstrip("/")
+    scheme = scope.get("scheme", "http")
+    prefix = scope.get("root_path", "").rstrip("/")
+    host = ""
+    forwarded: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        if name == b"host":
+            host = value.decode("latin-1")
+        elif name.startswith(b"x-forwarded-"):
+            # A chain of proxies appends: the first entry is the one nearest to the client.
+            forwarded[name[12:]] = value.decode("latin-1").split(",")[0].strip()
+    if forwarded and _trusted(scope.get("client")):
+        if forwarded.get(b"proto") in ("http", "https"):
+            scheme = forwarded[b"proto"]
+        said = forwarded.get(b"host", "")
+        if _HOST.fullmatch(said):
+            host = said
+        said_prefix = (forwarded.get(b"prefix") or forwarded.get(b"context") or "").rstrip("/")
+        if said_prefix and _PREFIX.fullmatch(said_prefix):
+            prefix = said_prefix
+    if not _HOST.fullmatch(host):
+        server = scope.get("server") or ("localhost", None)
+        host = f"{server[0]}:{server[1]}" if server[1] else str(server[0])
+    return f"{scheme}://{host}{prefix}"
+
+
+def route_path(scope: Scope) -> str:
+    """The path that a request asks this app for: without `root_path`, under which a proxy or a mount has it."""
+    path: str = scope["path"]
+    root = scope.get("root_path")
+    return path[len(root) :] if root and f"{path}/".startswith(f"{root}/") else path
+
+
+def is_read(scope: Scope) -> bool:
+    """Whether the request is a GET or a HEAD."""
+    return scope["method"] in ("GET", "HEAD")
+
+
+def _trusted(client: Any) -> bool:
+    if client is None or client[1] == 0:
+        return True  # a Unix socket, or an address that uvicorn has already taken from a trusted proxy
+    allowed = os.environ.get("FORWARDED_ALLOW_IPS", "")
+    if allowed == "*" or client[0] in [item.strip() for item in allowed.split(",")]:
+        return True
+    try:
+        return ip_address(client[0]).is_loopback
+    except ValueError:
+        return bool(client[0] == "testclient")
+
+
+class Pages:
+    """The pages of one plugin by their paths; nothing of a request is parsed but the base URL."""
+
+    def __init__(self, plugin: Plugin) -> None:
+        self.plugin = plugin
+        self._rendered: MutableMapping[tuple[str, str], bytes] = {}
+        self._state: Any = None
+        self.by_path: dict[str, tuple[str, Callable[[str], bytes]]] = {
+            MANIFEST_PATH: ("application/json", self._manifest),
+            SPEC_PATH: ("application/json", self._spec),
+            SPEC_YAML_PATH: ("application/yaml", self._spec_yaml),
+            "/logo.svg": ("image/svg+xml", self._logo),
+            "/legal": ("text/html", self._legal),
+        }
+        self.front_page = ("text/html", self._front)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers GET and HEAD with the page at the path of the request, else with the front page."""
+        path = route_path(scope)
+        body = self.body(path, base_url(scope, self.plugin.public_url))
+        media_type, _ = self.by_path.get(path, self.front_page)
+        # Hosts fetch the spec before every request; a stale one would hide an edit.
+        headers = {"content-length": str(len(body)), "cache-control": "no-cache"}
+        response = Response(
+            b"" if scope["method"] == "HEAD" else body, headers=headers, media_type=media_type
+        )
+        await response(scope, receive, send)
+
+    def body(self, path: str, base: str) -> bytes:
+        """The bytes served at `path` to a client that sees the plugin at `base`."""
+        # Asking for the document is what notices a changed operation or a redefined model.
+        state = (self.plugin.openapi(), self.plugin.manifest, self.plugin.manifest.revision)
+        if self._state is None or any(a is not b for a, b in zip(state, self._state, strict=True)):
+            self._state = state
+            self._rendered = {}
+        body = self._rendered.get((path, base))
+        if body is None:
+            _, render = self.by_path.get(path, self.front_page)
+            body = render(base)
+            if len(self._rendered) >= MAX_BASE_URLS * len(self.by_path):
+                self._rendered = {}
+            self._rendered[path, base] = body
+        return body
+
+    def _manifest(self, base: str) -> bytes:
+        return json.dumps(self.plugin.manifest.render(base), ensure_ascii=False, indent=2).encode()
+
+    def _document(self, base: str) -> dict[str, Any]:
+        document = self.plugin.openapi()
+        # The author's own servers stay; otherwise the plugin is where it was reached.
+        return document if document.get("servers") else {**document, "servers": [{"url": base}]}
+
+    def _spec(self, base: str) -> bytes:
+        document = self._document(base)
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def _spec_yaml(self, base: str) -> bytes:
+        import yaml
+
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+        text = yaml.dump(self._document(base), Dumper=dumper, sort_keys=False, allow_unicode=True)
+        return text.encode()
+
+    def _logo(self, base: str) -> bytes:
+        return logo(self.plugin.manifest.name_for_human).encode()
+
+    def _legal(self, base: str) -> bytes:
+        manifest = self.plugin.manifest
+        name, email = html.escape(manifest.name_for_human), html.escape(manifest.contact_email)
+        return page(
+            f"{name}: legal information",
+            f"<h1>{name}</h1><p>Legal information of this plugin. Questions: "
+            f'<a href="mailto:{email}">{email}</a>.</p>',
+        )
+
+    def _front(self, base: str) -> bytes:
+        manifest, spec = self.plugin.manifest, self.plugin.spec
+        return page(
+            html.escape(manifest.name_for_human),
+            manifest_card(manifest, base) + spec_table(spec),
+        )
+
+
+class WellKnown:
+    """Middleware: answers for the pages, so that no operation's path parameter does."""
+
+    def __init__(self, app: ASGIApp, pages: Pages) -> None:
+        self.app = app
+        self.pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.app
+        path = route_path(scope) if scope.get("root_path") else scope.get("path")
+        if path in self.pages.by_path and scope["type"] == "http" and is_read(scope):
+            app = self.pages
+        await app(scope, receive, send)
+
+
+class Health:
+    """Middleware: `/health` says that the plugin serves, unless one of `apps` has something there.
+
+    The database is not asked: a replica that cannot reach it is no better after a restart.
+    """
+
+    def __init__(self, app: ASGIApp, apps: Collection[FastAPI]) -> None:
+        self.app = app
+        self.apps = apps
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.app
+        if scope["type"] == "http" and scope["path"].endswith(HEALTH_PATH) and self._is_asked(scope):
+            app = JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})
+        await app(scope, receive, send)
+
+    def _is_asked(self, scope: Scope) -> bool:
+        own = any(has_path(app.routes, HEALTH_PATH) for app in self.apps)
+        return route_path(scope) == HEALTH_PATH and is_read(scope) and not own
+
+
+class CORS(CORSMiddleware):
+    """Starlette's CORS for requests from `origins`. Every other origin is the author's own affair."""
+
+    def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=["*"],
+            # "*" makes Starlette answer with the very names that were asked for, which browsers
+            # demand for Authorization and which covers ChatGPT's own openai-* headers.
+            allow_headers=["*"],
+            # Chromium before 2025 asks for this in the preflight of a page that calls localhost.
+            allow_private_network=True,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            for name, value in scope["headers"]:
+                if name == b"origin" and self.is_allowed_origin(value.decode("latin-1")):
+                    await super().__call__(scope, receive, send)
+                    return
+        await self.app(scope, receive, send)

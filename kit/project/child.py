@@ -1,0 +1,73 @@
+"""One of the two processes of an export's proof: it serves the notebook's plugin, or the exported app.
+
+Run by its path, since the exported app's process sees only what the export's requirements lead to. Its first line
+tells of itself, in JSON: the port and the plugin, or the error for which it cannot serve.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import site
+import sys
+import traceback
+from typing import Any
+
+# What is imported here is at hand on `-I -S`; the kit and the plugin come later, from the folders that are given.
+
+
+def main(kind: str, *arguments: str) -> None:
+    """`notebook PATH NAME`, or `export FOLDER PACKAGES...`: a folder with app.py, and where its packages are."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # a cell may print
+    try:
+        app, facts = _notebook(*arguments) if kind == "notebook" else _export(*arguments)
+        from kit.sockets import listen
+
+        listening = listen("127.0.0.1", 0)
+    except Exception as error:
+        traceback.print_exc()
+        print(json.dumps(_described(error)), file=out, flush=True)
+        sys.exit(1)
+    print(json.dumps({"port": listening.getsockname()[1], **facts}), file=out, flush=True)
+    import uvicorn
+
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+
+
+def _notebook(path: str, name: str) -> tuple[Any, dict[str, Any]]:
+    from kit.notebook.source import Notebook, plugin_of
+
+    variable, plugin, is_plugin = plugin_of(Notebook(path), name or None, "app")
+    manifest = plugin.manifest
+    names = {"model": manifest.name_for_model, "title": manifest.name_for_human}
+    return plugin, {"variable": variable, "is_plugin": is_plugin, **names}
+
+
+def _export(folder: str, *packages: str) -> tuple[Any, dict[str, Any]]:
+    sys.path.insert(0, folder)
+    for place in packages:
+        site.addsitedir(place)
+    os.chdir(folder)
+    import uvicorn  # noqa: F401  a package that is missing is told before the port
+
+    from kit.notebook.target import Target
+
+    return Target("app.py").plugin(), {}  # as `kit serve app.py` does
+
+
+def _described(error: Exception) -> dict[str, Any]:
+    """An error, and what it came of: a module, file or key that is missing."""
+    cause = error.__cause__ or error
+    return {
+        "problem": getattr(error, "problem", f"{type(error).__name__}: {error}"),
+        "remedy": getattr(error, "remedy", ""),
+        "cell": getattr(error, "cell", None),
+        "module": cause.name if isinstance(cause, ImportError) else None,
+        "file": str(cause.filename) if isinstance(cause, FileNotFoundError) else None,
+        "key": str(cause.args[0]) if isinstance(cause, KeyError) and cause.args else None,
+    }
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

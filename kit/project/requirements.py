@@ -1,0 +1,284 @@
+"""What an exported app needs: the packages that bring its imports, each in the version that is installed here."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import csv
+import json
+import os
+import re
+import shutil
+import sys
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from importlib import metadata
+from importlib.metadata import Distribution
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from kit.errors import ExportError
+from kit.project.wheel import DISTRIBUTION
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+# Which distributions bring what an app with a database, and one on Lambda, needs beside what it imports.
+DATABASES = ("sqlmodel", "sqlalchemy")
+POSTGRESQL, LAMBDA = "psycopg[binary]", "mangum"
+
+# What a module imports without being told by its own package's requirements.
+_BRINGS = {
+    f"{root}.{module}": needed
+    for root in ("fastapi", "starlette")
+    for module, needed in (
+        ("templating", "jinja2"),
+        ("middleware.sessions", "itsdangerous"),
+        ("testclient", "httpx2"),
+    )
+}
+
+
+def imports_of(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
+    """Each module that some code imports, with its line, and whether the code can do without it.
+
+    `from a import b` gives `a` and `a.b`. What only a type checker reads is left out.
+    """
+    skipped: set[int] = set()
+    optional: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            skipped |= {id(inner) for part in node.body for inner in ast.walk(part)}
+        elif _can_do_without(node):
+            optional |= {id(inner) for part in node.body for inner in ast.walk(part)}
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno, id(node) in optional
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module, node.lineno, id(node) in optional
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", node.lineno, True
+
+
+def is_installed(module: str) -> bool:
+    """Whether the module's package is one of Python's own or is installed here."""
+    root = module.partition(".")[0]
+    if root in sys.stdlib_module_names or root in _by_module():
+        return True
+    try:
+        return find_spec(root) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+class Requirements:
+    """What an app needs that imports these modules. `wheel` is that of the kit, `extra` one of its extras.
+
+    `text` is that of requirements.txt. Raises `KitError` for a package that no other machine could install.
+    """
+
+    def __init__(
+        self, modules: Iterable[str], wheel: Path, has_database: bool = False, extra: str = ""
+    ) -> None:
+        from packaging.requirements import Requirement
+
+        direct = {name for module in sorted(set(modules)) for name in _owners(module)}
+        direct |= {"sqlmodel"} if has_database else set()
+        self.has_database = not direct.isdisjoint(DATABASES)
+        served = _needs_of(wheel, extra)
+        more = [LAMBDA, POSTGRESQL] if self.has_database else [LAMBDA]
+        wanted = [Requirement(name) for name in sorted(direct - {_key(it.name) for it in served})]
+        wanted += [Requirement(name) for name in more if _key(Requirement(name).name) not in direct]
+        self._installed = dict(sorted(_closure([*served, *wanted]).items()))
+        named = {_key(it.name) for it in (*served, *wanted)}
+        rest = [Requirement(name) for name in self._installed if name not in named]
+        self._lines = [
+            "# the kit, which is in no package index",
+            f"./wheels/{wheel.name}" + (f"[{extra}]" if extra else ""),
+            "# what app.py imports, and what serves it",
+            *sorted(self._pinned(it) for it in (*served, *wanted)),
+            "# what those need in turn, as it was when this was made",
+            *(self._pinned(it) for it in rest),
+        ]
+
+    @property
+    def text(self) -> str:
+        """The text of requirements.txt."""
+        return "\n".join(self._lines) + "\n"
+
+    def _pinned(self, requirement: Requirement) -> str:
+        extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+        found = self._installed.get(_key(requirement.name))
+        if found is None:  # not installed here: as the kit's own extra has it
+            return _of_kit(requirement)
+        origin = _origin(found)
+        if "vcs_info" in origin:
+            vcs = origin["vcs_info"]
+            return f"{_key(requirement.name)}{extras} @ {vcs['vcs']}+{origin['url']}@{vcs['commit_id']}"
+        # A local version, such as 2.9.0+cpu, is in no index under that name.
+        return f"{_key(requirement.name)}{extras}=={found.version.partition('+')[0]}"
+
+
+def distributions_of(text: str, wheel: Path) -> list[Distribution]:
+    """The distributions, of those installed here, that pip would install for a requirements.txt of this text."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    line = re.search(rf"^\./wheels/{re.escape(wheel.name)}(?:\[(\w+)\])?\s*$", text, re.MULTILINE)
+    wanted = _needs_of(wheel, line[1] or "") if line else []
+    for said in text.splitlines():
+        with contextlib.suppress(InvalidRequirement):  # a comment, an option, the wheel
+            wanted.append(Requirement(said.partition(" #")[0].strip()))
+    return list(_closure(wanted).values())
+
+
+def link(distributions: Iterable[Distribution], folder: Path) -> None:
+    """A folder of packages with these distributions and nothing else: links to where they are installed."""
+    owners = Counter(
+        top
+        for every in metadata.distributions()
+        for top in {file.partition("/")[0] for file in _files(every) if ".." not in file.split("/")}
+    )
+    for distribution in distributions:
+        files = _files(distribution)
+        if not files:
+            raise ExportError(
+                f"{distribution.name} does not say which files are its own, so the export cannot be proved.",
+                "Install it with pip, in a virtual environment.",
+            )
+        own = [file for file in files if {"..", "__pycache__"}.isdisjoint(file.split("/"))]
+        # A namespace package belongs to several: then only its own files.
+        tops = {file: file.partition("/")[0] for file in own}
+        for part in dict.fromkeys(top if owners[top] <= 1 else file for file, top in tops.items()):
+            target, source = folder / part, Path(str(distribution.locate_file(part)))
+            if not os.path.lexists(target) and source.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _link(source, target)
+
+
+def _files(distribution: Distribution) -> list[str]:
+    """What `distribution.files` names, without a path object for each: an environment has 70,000 of them."""
+    if (record := distribution.read_text("RECORD")) is None:
+        return [file.as_posix() for file in distribution.files or ()]
+    return [row[0] for row in csv.reader(record.splitlines()) if row]
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.symlink_to(source, target_is_directory=source.is_dir())
+    except OSError:  # Windows allows links to developers only
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
+
+
+def _can_do_without(node: ast.AST) -> TypeGuard[ast.Try | ast.With]:
+    """Whether what is imported in it may be missing."""
+    if isinstance(node, ast.With):
+        return bool(re.search(r"suppress\(.*(Import|NotFound)Error", ast.unparse(node.items[0])))
+    return isinstance(node, ast.Try) and any(_catches_import(handler) for handler in node.handlers)
+
+
+def _catches_import(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    names = {ast.unparse(it) for it in getattr(handler.type, "elts", [handler.type])}
+    return not names.isdisjoint({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+
+
+@lru_cache(maxsize=1)
+def _by_module() -> dict[str, list[str]]:
+    return dict(metadata.packages_distributions())
+
+
+def _owners(module: str) -> Iterator[str]:
+    """The distributions that bring a module: all that share its root, or the one that has its very file."""
+    if module in _BRINGS:
+        yield from _owners(_BRINGS[module])
+    root = module.partition(".")[0]
+    if root == "kit" or root in sys.stdlib_module_names:
+        return
+    names = sorted({_key(name) for name in _by_module().get(root, ())})
+    if len(names) > 1:
+        place = module.replace(".", "/")
+        files = {f"{place}.py", f"{place}/__init__.py"}
+        exact = [n for n in names if files & {f.as_posix() for f in metadata.distribution(n).files or ()}]
+        names = exact or ([] if "." in module else names)
+    for name in names:
+        _check_origin(metadata.distribution(name))
+        yield name
+
+
+def _check_origin(distribution: Distribution) -> None:
+    # conda notes the folder that it built a package in
+    is_conda = (distribution.read_text("INSTALLER") or "").strip() == "conda"
+    if str(_origin(distribution).get("url", "")).startswith("file:") and not is_conda:
+        raise ExportError(
+            f"{distribution.name} is installed from a folder of this machine: no other one could install it.",
+            "Lay its modules beside the notebook, or install it from a package index or a git address.",
+        )
+
+
+def _origin(distribution: Distribution) -> dict[str, Any]:
+    """Where it was installed from, if not from an index (PEP 610)."""
+    return dict(json.loads(distribution.read_text("direct_url.json") or "{}"))
+
+
+def _needs_of(wheel: Path, extra: str) -> list[Requirement]:
+    """What the kit's wheel needs, by its own metadata, with one of its extras."""
+    from packaging.metadata import parse_email
+    from packaging.requirements import Requirement
+
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(it for it in archive.namelist() if it.endswith(".dist-info/METADATA"))
+        raw, _ = parse_email(archive.read(name))
+    every = [Requirement(text) for text in raw.get("requires_dist", [])]
+    return [
+        it
+        for it in every
+        if it.marker is None or any(it.marker.evaluate({"extra": name}) for name in ("", extra))
+    ]
+
+
+def _closure(wanted: Iterable[Requirement]) -> dict[str, Distribution]:
+    """The installed distributions that the requirements lead to, the kit left out."""
+    from packaging.requirements import Requirement
+
+    found: dict[str, Distribution] = {}
+    seen: set[tuple[str, str]] = set()
+    waiting = [(it, extra) for it in wanted for extra in ("", *it.extras)]
+    while waiting:
+        requirement, extra = waiting.pop()
+        name = _key(requirement.name)
+        if (name, extra) in seen or name == DISTRIBUTION:
+            continue
+        seen.add((name, extra))
+        try:
+            found[name] = metadata.distribution(requirement.name)
+        except metadata.PackageNotFoundError:
+            continue
+        for text in found[name].requires or ():
+            inner = Requirement(text)
+            if inner.marker is None or inner.marker.evaluate({"extra": extra}):
+                waiting += [(inner, wanted_extra) for wanted_extra in ("", *inner.extras)]
+    return found
+
+
+def _of_kit(requirement: Requirement) -> str:
+    from packaging.requirements import Requirement as Parsed
+
+    for text in metadata.requires(DISTRIBUTION) or ():
+        mine = Parsed(text)
+        if _key(mine.name) == _key(requirement.name):
+            mine.marker = None
+            return str(mine)
+    return str(requirement)
+
+
+def _key(name: str) -> str:
+    from packaging.utils import canonicalize_name
+
+    return str(canonicalize_name(name))

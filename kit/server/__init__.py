@@ -1,0 +1,5 @@
+"""A plugin served from this process, so that cells can call it and go on.
+
+Takes a `Plugin`. Gives a `Server` with its address and the log of its requests; the plugin behind it can be exchanged
+while it serves, and a tunnel can publish it.
+"""

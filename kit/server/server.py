@@ -1,0 +1,364 @@
+"""`serve`: a real uvicorn in a thread of its own, so that cells can call it and go on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import socket
+import sys
+import threading
+from collections import Counter
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from kit import jupyter, sockets
+from kit.addresses import LOCAL_NAMES, Root, checked, choose_server, host_of
+from kit.errors import ServeError
+from kit.jupyter import Frame, browser_url
+from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
+from kit.markup import box, escape, link, logo_image
+from kit.mcp.endpoint import add_mcp
+from kit.openapi.spec import Spec
+from kit.plugin.app import Plugin
+from kit.plugin.lifespan import LifespanFailed
+from kit.plugin.requestlog import RequestLog, RequestRecorder
+from kit.runner.graceful import GracefulServer
+from kit.server.swap import SwappableApp
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from kit.sockets import Tunnel
+
+START_TIMEOUT = 30.0  # seconds; a plugin's lifespan may open databases
+STOP_TIMEOUT = 5.0  # seconds
+GRACE = 1.0  # seconds for requests under way when a server stops
+LINGER = 0.1  # seconds without a request after which a client of this machine is taken for idle
+
+T = TypeVar("T")
+
+_log = logging.getLogger("uvicorn.error")
+_servers: list[Server] = []
+_lock = threading.RLock()
+
+
+class ServerThread:
+    """An ASGI app served by uvicorn on a listening socket, in a daemon thread with its own loop.
+
+    A thread and not the kernel's loop: a cell that waits for an answer would wait for itself.
+    A daemon: the kernel's death is the server's. Own socket: a busy port fails in the calling cell.
+    """
+
+    def __init__(self, app: ASGIApp, sock: socket.socket) -> None:
+        self._socket = sock
+        self._app = app
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._server: GracefulServer | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # An empty context (where threads would inherit the cell's): what a handler prints belongs
+        # to the cell that runs, not to the one that started the server.
+        options: dict[str, Any] = {"context": contextvars.Context()} if sys.version_info >= (3, 14) else {}
+        self.thread = threading.Thread(target=self._run, name="kit-server", daemon=True, **options)
+
+    def start(self) -> None:
+        """Returns when the first request can be answered. Raises `ServeError` if the app fails to start."""
+        self.thread.start()
+        if not self._ready.wait(START_TIMEOUT):
+            raise _did_not_start("")
+        if self._failure is not None:
+            self.thread.join(STOP_TIMEOUT)
+            raise _lifespan_failed("")
+
+    @property
+    def is_running(self) -> bool:
+        return self.thread.is_alive()
+
+    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float) -> T:
+        """What a coroutine gives that runs in the server's loop. Raises `TimeoutError` after `timeout` seconds."""
+        assert self._loop is not None
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result(timeout)
+        finally:
+            future.cancel()
+
+    def stop(self, grace: float = GRACE) -> None:
+        """Ends the server without losing what has reached it: that gets `grace` seconds, with 0 any."""
+        if self.thread.ident is None:
+            self._socket.close()
+            return
+        with contextlib.suppress(RuntimeError):  # it has ended already
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._end, grace)
+        self.thread.join(grace + STOP_TIMEOUT if grace else None)
+        if not self._ready.is_set():  # it hangs in its start, in which nothing reads the socket
+            self._socket.close()
+
+    def _end(self, grace: float) -> None:
+        assert self._serving is not None
+        if self._server is None or not self._server.started:
+            self._serving.cancel()
+            return
+        self._server.config.timeout_graceful_shutdown = grace or None  # type: ignore[assignment]
+        self._server.end()
+
+    def _run(self) -> None:
+        try:
+            # Not asyncio.run: nest_asyncio replaces it. Not uvloop: it cannot be nested.
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(self._main())
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._socket.close()
+            self._ready.set()
+
+    async def _main(self) -> None:
+        self._serving = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        config = uvicorn.Config(
+            self._app, loop="asyncio", log_config=None, access_log=False, interface="asgi3"
+        )  # fmt: skip
+        self._server = GracefulServer(config, self._socket, linger=LINGER, on_start=self._ready.set)
+        await self._server.serve()
+
+
+class Server:
+    """A plugin that is being served. `.url` is its address on this machine.
+
+    `.calls` is the log of its requests, `.stop()` ends it, and `with` ends it by itself.
+    """
+
+    def __init__(self, plugin: Plugin, host: str, sock: socket.socket) -> None:
+        self.plugin = plugin
+        self.public_url: str | None = None
+        self.notes: list[str] = []  # what one should know of a plugin that the world can reach
+        self._published: str | Tunnel | None = None
+        self._unpublished: str | None = None  # the plugin's own public_url, without a published one
+        self._tunnel = contextlib.ExitStack()
+        self.host = host
+        self.port: int = sock.getsockname()[1]
+        self.calls = RequestLog(plugin.manifest.name_for_human)
+        add_mcp(plugin)
+        self._app = SwappableApp(plugin)
+        self._thread = ServerThread(RequestRecorder(self._app, self.calls), sock)
+        self._cell = jupyter.running_cell()  # the run of a cell that started it
+
+    @property
+    def url(self) -> str:
+        """Where programs on this machine reach the plugin, without a trailing slash."""
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def manifest_url(self) -> str:
+        return self.url + MANIFEST_PATH
+
+    @property
+    def spec_url(self) -> str:
+        return self.url + SPEC_PATH
+
+    @property
+    def browser_url(self) -> str:
+        """Where the reader's browser reaches the plugin, which may sit on another machine."""
+        return self.plugin.public_url or browser_url(self.port) or self.url
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread.is_running
+
+    def stop(self, grace: float = GRACE) -> None:
+        """Ends the server; what has reached it gets `grace` seconds, with 0 any. A second call does nothing."""
+        with _lock:
+            if self in _servers:
+                _servers.remove(self)
+            self.plugin.followers.discard(self.follow)
+            self._tunnel.close()
+            self._thread.stop(grace)
+
+    def frame(self, path: str = "/", height: int = 400) -> Any:
+        """A page of the plugin in an IFrame, for the output of a cell, with its link above."""
+        return Frame(self.browser_url + quote(path, safe="/?&=#%"), self.port, height)
+
+    def _start(self) -> None:
+        self._thread.start()
+        self.plugin.followers.add(self.follow)
+        _servers.append(self)
+
+    def _publish(self, public: str | Tunnel | None) -> None:
+        """Names the address at which the world reaches the plugin, or opens a tunnel that makes one; or none."""
+        if public == self._published:  # a free tunnel would have another address after each run of the cell
+            return
+        self._tunnel.close()
+        if self.public_url and self.plugin.public_url == self.public_url:
+            self.plugin.public_url = self._unpublished
+        self._published = self.public_url = None
+        self.notes = []
+        if not public:
+            return
+        url = checked(public if isinstance(public, str) else self._tunnel.enter_context(public(self.port)))
+        self._unpublished = self.plugin.public_url
+        self._published = public
+        self.public_url = self.plugin.public_url = url
+        self.notes = notes(self.plugin, url)
+
+    def follow(self, plugin: Plugin) -> None:
+        """Serves another plugin in place of its own, at the same address, with no request refused.
+
+        What is under way ends in the plugin that it began in. Raises `ServeError` if the new one does
+        not start; the old one serves on then.
+        """
+        with _lock:
+            old, own_url = self.plugin, plugin.public_url
+            if self.public_url:
+                plugin.public_url = self.public_url
+            add_mcp(plugin)
+            try:
+                self._thread.run(self._app.swap(plugin, GRACE), START_TIMEOUT)
+            except (TimeoutError, LifespanFailed) as error:
+                plugin.public_url = own_url
+                serving_on = " What was served before still is."
+                if isinstance(error, TimeoutError):
+                    raise _did_not_start(serving_on) from None
+                _log.error(error)  # as uvicorn tells it of a server's first start
+                raise _lifespan_failed(serving_on) from None
+            self.plugin = plugin
+            if self.public_url:
+                self._unpublished = own_url
+            old.followers.discard(self.follow)
+            plugin.followers.add(self.follow)
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        name = self.plugin.manifest.name_for_human
+        public = f", and publicly at {self.public_url}" if self.public_url else ""
+        state = f"{name} {'serves' if self.is_running else 'has stopped'} at {self.url}{public}"
+        return "\n  ".join([state, *self.notes])
+
+    def _repr_html_(self) -> str:
+        name, base = self.plugin.manifest.name_for_human, self.browser_url
+        state = "serves" if self.is_running else "has stopped"
+        pages = {"manifest": MANIFEST_PATH, "spec": SPEC_PATH, "try it": "/docs"}
+        links = " · ".join(f"{word}: {link(base + path, path)}" for word, path in pages.items())
+        notes = "".join(f"<br>{escape(note)}" for note in self.notes)
+        return box(f"{logo_image(name)}<b>{escape(name)}</b> {state} at {link(base)}<br>{links}{notes}")
+
+
+def serve(
+    plugin: Plugin | FastAPI,
+    port: int | None = None,
+    *,
+    host: str = "127.0.0.1",
+    public_url: str | Tunnel | None = None,
+) -> Server:
+    """Serves a plugin from this process and returns when it answers.
+
+    Without `port`, any free one; run again, the one it had. `host` other than this machine is for
+    containers: everybody who reaches it can call the plugin. `public_url` is the https address
+    at which the world reaches it and which the manifest names, or a tunnel that makes one, such as
+    `kit.tunnels.cloudflared`; it is then checked against the rules of the hosts at once, and `.notes` has
+    the outcome; run again without, it is no longer public. A FastAPI app that is not a plugin is wrapped. Raises `PortInUse`, `ServeError`.
+    """
+    if not isinstance(plugin, Plugin):
+        plugin = Plugin.wrap(plugin)
+    if isinstance(public_url, str) and public_url:
+        checked(public_url)  # before anything starts
+    with _lock:
+        earlier = _earlier(plugin)
+        if earlier and (port in (None, 0, earlier.port)) and earlier.host == host:
+            if earlier.plugin is not plugin:
+                earlier.follow(plugin)
+            earlier._publish(public_url or None)
+            return earlier
+        server = Server(plugin, host, sockets.listen(host, port or 0))
+        try:
+            server._start()
+            server._publish(public_url or None)
+        except BaseException:
+            server.stop()
+            raise
+        if earlier:
+            earlier.stop()
+        return server
+
+
+def serving(plugin: Plugin) -> Server | None:
+    """The running server of a plugin; None if it is not served from this process."""
+    return next((server for server in reversed(_servers) if server.plugin is plugin), None)
+
+
+def _did_not_start(otherwise: str) -> ServeError:
+    words = f"The plugin did not start within {START_TIMEOUT:.0f} s.{otherwise}"
+    return ServeError(words, "What does its lifespan wait for?")
+
+
+def _lifespan_failed(otherwise: str) -> ServeError:
+    words = f"The plugin did not start: its lifespan failed (the traceback is above).{otherwise}"
+    return ServeError(words, "Fix it and run this again.")
+
+
+def notes(plugin: Plugin, url: str) -> list[str]:
+    """What one should know of a plugin before the world reaches it at `url`: a sentence for each thing."""
+    # Late for their cost: most servers are never public.
+    from kit.description import Description
+    from kit.hosts import check_description
+
+    if host_of(url) in LOCAL_NAMES:
+        return []
+    document = plugin.openapi()
+    spec = Spec({**document, "servers": document.get("servers") or [{"url": url}]}, url + SPEC_PATH)
+    base_url, _ = choose_server(spec.servers, spec.source, Root.of(url), strict=True)
+    manifest = Manifest.read(plugin.manifest.render(url))
+    description = Description(manifest, spec, base_url.rstrip("/"), serves_mcp=True)
+    sentences = []
+    if plugin.manifest.auth.type == "none":
+        sentences.append(
+            "It has no auth: whoever knows the address can call it. Plugin(auth=...) changes that."
+        )
+    errors = Counter(finding.host for finding in check_description(description).errors)
+    if errors:
+        counts = ", ".join(f"{host} {count}" for host, count in errors.items())
+        sentences.append(f"Rules of hosts that it breaks: {counts}. kit.check(server) lists them.")
+    return sentences
+
+
+def _earlier(plugin: Plugin) -> Server | None:
+    """The running server that this one replaces: of the same plugin, or, in a notebook, of one of
+    the same name that another run of a cell has started."""
+    cell = jupyter.running_cell()
+    for server in reversed(_servers):
+        if server.plugin is plugin:
+            return server
+        started = server._cell
+        same_name = server.plugin.manifest.name_for_model == plugin.manifest.name_for_model
+        if same_name and cell and started and started.execution != cell.execution:
+            return server
+    return None
+
+
+def _holder(port: int) -> str | None:
+    """The plugin that this process serves on a port."""
+    names = [server.plugin.manifest.name_for_model for server in _servers if server.port == port]
+    return f"the plugin {names[0]!r}, which this process serves" if names else None
+
+
+sockets.holders.append(_holder)

@@ -1,0 +1,121 @@
+"""Tunnels: a public https address for a server of this machine, for `kit.serve(plugin, public_url=...)`.
+
+A tunnel is any function that takes a port and gives a context manager of the address. `cloudflared` and `ngrok`
+run the programs of these names, which must be installed: nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+from kit.errors import ServeError
+from kit.redaction import hide
+from kit.sockets import Tunnel
+
+START_TIMEOUT = 30.0  # seconds until the program has said its address
+STOP_TIMEOUT = 5.0  # seconds, then it is killed
+
+
+def cloudflared(port: int) -> AbstractContextManager[str]:
+    """Cloudflare's quick tunnel: no account, another address each time.
+
+    Raises `ServeError` where the program is missing or gives no address.
+    """
+
+    def address(line: str) -> str:
+        # api.trycloudflare.com is what it asks for a tunnel, and names when that fails.
+        found = re.search(r"https://(?!api\.)[a-z0-9-]+\.trycloudflare\.com", line)
+        return found[0] if found else ""
+
+    command = ["cloudflared", "tunnel", "--no-autoupdate", "--url", f"http://127.0.0.1:{port}"]
+    return _running(command, address, "See developers.cloudflare.com/cloudflare-one, Downloads.")
+
+
+def ngrok(port: int) -> AbstractContextManager[str]:
+    """ngrok's tunnel: it wants an account, and its token set once by `ngrok config add-authtoken`.
+
+    Raises `ServeError` where the program is missing or gives no address.
+    """
+
+    def address(line: str) -> str:
+        with contextlib.suppress(ValueError):
+            said = json.loads(line)
+            if isinstance(said, dict) and str(said.get("url", "")).startswith("https://"):
+                return str(said["url"])
+        return ""
+
+    command = ["ngrok", "http", f"127.0.0.1:{port}", "--log", "stdout", "--log-format", "json"]
+    return _running(command, address, "See ngrok.com/download.")
+
+
+BY_NAME: dict[str, Tunnel] = {"cloudflared": cloudflared, "ngrok": ngrok}
+
+
+@contextlib.contextmanager
+def _running(command: list[str], address: Callable[[str], str], where: str) -> Iterator[str]:
+    name = command[0]
+    program = shutil.which(name)
+    if program is None:
+        raise ServeError(
+            f"The program {name} is not on this machine.",
+            f"Install it, or give the address of a tunnel of your own as public_url. {where}",
+        )
+    process = subprocess.Popen(
+        [program, *command[1:]],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # an interrupt of a cell must not end it
+    )
+    said: deque[str] = deque(maxlen=8)
+    found: list[str] = []
+    known = threading.Event()
+
+    def read() -> None:  # to the end: a full pipe would stop the program
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line.strip())
+            url = "" if found else address(line)
+            if url:
+                found.append(url)
+                known.set()
+        known.set()
+
+    def end() -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        reader.join(STOP_TIMEOUT)
+        if process.stdout is not None:
+            process.stdout.close()
+
+    reader = threading.Thread(target=read, name=f"kit-{name}", daemon=True)
+    reader.start()
+    atexit.register(end)
+    try:
+        in_time = known.wait(START_TIMEOUT)
+        if not found:
+            state = "has ended" if in_time else f"gave no address within {START_TIMEOUT:.0f} s"
+            words = str(hide("\n".join(said))) or "nothing"
+            raise ServeError(f"{name} {state}. It said:\n{words}", "Mend that, and run this again.")
+        yield found[0].rstrip("/")
+    finally:
+        atexit.unregister(end)
+        end()

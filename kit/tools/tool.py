@@ -1,0 +1,375 @@
+"""An operation as a function tool for a model, and what the model gives it, checked.
+
+Path, query, header, cookie and body become one flat list of arguments; where two of them share a
+name, the later ones carry their place in the name. `request.py` makes a request of them again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Container, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from kit.markup import code, columns, details, escape, pre, short, table
+from kit.openapi.documents import read_json
+from kit.openapi.operation import Body, Operation, is_json
+from kit.openapi.spec import Spec
+from kit.openapi.values import unique
+from kit.tools import locations, misfits, serialization
+from kit.tools.repairs import is_a
+from kit.tools.request import Argument, Request, make_request
+from kit.tools.schemas import HEAVY, Converter, merged
+from kit.tools.strict import is_strict
+
+MAX_NAME = 64  # characters, of [a-zA-Z0-9_-]: FunctionObject in OpenAI's API description
+CHARACTERS_PER_TOKEN = 4  # of JSON in English, roughly
+
+# A body whose schema says more than this is one argument; else each of its properties is one.
+_FLAT = {
+    "type",
+    "properties",
+    "required",
+    "description",
+    "title",
+    "additionalProperties",
+    "examples",
+    "deprecated",
+}
+# Of these, `_fits_plainly` knows what they ask of a value.
+_PLAIN = {"type", "format", "pattern", "items", "description", "title", "default", "examples", "deprecated"}
+
+
+class Tool:
+    """The function tool for one operation, made when it is asked for.
+
+    `name` is legal and unique among the plugin's tools.
+    """
+
+    def __init__(self, operation: Operation, name: str, converter: Converter, answers: Converter) -> None:
+        self.operation = operation
+        self.name = name
+        self._converter = converter
+        self._answers = answers
+
+    @cached_property
+    def arguments(self) -> dict[str, Argument]:
+        """The arguments by name: the parameters in their order, then what makes the body."""
+        made: dict[str, Argument] = {}
+        for parameter in self.operation.parameters:
+            schema = locations.fit(self._convert(parameter.schema), parameter, self._converter)
+            if parameter.description:
+                schema = {**schema, "description": parameter.description}
+            _add(made, Argument(parameter.name, schema, parameter.required, parameter))
+        if self.operation.body is not None:
+            for argument in self._of_body(self.operation.body):
+                _add(made, argument)
+        return made
+
+    def _convert(self, schema: Any, place: str = "") -> dict[str, Any]:
+        return self._converter.convert(schema, self.operation.pointer + place).schema
+
+    @cached_property
+    def _body_schema(self) -> dict[str, Any]:
+        body = self.operation.body
+        if body is None:
+            return {}
+        schema = merged(self._convert(body.schema, "/requestBody"), self._converter)
+        if is_json(body.media_type) or _is_form(body) or locations.is_lines(body.media_type):
+            return schema
+        said = f"The body, as {body.media_type}."
+        return {"type": "string", "description": schema.get("description") or body.description or said}
+
+    def _of_body(self, body: Body) -> list[Argument]:
+        schema, form = self._body_schema, _is_form(body)
+        flat = (
+            schema.get("type", "object") == "object"
+            and schema.get("properties")
+            and schema.keys() <= _FLAT
+            and schema.get("additionalProperties") in (None, False)
+            and not locations.is_lines(body.media_type)
+        )
+        if not flat:
+            if form:
+                schema = {**schema, "type": "object"}
+            if body.description and "description" not in schema:
+                schema = {**schema, "description": body.description}
+            return [Argument("body", schema, body.required)]
+        # A body that may be left out altogether is sent all the same when it has something required:
+        # half of it would be refused, and those who forget to say that a body is required are many.
+        required = schema.get("required", [])
+        properties = {**schema["properties"], **{n: {} for n in required if n not in schema["properties"]}}
+        if form:
+            properties = {
+                n: locations.in_form(it, n in required, self._converter) for n, it in properties.items()
+            }
+        return [Argument(name, item, name in required, key=name) for name, item in properties.items()]
+
+    @property
+    def description(self) -> str:
+        """Summary and description, each said once."""
+        summary, description = self.operation.summary, self.operation.description
+        start = summary.rstrip(".")
+        after = description[len(start) : len(start) + 1]
+        # by hand: a regular expression of each summary takes longer to compile than the tool takes to make
+        if not summary or (description.startswith(start) and not (after.isalnum() or after == "_")):
+            return description
+        return f"{summary}\n\n{description}" if description else summary
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """The JSON Schema (2020-12) of the arguments."""
+        schema: dict[str, Any] = {
+            "type": "object",
+            "properties": {name: argument.schema for name, argument in self.arguments.items()},
+            "required": [name for name, argument in self.arguments.items() if argument.required],
+            "additionalProperties": False,
+        }
+        if self._definitions:
+            schema["$defs"] = self._definitions
+        return schema
+
+    @cached_property
+    def _definitions(self) -> dict[str, Any]:
+        return self._converter.definitions(
+            name for argument in self.arguments.values() for name in self._converter.names_in(argument.schema)
+        )
+
+    @cached_property
+    def tokens(self) -> int:
+        """About how much of a model's context the tool takes."""
+        own = {key: value for key, value in self.parameters.items() if key != "$defs"}
+        characters = len(json.dumps(own)) + len(self.description) + len(self.name)
+        return (characters + self._converter.characters(self._definitions)) // CHARACTERS_PER_TOKEN
+
+    def answer(self, most: int) -> dict[str, Any] | None:
+        """The JSON Schema (2020-12) of what a call answers when all went well.
+
+        None if nothing says it, or if it has more than `most` characters with all that it refers to.
+        """
+        given, answers = self.operation.answer_schema, self._answers
+        if given is None:
+            return None
+        schema = merged(answers.convert(given, f"{self.operation.pointer}/responses").schema, answers)
+        definitions = answers.definitions(answers.names_in(schema))
+        if answers.characters(definitions) > most or len(json.dumps(schema)) > most:
+            return None
+        return {**schema, "$defs": definitions} if definitions else schema
+
+    @cached_property
+    def strict(self) -> bool:
+        """Whether the schema fits OpenAI's strict mode as it is."""
+        return is_strict(self.parameters)
+
+    def render(self, api: str = "responses") -> dict[str, Any]:
+        """The tool as the Responses API takes it, or, for `api="chat"`, Chat Completions.
+
+        A caller may change it, down to each argument; what is nested in those is shared with other tools.
+        """
+        parameters = {
+            **self.parameters,
+            "properties": {name: {**schema} for name, schema in self.parameters["properties"].items()},
+            "required": [*self.parameters["required"]],
+        }
+        function = {
+            "name": self.name,
+            "description": self.description,
+            "parameters": parameters,
+            "strict": self.strict,
+        }
+        if api == "chat":
+            return {"type": "function", "function": function}
+        return {"type": "function", **function}
+
+    @cached_property
+    def _validators(self) -> dict[str, Any]:
+        from jsonschema import Draft202012Validator  # beside JupyterLab it takes a second: a grammar for IRIs
+
+        return {
+            name: Draft202012Validator({**argument.schema, "$defs": self._definitions})
+            for name, argument in self.arguments.items()
+        }
+
+    # -- arguments ------------------------------------------------------------
+
+    def problems(self, arguments: Any) -> list[str]:
+        """What is wrong with the arguments, said so that a model can mend it; empty if nothing is."""
+        if not isinstance(arguments, Mapping):
+            return [f"the arguments must be a JSON object, not {arguments!r:.80}"]
+        found = []
+        for name in arguments:
+            if name not in self.arguments:
+                known = ", ".join(self.arguments) or "none"
+                found.append(f"{name}: there is no such argument; there are: {known}")
+        for name, argument in self.arguments.items():
+            if name not in arguments:
+                if argument.required:
+                    found.append(f"{name}: is required and missing")
+                continue
+            found += dict.fromkeys(self._misfits(name, arguments[name]))  # all that lacks is one
+            is_header = argument.parameter and argument.parameter.location == "header"
+            if is_header and re.search(r"[\r\n\0]", str(arguments[name])):
+                found.append(f"{name}: a header cannot hold a line break")
+        return found
+
+    def _misfits(self, name: str, value: Any) -> Iterator[str]:
+        if self._converter.weight(self.arguments[name].schema) > HEAVY:
+            return  # made to take for ever
+        value = _as_json(value)
+        if _fits_plainly(self.arguments[name].schema, value):
+            return
+        with contextlib.suppress(RecursionError):  # a schema too deep to check: the plugin will say
+            for error in self._validators[name].iter_errors(value):
+                if error.validator == "oneOf" and not error.context:
+                    continue  # more than one of the alternatives fits: which is meant, the plugin knows
+                yield f"{name}{misfits.place(error.absolute_path)}: {misfits.explain(error)}"
+
+    def coerced(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments, with numbers and booleans that came as text made what the schema wants.
+
+        A null for an optional argument that has no null means that it was not given, and so does an empty
+        text where it could not be told from that.
+        """
+        out = {}
+        for name, value in arguments.items():
+            argument = self.arguments.get(name)
+            if argument is not None:
+                kinds = _kinds(argument.schema)
+                if value is None and not argument.required and kinds and "null" not in kinds:
+                    continue
+                place = argument.parameter
+                if value == "" and not argument.required and place is not None and not place.may_be_empty:
+                    continue
+                if isinstance(value, str) and kinds and "string" not in kinds:
+                    value = _from_text(value, kinds)
+            out[name] = value
+        return out
+
+    def request(self, arguments: Mapping[str, Any]) -> Request:
+        """The HTTP request for arguments without problems. The URL begins with the path."""
+        return make_request(self.operation, self.arguments, arguments, self._body_schema)
+
+
+def make_tools(spec: Spec) -> dict[str, Tool]:
+    """A tool for each operation of a document, by name, in its order. Nothing is converted yet."""
+    converter, answers = Converter(spec), Converter(spec, hidden="writeOnly")
+    tools: dict[str, Tool] = {}
+    for operation in spec.operations.values():
+        name = legal_name(operation.id, tools)
+        if name != operation.id:
+            place = f"{operation.pointer}/operationId"
+            spec.problem(
+                place,
+                f"{operation.id!r} is no legal name of a function, 64 of letters, digits, _ and -: the tool is named {name!r}",
+            )
+        tools[name] = Tool(operation, name, converter, answers)
+    return tools
+
+
+def _add(arguments: dict[str, Argument], argument: Argument) -> None:
+    """Adds an argument under a legal name that no other has."""
+    place = argument.parameter.location if argument.parameter else "body"
+    base = re.sub(r"[^A-Za-z0-9_.-]+", "_", argument.name).strip("_")[:MAX_NAME] or place
+    if base in arguments:
+        base = unique(f"{base[: MAX_NAME - len(place) - 1]}_{place}", arguments, MAX_NAME)
+    argument.name = name = base
+    arguments[name] = argument
+
+
+def legal_name(name: str, taken: Container[str]) -> str:
+    """`name` with other characters than letters, digits, _ and - replaced, 64 at most, unique."""
+    base = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:MAX_NAME] or "operation"
+    return unique(base, taken, MAX_NAME)
+
+
+def _is_form(body: Body) -> bool:
+    return body.media_type.startswith(("application/x-www-form-urlencoded", "multipart/"))
+
+
+def _as_json(value: Any) -> Any:
+    """A value for a JSON Schema validator, to which the bytes of a file are a text like another."""
+    value = serialization.plain(value)
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    return {key: _as_json(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _fits_plainly(schema: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value fits a schema that says little more than a type; False where jsonschema has to look."""
+    kind = schema.get("type")
+    return (
+        isinstance(kind, str)
+        and is_a(value, kind)
+        and schema.keys() <= _PLAIN
+        and (
+            "pattern" not in schema or not isinstance(value, str) or bool(re.search(schema["pattern"], value))
+        )
+        and (
+            "items" not in schema
+            or (kind == "array" and all(_fits_plainly(schema["items"], it) for it in value))
+        )
+    )
+
+
+def _kinds(schema: Mapping[str, Any]) -> set[str]:
+    kind = schema.get("type")
+    found = set(kind) if isinstance(kind, list) else {kind} if isinstance(kind, str) else set()
+    for part in schema.get("anyOf", []) + schema.get("oneOf", []):
+        found |= _kinds(part)
+    return found
+
+
+def _from_text(text: str, kinds: set[str]) -> Any:
+    try:
+        value = read_json(text)
+    except ValueError:
+        return text
+    fits = {
+        "integer": isinstance(value, int) and not isinstance(value, bool),
+        "number": isinstance(value, int | float) and not isinstance(value, bool),
+        "boolean": isinstance(value, bool),
+        "array": isinstance(value, list),
+        "object": isinstance(value, dict),
+        "null": value is None,
+    }
+    return value if any(fits.get(kind) for kind in kinds) else text
+
+
+class Tools(list[dict[str, Any]]):
+    """A list of tools that shows itself well; everything else about it is a list."""
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        rows = []
+        for tool in self:
+            if "tools" in tool:
+                names = [function["name"] for function in tool["tools"]]
+                rows.append((tool["name"], ", ".join(names), f"{tool['type']}: {tool['description']}"))
+                continue
+            function = tool.get("function", tool)
+            if "name" not in function:
+                rows.append((tool["type"], "", "lets the model look for the functions that it needs"))
+                continue
+            parameters = function.get("parameters") or {}
+            required = parameters.get("required", [])
+            names = [name if name in required else f"{name}?" for name in parameters.get("properties", {})]
+            rows.append((function["name"], ", ".join(names), function.get("description", "")))
+        return rows
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(f"{len(self)} tools\n{columns(self._rows(), '  ')}")
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                code(name),
+                escape(arguments),
+                escape(short(description, 200)),
+                details("JSON", pre(tool)),
+            )
+            for (name, arguments, description), tool in zip(self._rows(), self, strict=True)
+        ]
+        return table(("tool", "arguments", "description", ""), rows)
