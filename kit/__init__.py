@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from kit.manifest import OAuth as OAuth
     from kit.manifest import ServiceHttp as ServiceHttp
     from kit.manifest import UserHttp as UserHttp
-    from kit.notebook.source import load as load
+    from kit.notebook.loading import load as load
     from kit.openapi.spec import Spec as Spec
     from kit.plugin.app import Plugin as Plugin
     from kit.plugin.databases import Database as Database

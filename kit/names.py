@@ -11,7 +11,7 @@ _HOMES = {
     "hosts.findings": "Finding Findings",
     "loop": "nested",
     "manifest": "Manifest NoAuth OAuth ServiceHttp UserHttp",
-    "notebook.source": "load",
+    "notebook.loading": "load",
     "openapi.spec": "Spec",
     "plugin.app": "Plugin",
     "plugin.databases": "Database database",

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from kit.server.server import ServerThread
+from kit.server.thread import ServerThread
 from kit.sockets import listen
 from kit.understudy import responses
 from kit.understudy.dialogue import Answer, Step

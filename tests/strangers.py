@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from kit.server.server import ServerThread
+from kit.server.thread import ServerThread
 from kit.sockets import listen
 
 

@@ -34,7 +34,7 @@ import kit
 from kit.hosts import mcp as host
 from kit.mcp import endpoint
 from kit.mcp.server import make_server
-from kit.server.server import ServerThread
+from kit.server.thread import ServerThread
 from kit.sockets import listen
 
 ERAS = {"legacy": "2025-11-25", "auto": "2026-07-28"}
@@ -440,7 +440,7 @@ def test_a_plugin_that_is_mounted_in_another_app(todo: kit.Plugin) -> None:
     app.mount("/apps/todo", todo)
     with serving(app) as url:
         assert post(f"{url}/apps/todo/mcp").status_code == 404  # nobody has put it there
-        kit.mcp.endpoint.add_mcp(todo)
+        endpoint.add_mcp(todo)
         added = calls(("add_todo", {"username": "sam", "todo": "tea"}))
         (result,) = talk(f"{url}/apps/todo/mcp", "auto", added)
         assert json.loads(result.content[0].text) == ["tea"]
@@ -473,7 +473,7 @@ def test_many_at_once(server: kit.Server) -> None:
 
 def test_plain_uvicorn_serves_it_and_ends_cleanly(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(
-        "import kit\nfrom kit.demo import make_plugin\nplugin = make_plugin()\nkit.endpoint.add_mcp(plugin)\n"
+        "import kit\nfrom kit.demo import make_plugin\nplugin = make_plugin()\nfrom kit.mcp.endpoint import add_mcp\nadd_mcp(plugin)\n"
     )
     sock = listen("127.0.0.1", 0)
     port = sock.getsockname()[1]

@@ -108,7 +108,13 @@ USES = [
     Use("ipython", "ZMQInteractiveShell.transform_cell", "jupyter", CELLS, "self raw_cell"),
     Use("ipython", "ZMQInteractiveShell.user_ns", "jupyter notebook/source", CELLS),
     Use("ipython", "ZMQInteractiveShell.execution_count", "jupyter", CELLS),
-    Use("Python", "sys._getframe", "plugin/registry", "test_hotswap.py::test_text_annotations_are_resolved", "depth"),
+    Use(
+        "Python",
+        "sys._getframe",
+        "plugin/registry",
+        "test_hotswap.py::test_text_annotations_are_resolved",
+        "depth",
+    ),
 ]
 # Names that begin with an underscore but are in the documentation: SQLAlchemy's declarative mapping.
 DOCUMENTED = {"__table__"}

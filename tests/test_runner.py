@@ -194,7 +194,7 @@ def test_usage(arguments: str, status: int, words: str, capsys: pytest.CaptureFi
         ("gone.py", "There is no file gone.py. Give "),
         ("gone:app", "There is no module 'gone'. Give "),
         ("app.py:wrong", "app.py has no plugin or app 'wrong'. There are: other, plugin."),
-        ("note.ipynb", "note.ipynb is a notebook, which takes the whole kit. Export it"),
+        ("note.ipynb", "note.ipynb is not a notebook: it has no cells. "),
         ("failing.py", "The plugin did not start: its lifespan failed. The reason is above."),
         ("failing.py --workers 2", "The workers did not start. The reason is above."),
     ],

@@ -128,7 +128,8 @@ def test_a_swap_that_fails_leaves_the_old_plugin_and_the_next_one_is_whole(
 
 
 def test_a_lifespan_that_hangs_fails_the_swap_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kit.server.server, "START_TIMEOUT", 0.3)
+    for module in ("server", "thread"):
+        monkeypatch.setattr(f"kit.server.{module}.START_TIMEOUT", 0.3)
     cancelled = threading.Event()
 
     @asynccontextmanager

@@ -154,7 +154,9 @@ class ModelClient:
 
 async def _events(stream: Any) -> AsyncIterator[Any]:
     """The events of a stream, from an async client or, in a thread, from a sync one."""
-    if hasattr(stream, "__aiter__"):
+    import openai
+
+    if isinstance(stream, openai.AsyncStream):
         async with stream:
             async for event in stream:
                 yield event

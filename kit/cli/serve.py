@@ -81,11 +81,11 @@ def mcp(
 ) -> None:
     """Serve any plugin as an MCP server, to Claude, Cursor, VS Code and others."""
     from kit.client.discovery import install as discover
-    from kit.mcp import endpoint
+    from kit.mcp import endpoint, stdio
     from kit.mcp.server import import_package
     from kit.notebook.target import Target, is_target
-    from kit.server.server import ServerThread
     from kit.server.server import serve as start
+    from kit.server.thread import ServerThread
     from kit.sockets import listen
 
     def load() -> InstalledPlugin:
@@ -101,11 +101,11 @@ def mcp(
         with contextlib.redirect_stdout(sys.stderr):
             plugin = load()
         url = f"http://{host}:{port}{endpoint.PATH}" if http else None
-        print(json.dumps(endpoint.entry(plugin.name, source, url, bool(token)), indent=2))
+        print(json.dumps(stdio.entry(plugin.name, source, url, bool(token)), indent=2))
         return
     import_package()
     if not http:
-        endpoint.serve_stdio(load)
+        stdio.serve_stdio(load)
     elif is_target(source):
         with start(Target(source).plugin(), port, host=host) as server:
             _tell(discover(server))
@@ -137,7 +137,8 @@ def _tell(plugin: InstalledPlugin) -> None:
 
 
 def _tell_address(name: str, base: str) -> None:
-    from kit.mcp.endpoint import PATH, entry
+    from kit.mcp.endpoint import PATH
+    from kit.mcp.stdio import entry
 
     text = json.dumps(entry(name, "", base + PATH))
     print(f"kit: MCP at {base}{PATH}\nmcp.json of Claude and Cursor: {text}", file=sys.stderr)

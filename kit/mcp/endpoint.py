@@ -7,12 +7,7 @@ One that is served in this process answers by its operations as they are now, in
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
-from collections.abc import Callable, Collection
-from io import TextIOWrapper
-from pathlib import Path
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,7 +16,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.addresses import LOCAL_NAMES
 from kit.errors import KitError
-from kit.notebook.target import is_target
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
@@ -135,48 +129,3 @@ class Endpoint:
 def add_mcp(plugin: Plugin) -> None:
     """Gives the plugin its endpoint at `/mcp`; what the author has put there stays."""
     plugin.extensions.setdefault(PATH, Endpoint(plugin))
-
-
-def serve_stdio(load: Callable[[], InstalledPlugin]) -> None:
-    """Serves the plugin that `load` gives on stdin and stdout until stdin ends.
-
-    From here on, nothing but the protocol reaches stdout: what the plugin prints, its children and the
-    interpreter as it ends included, goes to stderr.
-    """
-    import anyio
-    from mcp.server.stdio import stdio_server
-
-    from kit.mcp.server import make_server
-
-    wire = TextIOWrapper(os.fdopen(os.dup(1), "wb"), encoding="utf-8", newline="\n")
-    os.dup2(2, 1)
-    # Python's own Ctrl+C would wait for the thread that reads stdin, until there is one more line.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # a log is read while it grows
-    server = make_server(load())
-
-    async def run() -> None:
-        async with stdio_server(stdout=anyio.wrap_file(wire)) as (received, sent):
-            await server.run(received, sent, server.create_initialization_options())
-
-    asyncio.run(run())
-
-
-def entry(name: str, source: str, url: str | None = None, with_token: bool = False) -> dict[str, Any]:
-    """What `mcp.json` of Claude, Cursor and VS Code says of the server (VS Code: `servers` as the key).
-
-    With `url`, the address of the running server; else the command by which the host starts it, in
-    which a file is named in full, since a host starts it anywhere. A token is not written down.
-    """
-    if url is not None:
-        return {"mcpServers": {name: {"type": "http", "url": url}}}
-    where, colon, rest = source.rpartition(":") if ":" in source[2:] else (source, "", "")
-    if Path(where).is_file():
-        source = f"{Path(where).resolve()}{colon}{rest}"
-    started: dict[str, Any] = {"command": "kit", "args": ["mcp", source]}
-    if with_token:
-        started["env"] = {"KIT_TOKEN": "YOUR_TOKEN"}
-    if not Path(where).is_file() and is_target(source):
-        started["cwd"] = os.getcwd()  # where the module is found
-    return {"mcpServers": {name: started}}

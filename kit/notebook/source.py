@@ -9,30 +9,23 @@ import __future__
 import ast
 import builtins
 import linecache
-import os
 import re
-import symtable
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kit import jupyter
 from kit.errors import ExportError, KitError, NotebookError
+from kit.notebook.names import MAGIC, defines_unseen, loosely_defined, names_of
 from kit.openapi.documents import read_json
 
-if TYPE_CHECKING:
-    from kit.plugin.app import Plugin
-
 _MARKER = re.compile(r"^\s*#\s*\|\s*exporti?s?\b")
-_MAGIC = re.compile(r"^\s*(%{1,2}\w|!|\?|[\w.]+\?{1,2}\s*$)|^\s*[\w, ]+=\s*(%\w|!)")
 _FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 _GIVEN = {*dir(builtins), "__name__", "__file__", "__doc__", "__builtins__", "__annotations__"}
 # Names that Jupyter alone gives; an exported cell must import them or do without.
 _JUPYTERS = {"display", "get_ipython", "In", "Out"}
-_TYPE_PARAMETERS = ("TypeVar", "ParamSpec", "TypeVarTuple")  # nodes of Python 3.12's `def f[T]`
 
 
 @dataclass
@@ -98,10 +91,10 @@ class Notebook:
             )
         parsed = [(cell, self._parsed(cell)) for cell in self.exported]
         defined = {name for _, (_, names, _) in parsed for name in names}
-        guesses = any(_defines_unseen(tree) for _, (tree, _, _) in parsed)
+        guesses = any(defines_unseen(tree) for _, (tree, _, _) in parsed)
         for cell, (_, _, used) in parsed:
             for name in sorted(used - defined - _GIVEN):
-                maker = next((other for other in self.cells if name in _loosely_defined(other)), None)
+                maker = next((other for other in self.cells if name in loosely_defined(other.source)), None)
                 if maker is not None or not guesses:
                     raise self._lacking(cell, name, maker)
 
@@ -139,7 +132,9 @@ class Notebook:
                 f"{_capital(cell)} of {self.path} does not work: {error.problem}", error.remedy, cell=cell
             ) from error
         except NameError as error:
-            later = [c for c in self.exported if c.number > cell.number and error.name in _loosely_defined(c)]
+            later = [
+                c for c in self.exported if c.number > cell.number and error.name in loosely_defined(c.source)
+            ]
             if not later:
                 raise self._raised(cell, error, place) from error
             raise self.error(
@@ -163,7 +158,7 @@ class Notebook:
         except SyntaxError as error:
             lines = cell.source.splitlines() or [""]
             line = lines[min(error.lineno or 1, len(lines)) - 1]
-            if _MAGIC.match(line):
+            if MAGIC.match(line):
                 raise self._magic(cell, line) from None
             remedy = "Fix the cell."
             if "outside function" in str(error.msg) and "await" in line:
@@ -173,7 +168,7 @@ class Notebook:
                 remedy,
                 cell=cell,
             ) from None
-        return tree, *_names(cell.source, tree)
+        return tree, *names_of(cell.source, tree)
 
     def _magic(self, cell: SourceCell, line: str) -> NotebookError:
         return self.error(
@@ -221,84 +216,6 @@ class Notebook:
         return NotebookError(problem, remedy, notebook=str(self.path), cell=cell.number if cell else None)
 
 
-def load(path: str | Path | None = None, name: str | None = None) -> Plugin:
-    """The plugin that the `#| export` cells of a notebook define, in a module of its own.
-
-    Without `path`, the notebook that runs this, as it was last saved. `name` chooses among several
-    plugins. Raises `NotebookError`, naming the cell, for magics and syntax errors, for a name that comes
-    from an unmarked cell, for a cell that raises, and for no plugin or several.
-    """
-    notebook = Notebook(current() if path is None else path)
-    if path is None:
-        _warn_if_unsaved(notebook)
-    words = re.sub(r"\W+", "_", notebook.path.stem).strip("_").lower()
-    _, plugin, _ = plugin_of(notebook, name, f"notebook_{words}")
-    plugin.replace_earlier()
-    return plugin
-
-
-def plugin_of(notebook: Notebook, name: str | None, module_name: str) -> tuple[str, Plugin, bool]:
-    """Runs the notebook in a module of that name, and finds what it serves.
-
-    Gives the name of the variable, the plugin, and whether the notebook made it so: an app is wrapped.
-    """
-    from fastapi import FastAPI
-
-    from kit.plugin.app import Plugin
-
-    module = notebook.run(module_name)
-    for kind in (Plugin, FastAPI):
-        found = {key: value for key, value in vars(module).items() if isinstance(value, kind)}
-        if name is not None and name in found:
-            found = {name: found[name]}
-        if len({id(value) for value in found.values()}) == 1 and name in (None, *found):
-            variable = "plugin" if "plugin" in found else next(iter(found))
-            app = found[variable]
-            return variable, app if isinstance(app, Plugin) else Plugin.wrap(app), isinstance(app, Plugin)
-        if found:
-            raise notebook.error(
-                f"{notebook.path} has no plugin {name!r}."
-                if name
-                else f"{notebook.path} has {len(found)} plugins: {_places(notebook, found)}.",
-                f"There are: {', '.join(found)}."
-                if name
-                else f"Choose one: name={next(iter(found))!r}, or {notebook.path.name}:{next(iter(found))}.",
-            )
-    raise notebook.error(
-        f"The cells marked `#| export` of {notebook.path} make no plugin.",
-        "Mark the cell with kit.Plugin(...) too, and give the plugin a name there.",
-    )
-
-
-def current() -> Path:
-    """The file of the notebook that is running. Raises `NotebookError` where no one can know it."""
-    shell = jupyter.shell()
-    if shell is None or not hasattr(shell, "get_parent"):
-        raise NotebookError("This is not a notebook.", "Say which one to load.", notebook="", cell=None)
-    said = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME", "")
-    if not str(said).endswith(".ipynb"):
-        raise NotebookError(
-            "This notebook's file is not known: whatever runs it does not tell.",
-            "Pass its name, as in kit.load('plugin.ipynb').",
-            notebook="",
-            cell=None,
-        )
-    if not Path(said).is_file():
-        raise NotebookError(
-            f"This notebook was {Path(said).name} when its kernel started, and there is no such file now.",
-            "If you renamed it, pass its new name, as in kit.load('plugin.ipynb').",
-            notebook=str(said),
-            cell=None,
-        )
-    return Path(said)
-
-
-def _warn_if_unsaved(notebook: Notebook) -> None:
-    cell = jupyter.running_cell()
-    if cell and cell.source and all(cell.source.strip() != other.source.strip() for other in notebook.cells):
-        print(f"{notebook.path.name} has changes that are not saved: this loads what was saved last.")
-
-
 def _text(source: Any) -> str:
     return "".join(source) if isinstance(source, list) else str(source or "")
 
@@ -315,61 +232,3 @@ def _is_marked(source: str) -> bool:
         if line.strip() and not line.lstrip().startswith(("#", "%%")):
             return False
     return False
-
-
-def _places(notebook: Notebook, found: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{name} in cell {cell.number}"
-        for name in found
-        for cell in notebook.exported
-        if name in _loosely_defined(cell)
-    )
-
-
-def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
-    yield table
-    for child in table.get_children():
-        yield from _tables(child)
-
-
-def _names(source: str, tree: ast.AST) -> tuple[set[str], set[str]]:
-    """The module-level names that a cell defines, and those that it uses, functions included."""
-    top = symtable.symtable(source, "cell", "exec")
-    defined, used = set(), set()
-    for table in _tables(top):
-        for symbol in table.get_symbols():
-            name = symbol.get_name()
-            if (symbol.is_assigned() or symbol.is_imported()) and (
-                table is top or symbol.is_declared_global()
-            ):
-                defined.add(name)
-            if symbol.is_referenced() and (table is top or symbol.is_global()):
-                used.add(name)
-    # Under `from __future__ import annotations` the symbol table leaves these out; FastAPI reads them.
-    parameters = {node.name for node in ast.walk(tree) if type(node).__name__ in _TYPE_PARAMETERS}  # type: ignore[attr-defined]
-    for function in getattr(tree, "body", ()):
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            every = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
-            for annotation in (function.returns, *(argument.annotation for argument in every)):
-                if annotation is not None:
-                    used |= {n.id for n in ast.walk(annotation) if isinstance(n, ast.Name)} - parameters
-    return defined, used
-
-
-def _defines_unseen(tree: ast.AST) -> bool:
-    """Whether names may appear that no one can see by reading: a star import, exec, globals()."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
-            return True
-        if isinstance(node, ast.Name) and node.id in ("exec", "globals", "vars", "locals"):
-            return True
-    return False
-
-
-def _loosely_defined(cell: SourceCell) -> set[str]:
-    """The names that a cell defines, its magics left out; none if it is not Python even then."""
-    source = "\n".join("pass" if _MAGIC.match(line) else line for line in cell.source.splitlines())
-    try:
-        return _names(source, ast.parse(source))[0]
-    except SyntaxError:
-        return set()

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from kit.addresses import LOCAL_NAMES, is_document
 from kit.errors import KitError
-from kit.notebook.source import load
+from kit.notebook.loading import load
 from kit.plugin.app import Plugin, Served
 
 LOOK = 0.3  # seconds between two looks at a file that is followed

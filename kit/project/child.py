@@ -36,7 +36,8 @@ def main(kind: str, *arguments: str) -> None:
 
 
 def _notebook(path: str, name: str) -> tuple[Any, dict[str, Any]]:
-    from kit.notebook.source import Notebook, plugin_of
+    from kit.notebook.loading import plugin_of
+    from kit.notebook.source import Notebook
 
     variable, plugin, is_plugin = plugin_of(Notebook(path), name or None, "app")
     manifest = plugin.manifest

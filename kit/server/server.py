@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import contextvars
 import logging
 import socket
-import sys
 import threading
 from collections import Counter
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import uvicorn
 from fastapi import FastAPI
-from starlette.types import ASGIApp
 
 from kit import jupyter, sockets
 from kit.addresses import LOCAL_NAMES, Root, checked, choose_server, host_of
-from kit.errors import ServeError
 from kit.jupyter import Frame, browser_url
 from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
 from kit.markup import box, escape, link, logo_image
@@ -29,107 +22,18 @@ from kit.openapi.spec import Spec
 from kit.plugin.app import Plugin
 from kit.plugin.lifespan import LifespanFailed
 from kit.plugin.requestlog import RequestLog, RequestRecorder
-from kit.runner.graceful import GracefulServer
 from kit.server.swap import SwappableApp
+from kit.server.thread import GRACE, START_TIMEOUT, ServerThread, did_not_start, lifespan_failed
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from kit.sockets import Tunnel
 
-START_TIMEOUT = 30.0  # seconds; a plugin's lifespan may open databases
-STOP_TIMEOUT = 5.0  # seconds
-GRACE = 1.0  # seconds for requests under way when a server stops
-LINGER = 0.1  # seconds without a request after which a client of this machine is taken for idle
-
-T = TypeVar("T")
 
 _log = logging.getLogger("uvicorn.error")
 _servers: list[Server] = []
 _lock = threading.RLock()
-
-
-class ServerThread:
-    """An ASGI app served by uvicorn on a listening socket, in a daemon thread with its own loop.
-
-    A thread and not the kernel's loop: a cell that waits for an answer would wait for itself.
-    A daemon: the kernel's death is the server's. Own socket: a busy port fails in the calling cell.
-    """
-
-    def __init__(self, app: ASGIApp, sock: socket.socket) -> None:
-        self._socket = sock
-        self._app = app
-        self._ready = threading.Event()
-        self._failure: BaseException | None = None
-        self._server: GracefulServer | None = None
-        self._serving: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        # An empty context (where threads would inherit the cell's): what a handler prints belongs
-        # to the cell that runs, not to the one that started the server.
-        options: dict[str, Any] = {"context": contextvars.Context()} if sys.version_info >= (3, 14) else {}
-        self.thread = threading.Thread(target=self._run, name="kit-server", daemon=True, **options)
-
-    def start(self) -> None:
-        """Returns when the first request can be answered. Raises `ServeError` if the app fails to start."""
-        self.thread.start()
-        if not self._ready.wait(START_TIMEOUT):
-            raise _did_not_start("")
-        if self._failure is not None:
-            self.thread.join(STOP_TIMEOUT)
-            raise _lifespan_failed("")
-
-    @property
-    def is_running(self) -> bool:
-        return self.thread.is_alive()
-
-    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float) -> T:
-        """What a coroutine gives that runs in the server's loop. Raises `TimeoutError` after `timeout` seconds."""
-        assert self._loop is not None
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        try:
-            return future.result(timeout)
-        finally:
-            future.cancel()
-
-    def stop(self, grace: float = GRACE) -> None:
-        """Ends the server without losing what has reached it: that gets `grace` seconds, with 0 any."""
-        if self.thread.ident is None:
-            self._socket.close()
-            return
-        with contextlib.suppress(RuntimeError):  # it has ended already
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._end, grace)
-        self.thread.join(grace + STOP_TIMEOUT if grace else None)
-        if not self._ready.is_set():  # it hangs in its start, in which nothing reads the socket
-            self._socket.close()
-
-    def _end(self, grace: float) -> None:
-        assert self._serving is not None
-        if self._server is None or not self._server.started:
-            self._serving.cancel()
-            return
-        self._server.config.timeout_graceful_shutdown = grace or None  # type: ignore[assignment]
-        self._server.end()
-
-    def _run(self) -> None:
-        try:
-            # Not asyncio.run: nest_asyncio replaces it. Not uvloop: it cannot be nested.
-            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-                runner.run(self._main())
-        except BaseException as error:
-            self._failure = error
-        finally:
-            self._socket.close()
-            self._ready.set()
-
-    async def _main(self) -> None:
-        self._serving = asyncio.current_task()
-        self._loop = asyncio.get_running_loop()
-        config = uvicorn.Config(
-            self._app, loop="asyncio", log_config=None, access_log=False, interface="asgi3"
-        )  # fmt: skip
-        self._server = GracefulServer(config, self._socket, linger=LINGER, on_start=self._ready.set)
-        await self._server.serve()
 
 
 class Server:
@@ -228,9 +132,9 @@ class Server:
                 plugin.public_url = own_url
                 serving_on = " What was served before still is."
                 if isinstance(error, TimeoutError):
-                    raise _did_not_start(serving_on) from None
+                    raise did_not_start(serving_on) from None
                 _log.error(error)  # as uvicorn tells it of a server's first start
-                raise _lifespan_failed(serving_on) from None
+                raise lifespan_failed(serving_on) from None
             self.plugin = plugin
             if self.public_url:
                 self._unpublished = own_url
@@ -304,16 +208,6 @@ def serve(
 def serving(plugin: Plugin) -> Server | None:
     """The running server of a plugin; None if it is not served from this process."""
     return next((server for server in reversed(_servers) if server.plugin is plugin), None)
-
-
-def _did_not_start(otherwise: str) -> ServeError:
-    words = f"The plugin did not start within {START_TIMEOUT:.0f} s.{otherwise}"
-    return ServeError(words, "What does its lifespan wait for?")
-
-
-def _lifespan_failed(otherwise: str) -> ServeError:
-    words = f"The plugin did not start: its lifespan failed (the traceback is above).{otherwise}"
-    return ServeError(words, "Fix it and run this again.")
 
 
 def notes(plugin: Plugin, url: str) -> list[str]:

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from kit.openapi.documents import read_json
-from kit.server.server import ServerThread
+from kit.server.thread import ServerThread
 from kit.sockets import listen
 from kit.understudy import responses
 from kit.understudy.dialogue import Answer, respond

@@ -12,7 +12,8 @@ from kit import loop
 from kit.chat.client import ModelClient
 from kit.errors import KitError
 from kit.jupyter import Frame, browser_url
-from kit.server.server import Server, ServerThread
+from kit.server.server import Server
+from kit.server.thread import ServerThread
 from kit.sockets import listen
 from kit.web.app import State, make_app
 

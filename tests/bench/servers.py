@@ -61,7 +61,7 @@ def main(kind: str) -> None:
     import kit
     from kit import understudy
     from kit.demo import make_plugin
-    from kit.server.server import ServerThread
+    from kit.server.thread import ServerThread
     from kit.sockets import listen
 
     if kind == "understudy":

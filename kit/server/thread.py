@@ -1,0 +1,117 @@
+"""An ASGI app served by uvicorn in a thread of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import socket
+import sys
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from kit.errors import ServeError
+from kit.runner.graceful import GracefulServer
+
+START_TIMEOUT = 30.0  # seconds; a plugin's lifespan may open databases
+STOP_TIMEOUT = 5.0  # seconds
+GRACE = 1.0  # seconds for requests under way when a server stops
+LINGER = 0.1  # seconds without a request after which a client of this machine is taken for idle
+T = TypeVar("T")
+
+
+class ServerThread:
+    """An ASGI app served by uvicorn on a listening socket, in a daemon thread with its own loop.
+
+    A thread and not the kernel's loop: a cell that waits for an answer would wait for itself.
+    A daemon: the kernel's death is the server's. Own socket: a busy port fails in the calling cell.
+    """
+
+    def __init__(self, app: ASGIApp, sock: socket.socket) -> None:
+        self._socket = sock
+        self._app = app
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._server: GracefulServer | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # An empty context (where threads would inherit the cell's): what a handler prints belongs
+        # to the cell that runs, not to the one that started the server.
+        options: dict[str, Any] = {"context": contextvars.Context()} if sys.version_info >= (3, 14) else {}
+        self.thread = threading.Thread(target=self._run, name="kit-server", daemon=True, **options)
+
+    def start(self) -> None:
+        """Returns when the first request can be answered. Raises `ServeError` if the app fails to start."""
+        self.thread.start()
+        if not self._ready.wait(START_TIMEOUT):
+            raise did_not_start("")
+        if self._failure is not None:
+            self.thread.join(STOP_TIMEOUT)
+            raise lifespan_failed("")
+
+    @property
+    def is_running(self) -> bool:
+        return self.thread.is_alive()
+
+    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float) -> T:
+        """What a coroutine gives that runs in the server's loop. Raises `TimeoutError` after `timeout` seconds."""
+        assert self._loop is not None
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result(timeout)
+        finally:
+            future.cancel()
+
+    def stop(self, grace: float = GRACE) -> None:
+        """Ends the server without losing what has reached it: that gets `grace` seconds, with 0 any."""
+        if self.thread.ident is None:
+            self._socket.close()
+            return
+        with contextlib.suppress(RuntimeError):  # it has ended already
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._end, grace)
+        self.thread.join(grace + STOP_TIMEOUT if grace else None)
+        if not self._ready.is_set():  # it hangs in its start, in which nothing reads the socket
+            self._socket.close()
+
+    def _end(self, grace: float) -> None:
+        assert self._serving is not None
+        if self._server is None or not self._server.started:
+            self._serving.cancel()
+            return
+        self._server.config.timeout_graceful_shutdown = grace or None  # type: ignore[assignment]
+        self._server.end()
+
+    def _run(self) -> None:
+        try:
+            # Not asyncio.run: nest_asyncio replaces it. Not uvloop: it cannot be nested.
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(self._main())
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._socket.close()
+            self._ready.set()
+
+    async def _main(self) -> None:
+        self._serving = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        config = uvicorn.Config(
+            self._app, loop="asyncio", log_config=None, access_log=False, interface="asgi3"
+        )  # fmt: skip
+        self._server = GracefulServer(config, self._socket, linger=LINGER, on_start=self._ready.set)
+        await self._server.serve()
+
+
+def did_not_start(otherwise: str) -> ServeError:
+    words = f"The plugin did not start within {START_TIMEOUT:.0f} s.{otherwise}"
+    return ServeError(words, "What does its lifespan wait for?")
+
+
+def lifespan_failed(otherwise: str) -> ServeError:
+    words = f"The plugin did not start: its lifespan failed (the traceback is above).{otherwise}"
+    return ServeError(words, "Fix it and run this again.")
