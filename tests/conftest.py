@@ -13,13 +13,11 @@ from typing import Any
 import oracles
 import pytest
 from kernel import Kernel
+from paths import SHARED
 from postgres import postgres, url  # noqa: F401
 
 import kit
 from kit.demo import make_plugin
-
-ROOT = Path(__file__).parent.parent
-SHARED = ROOT.parent / "shared"
 
 # A shell lets what it starts in the background ignore Ctrl+C, and the servers of the tests would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 LINES = (ROOT / "constraints.txt").read_text().splitlines()
 PYTHONS = ("3.11.7", "3.12.1", "3.13.0")
 

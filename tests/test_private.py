@@ -29,6 +29,7 @@ import uvicorn.config
 from fastapi import APIRouter, FastAPI
 from ipykernel.zmqshell import ZMQInteractiveShell
 from packaging.requirements import Requirement
+from paths import TESTS
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
@@ -211,7 +212,7 @@ def test_the_list_says_where_it_is_used_and_what_would_notice(use: Use) -> None:
         used = file.is_file() and name in _names(file)
         assert used, f"kit/{file.name} does not use {use.what} any more: take it out of USES, or say who does"
     place, _, test = use.noticed_by.partition("::")
-    tree = ast.parse((Path(__file__).parent / place).read_bytes())
+    tree = ast.parse(next(TESTS.rglob(place)).read_bytes())
     tests = {it.name for it in tree.body if isinstance(it, ast.FunctionDef)}
     assert test in tests, f"There is no {use.noticed_by}: which test notices that {use.what} is another?"
 

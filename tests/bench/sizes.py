@@ -63,8 +63,7 @@ def sizes() -> list[tuple[Table, str]]:
 
 def _documents() -> dict[str, Path] | str:
     """The documents by name, or which of them is not there."""
-    sys.path.insert(0, str(HERE.parent))
-    from conftest import SHARED
+    from paths import SHARED
 
     files = {name: SHARED / "corpus" / "openapi" / file for name, file in DOCUMENTS.items()}
     absent = [path.name for path in files.values() if not path.exists()]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
 
-IMAGES = Path(__file__).parent.parent / "notebooks" / "images"
+from paths import NOTEBOOKS
+
+IMAGES = NOTEBOOKS / "images"
 STEPS = ["create|a project", "manifest", "spec", "operations", "describe", "try with|LangChain", "try with|ChatGPT",
          "deploy"]  # fmt: skip
 INK, GROUND, LIT, LINE, NOTE = "#1f2430", "#e4e8f0", "#3652c8", "#8a8f9a", "#fff3d1"

@@ -14,6 +14,7 @@ from typing import Any
 import lambdas
 import pytest
 from lambdas import HOST, Function, Refused, event, rest_event
+from paths import NOTEBOOKS
 from postgres import empty_postgres
 
 import kit
@@ -23,7 +24,7 @@ for package in ("awslambdaric", "moto", "samtranslator", "cfnlint", "mangum"):
 if shutil.which("make") is None:
     pytest.skip("there is no make on this machine", allow_module_level=True)
 
-NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "04_operations.ipynb"
+NOTEBOOK = NOTEBOOKS / "04_operations.ipynb"
 MANIFEST, SPEC = "/.well-known/ai-plugin.json", "/.well-known/openapi.json"
 # moto's own parts are not quiet about time zones and such
 pytestmark = pytest.mark.filterwarnings("default")

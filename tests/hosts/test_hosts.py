@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from paths import NOTEBOOKS
 from strangers import Stranger, manifest, openapi
 
 import kit
@@ -283,7 +284,7 @@ def test_check_and_render_on_the_command_line(tmp_path: Path, server: kit.Server
 
 
 def test_commands_take_a_notebook_and_a_part(tmp_path: Path) -> None:
-    notebook = Path(__file__).parent.parent / "notebooks" / "04_operations.ipynb"
+    notebook = NOTEBOOKS / "04_operations.ipynb"
     env = {**os.environ, "DATABASE_URL": "sqlite://"}
     command = [sys.executable, "-m", "kit", "spec", str(notebook), "list_todos"]
     made = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=60)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from diagrams import IMAGES, drawings
+from paths import NOTEBOOKS
 
-FOLDER = Path(__file__).parent.parent / "notebooks"
+FOLDER = NOTEBOOKS
 NAMES = [
     "00_start_here", "01_create_a_project", "02_plugin_manifest", "03_openapi_spec", "04_operations",
     "05_describe", "06_langchain", "07_chatgpt", "08_deploy",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import ROOT
 from test_notebook import ADD, PLUGIN, write
 
 import kit
@@ -26,7 +27,6 @@ from kit.project import export as exporting
 from kit.project.source import app_source, formatted
 from kit.project.update import RECORD
 
-ROOT = Path(__file__).parent.parent
 LIST = "#| export\n@todo.get('/todos')\ndef list_todos() -> list[str]:\n    return todos"
 SHOP = (
     "#| export\nfrom __future__ import annotations\nimport os\nfrom contextlib import asynccontextmanager\n"

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-CONSTRAINTS = Path(__file__).parent.parent / "constraints.txt"
+from paths import ROOT
+
+CONSTRAINTS = ROOT / "constraints.txt"
 
 
 def environment(place: Path, wanted: str, *clashing: str) -> Path:

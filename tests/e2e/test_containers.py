@@ -18,10 +18,11 @@ from typing import Any
 import httpx2
 import pytest
 import yaml
+from paths import NOTEBOOKS
 
 import kit
 
-NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "04_operations.ipynb"
+NOTEBOOK = NOTEBOOKS / "04_operations.ipynb"
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from paths import ROOT
 
 import kit
 from kit.cli import COMMANDS
@@ -212,7 +213,7 @@ def test_help_and_wrong_usage() -> None:
 
 
 def test_readme_names_every_command() -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
     for command in COMMANDS:
         assert f"`kit {command.__name__}" in readme
 
