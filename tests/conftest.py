@@ -23,6 +23,9 @@ from kit.demo import make_plugin
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What comes with LangChain takes 1.6 s of processor in each pytest, and in those that the tests start themselves.
+os.environ.setdefault("PYTEST_ADDOPTS", "-p no:langsmith_plugin")
+
 # The files that start browsers, kernels, databases and other processes, or read the whole corpus, the longest
 # first: a worker that takes one of them last works on while the other has ended.
 SLOW = (
