@@ -79,10 +79,7 @@ def body(given: list[Mapping[str, Any]], consumes: list[str]) -> dict[str, Any] 
         if it.get("type") == "array" and not multipart
     }
     media_type = "multipart/form-data" if multipart else "application/x-www-form-urlencoded"
-    return {
-        "required": bool(required),
-        "content": {media_type: {"schema": schema, "encoding": encoding}},
-    }
+    return {"required": bool(required), "content": {media_type: {"schema": schema, "encoding": encoding}}}
 
 
 def response(given: Mapping[str, Any], produces: list[str]) -> Mapping[str, Any]:

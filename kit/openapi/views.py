@@ -146,13 +146,7 @@ def _parameter_rows(spec: Spec, operation: Operation) -> list[tuple[str, str, st
                 rows.append((str(name), "body", _kind(item, spec), name in required, str(description)))
         else:
             rows.append(
-                (
-                    "body",
-                    "body",
-                    _kind(schema, spec),
-                    operation.body.required,
-                    operation.body.description,
-                )
+                ("body", "body", _kind(schema, spec), operation.body.required, operation.body.description)
             )
     return rows
 

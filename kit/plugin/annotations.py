@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import types
+import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from types import CodeType, FrameType
 from typing import Any
 
 from fastapi import params
@@ -43,7 +44,36 @@ def callables(
     return found
 
 
-def resolve(call: Callable[..., Any], operation: str, names: Mapping[str, Any]) -> None:
+def resolve_all(endpoint: Callable[..., Any], dependencies: Iterable[Any], operation: str) -> None:
+    """Resolves the annotations of `endpoint` and of every function that it depends on."""
+    callables(endpoint, dependencies, lambda call: _resolve(call, operation, _names_around(call)))
+
+
+def _names_around(call: Callable[..., Any]) -> dict[str, Any]:
+    """The local names where `call` was written: a plugin may be made inside a function.
+
+    Those that the function itself uses are its closure; those that stand in its annotations alone are in
+    the frames of the functions that it is written in, however far up the one that registers it is.
+    """
+    function = inspect.unwrap(call)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return {}
+    names = dict(inspect.getclosurevars(function).nonlocals)
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if _is_written_in(code, frame.f_code):
+            names = {**frame.f_locals, **names}
+        frame = frame.f_back
+    return names
+
+
+def _is_written_in(code: CodeType, outer: CodeType) -> bool:
+    inside = [each for each in outer.co_consts if isinstance(each, CodeType)]
+    return code in inside or any(_is_written_in(code, each) for each in inside)
+
+
+def _resolve(call: Callable[..., Any], operation: str, names: Mapping[str, Any]) -> None:
     """Turns the annotations that are text into types, or says which name in them is unknown.
 
     `names` are those that are local where the operation is written. FastAPI itself would take a name that a later cell defines for a query parameter, silently.
@@ -110,37 +140,3 @@ def models_of(route: Any) -> set[type]:
         elif issubclass(annotation, Enum):
             found.add(annotation)
     return found
-
-
-def refresh_fields(model: type, fresh: Mapping[type, type]) -> None:
-    """A model that stays, but has fields of a class that was defined again, gets the new class."""
-    if not issubclass(model, BaseModel) or model in fresh:
-        return
-    changed = False
-    for name, field in model.model_fields.items():
-        annotation = swap(field.annotation, fresh)
-        if annotation is not field.annotation:
-            field.annotation = model.__annotations__[name] = annotation
-            changed = True
-    if changed:
-        model.model_rebuild(force=True)
-
-
-def swap(annotation: Any, fresh: Mapping[type, type]) -> Any:
-    """`annotation` with classes replaced, inside generics, unions and Annotated too."""
-    if isinstance(annotation, type) and annotation in fresh:
-        return fresh[annotation]
-    args = typing.get_args(annotation)
-    if not args or typing.get_origin(annotation) is typing.Literal:
-        return annotation
-    swapped = tuple(swap(arg, fresh) if not isinstance(arg, list) else arg for arg in args)
-    if all(a is b for a, b in zip(args, swapped, strict=True)):
-        return annotation
-    origin = typing.get_origin(annotation)
-    if origin is typing.Annotated:
-        return typing.Annotated[(swapped[0], *annotation.__metadata__)]
-    if hasattr(annotation, "copy_with"):
-        return annotation.copy_with(swapped)
-    if isinstance(annotation, types.UnionType):
-        return typing.Union[swapped]  # noqa: UP007 - built at run time
-    return origin[swapped]

@@ -20,7 +20,8 @@ from kit.openapi.views import spec_table
 from kit.plugin import accesslog, settings
 from kit.plugin.accesslog import AccessLog
 from kit.plugin.limits import AllowedHosts, BodyLimit, Timeout
-from kit.plugin.registry import Refresh, Registry, operation_name, operations
+from kit.plugin.refresh import Refresh
+from kit.plugin.registry import Registry, operation_name, operations
 from kit.plugin.startup import Startup
 from kit.plugin.wellknown import CHATGPT_ORIGINS, CORS, Health, Pages, WellKnown, is_read, route_path
 

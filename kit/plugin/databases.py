@@ -289,6 +289,5 @@ def _tables(given: Any) -> list[Table]:
 
 def _missing(package: str, error: ImportError) -> DatabaseError:
     return DatabaseError(
-        f"A database needs {package}: {error}.",
-        "Install both: pip install sqlmodel 'psycopg[binary]'",
+        f"A database needs {package}: {error}.", "Install both: pip install sqlmodel 'psycopg[binary]'"
     )

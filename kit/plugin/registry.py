@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from types import CodeType, FrameType
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -20,15 +19,11 @@ from fastapi.exceptions import FastAPIError
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pydantic.errors import PydanticUserError
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit import jupyter
 from kit.errors import OperationClash, OperationError
-from kit.plugin.annotations import callables, complete, models_of, refresh_fields, resolve, swap
-
-_ROUTE_OPTIONS = tuple(
-    name for name in inspect.signature(APIRoute.__init__).parameters if name not in ("self",)
-)
+from kit.plugin.annotations import callables, complete, models_of, resolve_all
+from kit.plugin.refresh import remake
 
 
 def operations(routes: Iterable[BaseRoute]) -> Iterator[RouteContext]:
@@ -106,7 +101,7 @@ class Registry:
         **options: Any,
     ) -> None:
         name = getattr(endpoint, "__name__", type(endpoint).__name__)
-        _resolve_all(endpoint, options.get("dependencies") or (), name)
+        resolve_all(endpoint, options.get("dependencies") or (), name)
         with self._lock:
             before = router.routes
             try:
@@ -191,7 +186,7 @@ class Registry:
             before = list(router.routes)
             for route in list(included.routes):
                 if isinstance(route, APIRoute):
-                    _resolve_all(route.endpoint, route.dependencies, route.name)
+                    resolve_all(route.endpoint, route.dependencies, route.name)
                     complete(route, route.name)
             include(included, **options)
             entry = router.routes[-1]
@@ -337,40 +332,6 @@ class Registry:
         self._watch(new)
 
 
-class Refresh:
-    """Middleware: takes up the models that a cell has defined again, where there are cells."""
-
-    def __init__(self, app: ASGIApp, registry: Registry) -> None:
-        self.app = app
-        self.registry = registry
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.registry.watched:
-            self.registry.refresh()
-        await self.app(scope, receive, send)
-
-
-def remake(route: APIRoute, fresh: Mapping[type, type], **changes: Any) -> APIRoute:
-    """A route like `route`, with the classes `fresh` maps from replaced by those it maps to."""
-    for model in models_of(route):
-        refresh_fields(model, fresh)
-    for call in callables(route.endpoint, route.dependencies):
-        annotations = getattr(inspect.unwrap(call), "__annotations__", {})
-        for name, annotation in annotations.items():
-            annotations[name] = swap(annotation, fresh)
-    options = {name: getattr(route, name) for name in _ROUTE_OPTIONS if hasattr(route, name)}
-    options["response_model"] = swap(route.response_model, fresh)
-    options["responses"] = {
-        status: {**response, "model": swap(response["model"], fresh)} if "model" in response else response
-        for status, response in route.responses.items()
-    }
-    new = type(route)(**{**options, **changes})
-    # What others set on it stays, as rate limiters and instrumentation do; FastAPI's own is made anew.
-    own = {name: value for name, value in vars(route).items() if not name.startswith("_")}
-    vars(new).update({name: value for name, value in own.items() if name not in vars(new)})
-    return new
-
-
 def _is_in(route: BaseRoute, routes: Iterable[BaseRoute]) -> bool:
     """Whether this very route is there: Starlette calls two alike that have one path and function."""
     return any(other is route for other in routes)
@@ -401,34 +362,6 @@ def _routers(router: APIRouter) -> Iterator[APIRouter]:
             seen.append(router)
             yield router
             waiting += [r.original_router for r in router.routes if hasattr(r, "original_router")]
-
-
-def _resolve_all(endpoint: Callable[..., Any], dependencies: Iterable[Any], operation: str) -> None:
-    callables(endpoint, dependencies, lambda call: resolve(call, operation, _names_around(call)))
-
-
-def _names_around(call: Callable[..., Any]) -> dict[str, Any]:
-    """The local names where `call` was written: a plugin may be made inside a function.
-
-    Those that the function itself uses are its closure; those that stand in its annotations alone are in
-    the frames of the functions that it is written in, however far up the one that registers it is.
-    """
-    function = inspect.unwrap(call)
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return {}
-    names = dict(inspect.getclosurevars(function).nonlocals)
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if _is_written_in(code, frame.f_code):
-            names = {**frame.f_locals, **names}
-        frame = frame.f_back
-    return names
-
-
-def _is_written_in(code: CodeType, outer: CodeType) -> bool:
-    inside = [each for each in outer.co_consts if isinstance(each, CodeType)]
-    return code in inside or any(_is_written_in(code, each) for each in inside)
 
 
 def _is_imported(scope: dict[str, Any]) -> bool:

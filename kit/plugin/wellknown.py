@@ -176,10 +176,7 @@ class Pages:
 
     def _front(self, base: str) -> bytes:
         manifest, spec = self.plugin.manifest, self.plugin.spec
-        return page(
-            html.escape(manifest.name_for_human),
-            manifest_card(manifest, base) + spec_table(spec),
-        )
+        return page(html.escape(manifest.name_for_human), manifest_card(manifest, base) + spec_table(spec))
 
 
 class WellKnown:

@@ -114,10 +114,7 @@ def _fill_body(request: Request, declared: Body, value: Any, schema: Mapping[str
         for key, item in (value or {}).items():
             encoding = declared.encoding.get(key, {})
             style = Parameter(
-                key,
-                "query",
-                style=encoding.get("style", "form"),
-                explode=encoding.get("explode", True),
+                key, "query", style=encoding.get("style", "form"), explode=encoding.get("explode", True)
             )
             nested = isinstance(item, dict) and style.style == "form"
             pairs += serialization.query(style, json.dumps(item) if nested else item, plus=True)

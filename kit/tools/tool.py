@@ -364,12 +364,7 @@ class Tools(list[dict[str, Any]]):
 
     def _repr_html_(self) -> str:
         rows = [
-            (
-                code(name),
-                escape(arguments),
-                escape(short(description, 200)),
-                details("JSON", pre(tool)),
-            )
+            (code(name), escape(arguments), escape(short(description, 200)), details("JSON", pre(tool)))
             for (name, arguments, description), tool in zip(self._rows(), self, strict=True)
         ]
         return table(("tool", "arguments", "description", ""), rows)
