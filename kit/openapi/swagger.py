@@ -1,8 +1,8 @@
-"""Swagger 2.0's parameters, bodies, answers and servers in the words of OpenAPI 3.
+"""Swagger 2.0's parameters, bodies, responses and servers, converted to OpenAPI 3.
 
-Operations are converted when they are read, one by one. References stay as they are written: what they
-lead to is where it was. The same words in an OpenAPI 3 document (`in: body`, `type` beside `in`) are a
-common slip, and read in the same way.
+Operations are converted when they are read, one by one. References stay as written: their targets stay in
+place. The same keywords in an OpenAPI 3 document (`in: body`, `type` beside `in`) are a common mistake, and
+read in the same way.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# What Swagger 2.0 writes beside `in`, and OpenAPI 3 inside `schema`.
+# What Swagger 2.0 has beside `in`, and OpenAPI 3 inside `schema`.
 _OF_SCHEMA = (
     "type", "format", "items", "default", "enum", "maximum", "exclusiveMaximum", "minimum",
     "exclusiveMinimum", "maxLength", "minLength", "pattern", "maxItems", "minItems", "uniqueItems",
@@ -33,7 +33,7 @@ _FLOWS = {
 
 
 def is_schemaless(parameter: Mapping[str, Any]) -> bool:
-    """Whether the type stands beside `in`, as Swagger 2.0 has it."""
+    """Whether the type is beside `in`, as in Swagger 2.0."""
     return (
         "schema" not in parameter and "content" not in parameter and bool({"type", "enum"} & parameter.keys())
     )
@@ -51,32 +51,32 @@ def parameter(given: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def body(given: list[Mapping[str, Any]], consumes: list[str]) -> dict[str, Any] | None:
+def body(parameters: list[Mapping[str, Any]], consumes: list[str]) -> dict[str, Any] | None:
     """The `requestBody` that parameters in `body` or `formData` stand for; None without any."""
-    for it in given:
-        if it.get("in") == "body":
-            media = {"schema": it.get("schema", {})}
+    for raw in parameters:
+        if raw.get("in") == "body":
+            media = {"schema": raw.get("schema", {})}
             return {
-                "description": it.get("description"),
-                "required": it.get("required") is True,
+                "description": raw.get("description"),
+                "required": raw.get("required") is True,
                 "content": dict.fromkeys(consumes or ["application/json"], media),
             }
-    form = [it for it in given if it.get("in") == "formData" and "name" in it]
+    form = [raw for raw in parameters if raw.get("in") == "formData" and "name" in raw]
     if not form:
         return None
     properties: dict[str, Any] = {}
-    for it in form:
-        lifted = parameter(it)["schema"]
-        if isinstance(it.get("description"), str):
-            lifted["description"] = it["description"]
-        properties[str(it["name"])] = lifted
-    multipart = any(it.get("type") == "file" for it in form) or consumes == ["multipart/form-data"]
-    required = [str(it["name"]) for it in form if it.get("required") is True]
+    for field in form:
+        schema = parameter(field)["schema"]
+        if isinstance(field.get("description"), str):
+            schema["description"] = field["description"]
+        properties[str(field["name"])] = schema
+    multipart = any(field.get("type") == "file" for field in form) or consumes == ["multipart/form-data"]
+    required = [str(field["name"]) for field in form if field.get("required") is True]
     schema = {"type": "object", "properties": properties, "required": required}
     encoding = {
-        str(it["name"]): {"style": "form", "explode": it.get("collectionFormat") == "multi"}
-        for it in form
-        if it.get("type") == "array" and not multipart
+        str(field["name"]): {"style": "form", "explode": field.get("collectionFormat") == "multi"}
+        for field in form
+        if field.get("type") == "array" and not multipart
     }
     media_type = "multipart/form-data" if multipart else "application/x-www-form-urlencoded"
     return {"required": bool(required), "content": {media_type: {"schema": schema, "encoding": encoding}}}
@@ -98,7 +98,8 @@ def servers(document: Mapping[str, Any]) -> list[dict[str, str]]:
     if not isinstance(host, str) or not host:
         return [{"url": base}] if base.strip("/") else []
     schemes = document.get("schemes")
-    known = [it for it in schemes if it in ("https", "http")] if isinstance(schemes, list) else []
+    schemes = schemes if isinstance(schemes, list) else []
+    known = [scheme for scheme in schemes if scheme in ("https", "http")]
     return [{"url": f"{scheme}://{host}{base}"} for scheme in sorted(known, reverse=True) or ["https"]]
 
 
