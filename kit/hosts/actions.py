@@ -1,4 +1,4 @@
-"""GPT Actions: the OpenAPI document as the GPT builder wants it.
+"""GPT Actions: the OpenAPI document as the GPT builder requires it.
 
 OpenAI calls Actions legacy, and retires custom GPTs in favour of plugins with an MCP server: for affected
 Enterprise workspaces on 11 December 2026 (help.openai.com/en/articles/9442513).
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kit.tools.tool import Tool
 
 TITLE = "GPT Actions (being retired)"
-FILE = "openapi.json"  # what it is called where it is written down
+FILE = "openapi.json"
 HOST = "actions"
 _finding = partial(Finding, HOST)
 MAX_ABOUT = 300  # characters of an operation's summary or description
@@ -48,7 +48,7 @@ def render(plugin: Description) -> dict[str, Any]:
     for tool in plugin.by_name.values():
         operation = tool.operation
         if operation.method in _METHODS:
-            # without the placeholders of a query, unless two operations are told apart by them
+            # without the placeholders of a query, unless only they distinguish two operations
             free = operation.method.lower() not in paths.get(operation.address, {})
             path = operation.address if free else operation.path
             paths.setdefault(path, {})[operation.method.lower()] = _operation(tool, converter)
@@ -78,60 +78,60 @@ def render(plugin: Description) -> dict[str, Any]:
 
 def _operation(tool: Tool, converter: Converter) -> dict[str, Any]:
     operation = tool.operation
-    made: dict[str, Any] = {"operationId": tool.name}
+    document: dict[str, Any] = {"operationId": tool.name}
     for key in ("summary", "description"):
         if getattr(operation, key):
-            made[key] = cut(getattr(operation, key), MAX_ABOUT)
+            document[key] = cut(getattr(operation, key), MAX_ABOUT)
     if operation.tags:
-        made["tags"] = operation.tags
+        document["tags"] = operation.tags
     if operation.deprecated:
-        made["deprecated"] = True
-    made["x-openai-isConsequential"] = operation.consequential
+        document["deprecated"] = True
+    document["x-openai-isConsequential"] = operation.consequential
     parameters = [
-        _parameter(it, converter, operation.pointer)
-        for it in operation.parameters
-        if it.location in ("path", "query")
+        _parameter(parameter, converter, operation.pointer)
+        for parameter in operation.parameters
+        if parameter.location in ("path", "query")
     ]
     if parameters:
-        made["parameters"] = parameters
+        document["parameters"] = parameters
     body = operation.body
     if body is not None:
         schema = converter.convert(body.schema, f"{operation.pointer}/requestBody").schema
         media = {"schema": schema, **({"encoding": body.encoding} if body.encoding else {})}
-        made["requestBody"] = {"required": body.required, "content": {body.media_type: media}}
+        document["requestBody"] = {"required": body.required, "content": {body.media_type: media}}
         if body.description:
-            made["requestBody"]["description"] = body.description
+            document["requestBody"]["description"] = body.description
     responses = {}
     for status, response in operation.responses.items():
         if status == "default" or (status[:1] in "12345" and len(status) == 3):
             responses[status if status == "default" else status.upper()] = _response(
                 response, converter, operation.pointer
             )
-    made["responses"] = responses or {"200": {"description": "It went well."}}
-    return made
+    document["responses"] = responses or {"200": {"description": "Success."}}
+    return document
 
 
 def _parameter(parameter: Parameter, converter: Converter, pointer: str) -> dict[str, Any]:
     schema = converter.convert(parameter.schema, pointer).schema
-    made: dict[str, Any] = {"name": parameter.name, "in": parameter.location}
+    document: dict[str, Any] = {"name": parameter.name, "in": parameter.location}
     if parameter.description:
-        made["description"] = cut(parameter.description, MAX_PARAMETER)
+        document["description"] = cut(parameter.description, MAX_PARAMETER)
     if parameter.required:
-        made["required"] = True
+        document["required"] = True
     if parameter.media_type:
-        return {**made, "content": {parameter.media_type: {"schema": schema}}}
+        return {**document, "content": {parameter.media_type: {"schema": schema}}}
     usual = "simple" if parameter.location == "path" else "form"
     if parameter.style != usual:
-        made["style"] = parameter.style
+        document["style"] = parameter.style
     if parameter.explode != (parameter.style == "form"):
-        made["explode"] = parameter.explode
+        document["explode"] = parameter.explode
     if parameter.allow_reserved:
-        made["allowReserved"] = True
-    return {**made, "schema": schema}
+        document["allowReserved"] = True
+    return {**document, "schema": schema}
 
 
 def _response(response: Mapping[str, Any], converter: Converter, pointer: str) -> dict[str, Any]:
-    made: dict[str, Any] = {"description": text(response.get("description"))}
+    document: dict[str, Any] = {"description": text(response.get("description"))}
     content = {
         str(media_type): {
             "schema": converter.convert(mapping(media)["schema"], f"{pointer}/responses").schema
@@ -139,7 +139,7 @@ def _response(response: Mapping[str, Any], converter: Converter, pointer: str) -
         for media_type, media in mapping(response.get("content")).items()
         if "schema" in mapping(media)
     }
-    return {**made, "content": content} if content else made
+    return {**document, "content": content} if content else document
 
 
 def _security_scheme(plugin: Description) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def check(plugin: Description) -> Iterator[Finding]:
                 yield _finding(
                     "error" if parameter.required else "warning", f"{operation.pointer}/parameters",
                     f"{parameter.name!r} is a {parameter.location}, and custom headers are not supported.",
-                    "Take it in the query or the body, or as the API key.", _PRODUCTION, name,
+                    "Move it to the query or the body, or make it the API key.", _PRODUCTION, name,
                 )  # fmt: skip
         if operation.method not in _METHODS:
             yield _finding("error", operation.pointer, f"OpenAPI 3.1 has no method {operation.method}: left out.", "Use POST.", _PRODUCTION, name)  # fmt: skip
@@ -174,7 +174,7 @@ def check(plugin: Description) -> Iterator[Finding]:
         if body is not None and not body.media_type.startswith(("application/", "text/")):
             yield _finding(
                 "warning", f"{operation.pointer}/requestBody", f"The body is {body.media_type}, and only text is sent.",
-                "Take a file by its address: openaiFileIdRefs.", "https://developers.openai.com/api/docs/actions/sending-files", name,
+                "Take a file by its URL: openaiFileIdRefs.", "https://developers.openai.com/api/docs/actions/sending-files", name,
             )  # fmt: skip
         if tool.name != operation.id:
             yield _finding(
@@ -187,11 +187,11 @@ def _address(plugin: Description) -> Iterator[Finding]:
     base, auth = plugin.base_url, plugin.manifest.auth
     host = host_of(base)
     if base == NOWHERE:
-        yield _finding("error", "/servers", "The spec names no server.", "Add 'servers' to it, or give base_url=.", _PRODUCTION)  # fmt: skip
+        yield _finding("error", "/servers", "The spec names no server.", "Add 'servers' to it, or pass base_url=.", _PRODUCTION)  # fmt: skip
     elif is_private(host):
         yield _finding("error", "/servers", f"{base} cannot be reached from outside.", "Serve it with a public_url.", _PRODUCTION)  # fmt: skip
     elif not base.startswith("https://") or urlsplit(base).port not in (None, 443):
-        yield _finding("error", "/servers", f"{base} is not https on port 443.", "Serve it so, with a valid certificate.", _PRODUCTION)  # fmt: skip
+        yield _finding("error", "/servers", f"{base} is not https on port 443.", "Serve it there, with a valid certificate.", _PRODUCTION)  # fmt: skip
     if isinstance(auth, OAuth):
         for url in (auth.client_url, auth.authorization_url):
             own = host_of(url).split(".")[-2:]

@@ -1,6 +1,6 @@
 """ChatGPT's plugins of 2023: the manifest, version 1, and the rules of its store.
 
-ChatGPT reads none since April 2024. Other hosts and catalogues still do, and Copilot's manifest grew from it.
+ChatGPT has read none since April 2024. Other hosts and catalogues still do, and Copilot's manifest grew from it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kit.description import Description
 
 TITLE = "ChatGPT plugins (version 1, retired)"
-FILE = "ai-plugin.json"  # what it is called where it is written down
+FILE = "ai-plugin.json"
 HOST = "chatgpt"
 _finding = partial(Finding, HOST)
 MAX_ABOUT = 200  # characters of a summary or description, of an operation or a parameter
@@ -31,7 +31,7 @@ _NO_TEXT = "no official text: copies of the page from later in 2023 have it"
 
 
 def render(plugin: Description) -> dict[str, Any]:
-    """The manifest as a host fetches it, with whole URLs."""
+    """The manifest as a host fetches it, with absolute URLs."""
     document = plugin.manifest.render(plugin.base_url)
     if "://" in plugin.spec.source:
         document["api"]["url"] = plugin.spec.source
@@ -54,7 +54,7 @@ def check(plugin: Description) -> Iterator[Finding]:
         if length > limit:
             yield _finding(
                 "warning", _place(name), f"{name} has {length} characters; later hosts cut after {limit}.",
-                f"Say it in {limit}.", _NO_TEXT,
+                f"Shorten it to {limit}.", _NO_TEXT,
             )  # fmt: skip
     yield from _domains(plugin)
     if isinstance(manifest.auth, UserHttp):
@@ -64,7 +64,7 @@ def check(plugin: Description) -> Iterator[Finding]:
     if isinstance(manifest.auth, ServiceHttp) and not manifest.auth.verification_tokens:
         yield _finding(
             "warning", "manifest/auth/verification_tokens", "There is no verification token for the host.",
-            "Put in the one that the host gives: {'openai': '...'}.", _AUTH,
+            "Add the one that the host issues: {'openai': '...'}.", _AUTH,
         )  # fmt: skip
     yield from texts_too_long(plugin, HOST, MAX_ABOUT, MAX_ABOUT, _START)
 
@@ -73,7 +73,7 @@ def _domains(plugin: Description) -> Iterator[Finding]:
     manifest, base = plugin.manifest, plugin.base_url
     host = host_of(base)
     if base == NOWHERE:
-        yield _finding("error", "/servers", "The spec names no server.", "Add 'servers' to it, or give base_url=.", _PRODUCTION)  # fmt: skip
+        yield _finding("error", "/servers", "The spec names no server.", "Add 'servers' to it, or pass base_url=.", _PRODUCTION)  # fmt: skip
         return
     if host in LOCAL_NAMES:
         if not isinstance(manifest.auth, NoAuth):
@@ -84,7 +84,9 @@ def _domains(plugin: Description) -> Iterator[Finding]:
     elif is_private(host):
         yield _finding("error", "/servers", f"{base} is in a private network.", "Serve it with a public_url.", _PRODUCTION)  # fmt: skip
     elif not base.startswith("https://") or urlsplit(base).port not in (None, 443):
-        yield _finding("error", "/servers", f"{base} is not https on port 443.", "Serve it so.", _PRODUCTION)
+        yield _finding(
+            "error", "/servers", f"{base} is not https on port 443.", "Serve it there.", _PRODUCTION
+        )
     local = host in LOCAL_NAMES or is_private(host)
     if "://" in manifest.legal_info_url and not local and not same_site(base, manifest.legal_info_url):
         yield _finding(

@@ -1,4 +1,4 @@
-"""What Microsoft 365 Copilot's documents rule out, looked for in a manifest and in the spec as it is written."""
+"""The documented rules of Microsoft 365 Copilot, checked in a manifest and in the spec as it is written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kit.addresses import host_of, is_private
 from kit.hosts.findings import Finding
 from kit.hosts.texts import MAX_TEXT, followed, spec_url
 from kit.manifest import NoAuth
-from kit.openapi.values import mapping, pointer_token, unique
+from kit.openapi.values import as_list, mapping, pointer_token, unique
 
 if TYPE_CHECKING:
     from kit.description import Description
@@ -33,14 +33,14 @@ GUIDANCE = f"{_DOCS}/openapi-document-guidance.md"
 MAX_FUNCTIONS = 10  # "the quality of the responses might degrade if more", OVERVIEW, Limitations
 # Characters beyond these "MAY be ignored": MANIFEST.
 LIMITS = {"name_for_human": 20, "description_for_human": 100, "description_for_model": 2048}
-MAX_VISITS = 200_000  # schemas that one check looks at: a stranger's document may have no end
+MAX_VISITS = 200_000  # schemas that one check visits: an untrusted document may be endless
 
-# What a schema can have that Copilot does not take: how it is said, and what to do.
+# What Copilot does not support in a schema: severity, message, remedy, source.
 _FLAWS: dict[str, tuple[Literal["error", "warning"], str, str, str]] = {
-    "nested": ("error", "has an object inside", "Flatten it: give each inner field a place of its own at the top.", ISSUES),
+    "nested": ("error", "has an object inside", "Flatten it: move each inner field to the top level.", ISSUES),
     "polymorphic": ("error", "uses oneOf, allOf or anyOf", "Write one plain schema; an optional field is left out of 'required', not made anyOf with null.", ISSUES),
-    "circular": ("error", "has a schema that contains itself", "Flatten it: name the inner one by its id.", ISSUES),
-    "enum": ("warning", "has an enum of other values than text", "Make it an enum of texts, or say the values in the description.", MANIFEST),
+    "circular": ("error", "has a schema that contains itself", "Flatten it: refer to the inner one by its id.", ISSUES),
+    "enum": ("warning", "has an enum with values other than text", "Make it an enum of texts, or list the values in the description.", MANIFEST),
 }  # fmt: skip
 
 
@@ -68,9 +68,9 @@ def check(plugin: Description) -> Iterator[Finding]:
         yield _finding(
             "warning",
             "/components/schemas",
-            "The schemas are too many to look at all: what Copilot does not take may be in the rest.",
+            "There are too many schemas to check them all: the rest may contain what Copilot does not support.",
             "Check a smaller part of the spec.",
-            "no document of Microsoft's: the kit's own limit",
+            "not from Microsoft: the kit's own limit",
         )
     yield from _security_rules(plugin)
 
@@ -80,13 +80,13 @@ def _manifest_rules(plugin: Description) -> Iterator[Finding]:
     for name, limit in LIMITS.items():
         text, place = getattr(manifest, name), f"manifest/{name}"
         if not text.strip() and name != "description_for_model":
-            yield _finding("error", place, f"{name} is empty, and required.", "Write it.", MANIFEST)
+            yield _finding("error", place, f"{name} is empty, but required.", "Write it.", MANIFEST)
         elif len(text) > limit:
             yield _finding(
                 "warning",
                 place,
                 f"{name} has {len(text)} characters; Copilot may ignore those after {limit}.",
-                f"Say what counts in the first {limit}.",
+                f"Put what matters in the first {limit}.",
                 MANIFEST,
             )
     if not re.search(r"[A-Za-z0-9]", manifest.name_for_model):
@@ -111,7 +111,7 @@ def _manifest_rules(plugin: Description) -> Iterator[Finding]:
             "error",
             "manifest/auth/authorization_type",
             "Copilot sends a key as a bearer token; it does not know 'basic'.",
-            "Take the token as 'bearer'.",
+            "Accept the token as 'bearer'.",
             AUTH,
         )
 
@@ -123,8 +123,8 @@ def _address_rules(plugin: Description) -> Iterator[Finding]:
         yield _finding(
             "warning",
             "manifest/api/url",
-            f"The spec has no address: the Copilot manifest names it {url}, a file beside itself.",
-            f"Put the spec into the app package as {url}, or serve it.",
+            f"The spec has no address: the Copilot manifest refers to the file {url} beside it.",
+            f"Add the spec to the app package as {url}, or serve it.",
             f"{MANIFEST}#relative-references-in-urls",
         )
     for place, address in (("manifest/api/url", url), ("/servers", plugin.base_url)):
@@ -134,47 +134,48 @@ def _address_rules(plugin: Description) -> Iterator[Finding]:
                 "error",
                 place,
                 f"{address} cannot be reached from Microsoft's servers.",
-                "Serve the plugin at a public https address, and give it as public_url.",
+                "Serve the plugin at a public https address, and pass that as public_url.",
                 f"{OVERVIEW}#how-plugins-work",
             )
         elif address.startswith("http://"):
             yield _finding(
                 "warning",
                 place,
-                f"{address} is not https: what is sent can be read on the way.",
+                f"{address} is not https: anyone on the way can read what is sent.",
                 "Serve it over https.",
-                "no document of Microsoft's that we know of asks for https",
+                "no known document of Microsoft's requires https",
             )
 
 
 def _operation_rules(operation: Operation, name: str, description: str) -> Iterator[Finding]:
-    given, place = operation.raw.get("operationId"), f"{operation.pointer}/operationId"
+    own, place = operation.raw.get("operationId"), f"{operation.pointer}/operationId"
     where = f"{operation.method} {operation.path}"
-    if not isinstance(given, str) or not given.strip():
+    if not isinstance(own, str) or not own.strip():
         yield _finding(
             "error",
             operation.pointer,
-            f"{where} has no operationId: Copilot finds nothing that {name} stands for.",
+            f"{where} has no operationId: Copilot cannot find the function {name}.",
             f'Write "operationId": "{name}".',
             MANIFEST,
             name,
         )
-    elif given != name:
-        why = "occurs twice" if given.strip() == name or re.fullmatch(r"[A-Za-z0-9_-]+", given) else "is not a legal name"  # fmt: skip
+    elif own != name:
+        is_repeated = own.strip() == name or re.fullmatch(r"[A-Za-z0-9_-]+", own)
+        why = "occurs twice" if is_repeated else "is not a legal name"
         yield _finding(
             "error",
             place,
-            f"The operationId {given[:100]!r} {why}: Copilot does not find the function {name}.",
+            f"The operationId {own[:100]!r} {why}: Copilot cannot find the function {name}.",
             f"Name it with letters, digits and _, such as {name.replace('-', '_')}.",
             MANIFEST,
             name,
         )
-    elif "-" in given:
+    elif "-" in own:
         yield _finding(
             "warning",
             place,
-            f"The operationId {given[:100]!r} has a hyphen: Copilot's schema allows it, its page does not.",
-            f"Name it {given.replace('-', '_')}.",
+            f"The operationId {own[:100]!r} has a hyphen: Copilot's schema allows it, its documentation does not.",
+            f"Name it {own.replace('-', '_')}.",
             MANIFEST,
             name,
         )
@@ -191,17 +192,17 @@ def _operation_rules(operation: Operation, name: str, description: str) -> Itera
         yield _finding(
             "warning",
             f"{operation.pointer}/description",
-            f"The description has {len(description):,} characters, 4K is the limit: cut.",
-            "Say what counts first, and less.",
+            f"The description has {len(description):,} characters, the limit is 4K: cut.",
+            "Shorten it, and put what matters first.",
             f"{MANIFEST}#string-length",
             name,
         )
 
 
 def function_names(plugin: Description) -> dict[str, str]:
-    """For each tool the name of its function: the operationId, since Copilot looks for that in the spec.
+    """The function name of each tool: the operationId, by which Copilot finds it in the spec.
 
-    Where it is missing or illegal this is the tool's own name, and `check` says so.
+    If that is missing or illegal, it is the tool's own name, and `check` reports it.
     """
     names = {name: plugin.tool(name).operation.id for name in plugin.tool_names}
     names = {name: own if _NAME.fullmatch(own) else "" for name, own in names.items()}
@@ -224,23 +225,22 @@ def _schema_rules(operation: Operation, name: str, schemas: _Schemas) -> Iterato
 
 
 def _schemas_of(operation: Operation) -> Iterator[tuple[str, str, Any, int]]:
-    """(place, what it is, schema, how many objects it is in) for the parameters and the body."""
+    """(place, what it is, schema, how many objects enclose it) for the parameters and the body."""
     spec, item_place = operation.spec, operation.pointer.rpartition("/")[0]
     item = followed(spec, mapping(spec.document.get("paths")).get(operation.path))
     for place, holder in ((item_place, item), (operation.pointer, operation.raw)):
-        parameters = holder.get("parameters")
-        for number, raw in enumerate(parameters if isinstance(parameters, list) else []):
-            given = followed(spec, raw)
-            content = mapping(given.get("content"))
-            schema = given.get("schema", mapping(next(iter(content.values()), None)).get("schema"))
-            yield f"{place}/parameters/{number}", f"The parameter {given.get('name')!r}", schema, 1
+        for number, raw in enumerate(as_list(holder.get("parameters"))):
+            parameter = followed(spec, raw)
+            content = mapping(parameter.get("content"))
+            schema = parameter.get("schema", mapping(next(iter(content.values()), None)).get("schema"))
+            yield f"{place}/parameters/{number}", f"The parameter {parameter.get('name')!r}", schema, 1
     body = followed(spec, operation.raw.get("requestBody"))
     for media in list(mapping(body.get("content")).values())[:1]:
         yield f"{operation.pointer}/requestBody", "The body", mapping(media).get("schema"), 0
 
 
 class _Schemas:
-    """The schemas of one spec. What a reference leads to is read once, however many operations use it."""
+    """The schemas of one spec. The target of a reference is read once, however many operations use it."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
@@ -254,7 +254,7 @@ class _Schemas:
         key = (ref, level) if isinstance(ref, str) else None
         if key in self._known:
             return self._known[key]
-        found: dict[str, str] = {}
+        first_places: dict[str, str] = {}
         graph: dict[str, set[str]] = {}
         seen: set[tuple[str, int]] = set()
         own, refs = self._look(schema, "")
@@ -263,9 +263,9 @@ class _Schemas:
             at, depth, flaws, refs = waiting.pop()
             for kind, place in flaws.items():
                 if kind != "object":
-                    found.setdefault(kind, place)
+                    first_places.setdefault(kind, place)
                 elif depth:
-                    found.setdefault("nested", place)
+                    first_places.setdefault("nested", place)
             graph.setdefault(at, set()).update(target for target, _ in refs)
             for target, inner in refs:
                 state = (target, min(1, depth + inner))
@@ -276,10 +276,10 @@ class _Schemas:
         try:
             TopologicalSorter(graph).prepare()
         except CycleError as error:
-            found["circular"] = error.args[1][0]
+            first_places["circular"] = error.args[1][0]
         if key is not None:
-            self._known[key] = found
-        return found
+            self._known[key] = first_places
+        return first_places
 
     def _at(self, ref: str) -> tuple[dict[str, str], list[tuple[str, int]]]:
         if ref not in self._read:
@@ -287,18 +287,20 @@ class _Schemas:
         return self._read[ref]
 
     def _look(self, schema: Any, place: str) -> tuple[dict[str, str], list[tuple[str, int]]]:
-        """What is written at one place: its flaws, and the references, each with the objects around it.
+        """What one place contains: flaws, and references, each with the number of objects around it.
 
-        `object` is not a flaw yet: it becomes one where the reference itself is inside an object.
+        `object` is not a flaw yet: it becomes one if the reference itself is inside an object.
         """
         flaws: dict[str, str] = {}
         refs: list[tuple[str, int]] = []
         waiting = [(schema, 0, place)]
-        seen: set[tuple[int, bool]] = set()  # an anchor of YAML makes one schema out of many, or a loop
+        seen: set[tuple[int, bool]] = set()  # a YAML anchor may repeat a schema, or make a loop
         while waiting and self.budget > 0:
             node, level, at = waiting.pop()
             self.budget -= 1
-            if not isinstance(node, Mapping) or node.get("readOnly") is True:  # what is read is not sent
+            if (
+                not isinstance(node, Mapping) or node.get("readOnly") is True
+            ):  # read-only properties are not sent
                 continue
             if (id(node), level > 0) in seen:
                 continue
@@ -327,39 +329,39 @@ class _Schemas:
 
 
 def _security_rules(plugin: Description) -> Iterator[Finding]:
-    """Rules for the schemes that the spec asks for; those that it only declares do no harm."""
+    """Rules for the schemes that the spec requires; those that it only declares do no harm."""
     document = plugin.spec.document
-    asked: dict[str, str] = {}  # each scheme, and the first place that asks for it
+    required: dict[str, str] = {}  # each scheme, and the first place that requires it
     doubled: set[str] = set()
     for name, function in function_names(plugin).items():
         operation = plugin.tool(name).operation
         own = "security" in operation.raw
         place = f"{operation.pointer}/security" if own else "/security"
-        given = operation.raw["security"] if own else document.get("security")
-        needs = [[str(key) for key in need] for need in given if isinstance(need, Mapping)] if isinstance(given, list) else []  # fmt: skip
+        alternatives = as_list(operation.raw["security"] if own else document.get("security"))
+        needs = [[str(key) for key in need] for need in alternatives if isinstance(need, Mapping)]
         schemes = list(dict.fromkeys(scheme for need in needs for scheme in need))
-        asked = {**dict.fromkeys(schemes, place), **asked}
+        required = {**dict.fromkeys(schemes, place), **required}
         if len(schemes) > 1 and place not in doubled:
             doubled.add(place)
             together = any(len(need) > 1 for need in needs)
             yield _finding(
                 "error" if together else "warning",
                 place,
-                f"{'Both' if together else 'Each'} of {', '.join(schemes)} may be asked for: {TITLE} sends one.",
-                "Ask for one scheme at each endpoint.",
+                f"{'Both' if together else 'Each'} of {', '.join(schemes)} may be required: {TITLE} sends one.",
+                "Require one scheme at each endpoint.",
                 ISSUES,
                 function if own else "",
             )
-    if asked and isinstance(plugin.manifest.auth, NoAuth):
+    if required and isinstance(plugin.manifest.auth, NoAuth):
         yield _finding(
             "warning",
             "manifest/auth",
-            f"The manifest says that no auth is needed, the spec asks for {', '.join(asked)}.",
-            "Say in the manifest which it is: Copilot is given what the manifest says.",
+            f"The manifest says that no auth is needed, but the spec requires {', '.join(required)}.",
+            "Correct the manifest: Copilot gets its auth.",
             AUTH,
         )
     schemes_node = mapping(mapping(document.get("components")).get("securitySchemes"))
-    for scheme in asked:
+    for scheme in required:
         yield from _scheme_rules(scheme, followed(plugin.spec, schemes_node.get(scheme)))
 
 
@@ -368,7 +370,7 @@ def _scheme_rules(name: str, scheme: Mapping[str, Any]) -> Iterator[Finding]:
     kind, where = scheme.get("type"), scheme.get("in")
     if kind == "apiKey" and where == "cookie":
         yield _finding(
-            "error", place, f"The key {name} goes into a cookie.", "Take it as a bearer token.", ISSUES
+            "error", place, f"The key {name} goes into a cookie.", "Accept it as a bearer token.", ISSUES
         )
     elif kind == "apiKey" and str(scheme.get("name")).lower() != "authorization":
         yield _finding(
@@ -377,14 +379,14 @@ def _scheme_rules(name: str, scheme: Mapping[str, Any]) -> Iterator[Finding]:
             f"The key {name} goes into {'the query' if where == 'query' else 'a header of its own'}: one page "
             "of Microsoft's calls that unsupported (known-issues, March 2026), another supported "
             "(plugin-authentication, June 2026).",
-            "A bearer token works by both.",
+            "A bearer token works according to both.",
             ISSUES,
         )
     elif kind == "oauth2" and "authorizationCode" not in mapping(scheme.get("flows")):
         yield _finding(
             "error",
             place,
-            f"{name} has no authorization code flow, the only one of OAuth that Copilot knows.",
+            f"{name} has no authorization code flow, the only OAuth flow that Copilot supports.",
             "Offer authorizationCode, with or without PKCE.",
             ISSUES,
         )
@@ -392,7 +394,7 @@ def _scheme_rules(name: str, scheme: Mapping[str, Any]) -> Iterator[Finding]:
         yield _finding(
             "error",
             place,
-            f"{name} is HTTP {scheme.get('scheme')!r}; of these Copilot knows bearer only.",
-            "Take a bearer token.",
+            f"{name} is HTTP {scheme.get('scheme')!r}; Copilot supports only bearer.",
+            "Accept a bearer token.",
             AUTH,
         )

@@ -1,4 +1,4 @@
-"""OpenAI's function calling: the tools in both shapes, and the rules that bound them."""
+"""OpenAI's function calling: the tools for both APIs, and their limits."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from kit.description import Description
 
 TITLE = "OpenAI function calling"
-FILE = "tools.json"  # what it is called where it is written down
+FILE = "tools.json"
 HOST = "openai"
 _finding = partial(Finding, HOST)
 MAX_TOOLS = 128  # in one request: "array too long. Expected an array with maximum length 128"
 
 _GUIDE = "https://developers.openai.com/api/docs/guides/function-calling"
 _SEARCH = "https://developers.openai.com/api/docs/guides/tools-tool-search"
+_SELECT = "Pass some of them with tools(select=...), or all with tools(search=True)."
 _NO_TEXT = "no official text: the API refused more in reports of 2024 and 2025"
 
 
@@ -34,12 +35,12 @@ def check(plugin: Description) -> Iterator[Finding]:
     if len(tools) > MAX_TOOLS:
         yield _finding(
             "warning", "/paths", f"There are {len(tools):,} tools; one request takes {MAX_TOOLS}.",
-            "Give a part of them with tools(select=...), or all with tools(search=True).", _NO_TEXT,
+            _SELECT, _NO_TEXT,
         )  # fmt: skip
     elif len(tools) > 20:
         yield _finding(
             "warning", "/paths", f"There are {len(tools)} tools; with fewer than 20 a model chooses better.",
-            "Give a part of them with tools(select=...), or all with tools(search=True).", _GUIDE,
+            _SELECT, _GUIDE,
         )  # fmt: skip
     tokens = plugin.tokens
     if tokens > MANY_TOKENS:
@@ -47,7 +48,7 @@ def check(plugin: Description) -> Iterator[Finding]:
         yield _finding(
             "error" if tokens > CONTEXT else "warning", "/paths",
             f"The tools take about {tokens:,} tokens, {over} the {CONTEXT:,} that many models have in all.",
-            "Give a part of them with tools(select=...), or all with tools(search=True).", _SEARCH,
+            _SELECT, _SEARCH,
         )  # fmt: skip
     for name, tool in tools.items():
         operation = tool.operation
@@ -59,8 +60,8 @@ def check(plugin: Description) -> Iterator[Finding]:
         if len(tool.description) > 1024:
             yield _finding(
                 "warning", f"{operation.pointer}/description",
-                f"The description has {len(tool.description):,} characters; more than 1,024 were refused at times.",
-                "Say what counts in the first 1,024.", _NO_TEXT, name,
+                f"The description has {len(tool.description):,} characters; more than 1,024 have been refused.",
+                "Put what matters in the first 1,024.", _NO_TEXT, name,
             )  # fmt: skip
     for operation_id, reason in plugin.skipped:
-        yield _finding("error", "/paths", f"No tool can be made of {operation_id!r}: {reason}.", "Fix its schema.", _GUIDE, operation_id)  # fmt: skip
+        yield _finding("error", "/paths", f"{operation_id!r} cannot become a tool: {reason}.", "Fix its schema.", _GUIDE, operation_id)  # fmt: skip

@@ -1,4 +1,4 @@
-"""What hosts share: texts cut to their limits, where the spec is, what a reference leads to."""
+"""What hosts share: texts cut to their limits, the URL of the spec, the targets of references."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ URL = re.compile(r"https?://[^\s/]\S*")
 
 def cut(text: str, limit: int = MAX_TEXT) -> str:
     """`text` in at most `limit` characters: whole words, then an ellipsis."""
-    text = text.encode("utf-8", "replace").decode().strip()  # half a surrogate pair cannot be sent
+    text = text.encode("utf-8", "replace").decode().strip()  # a lone surrogate cannot be sent
     if len(text) <= limit:
         return text
     head = text[: limit - 1]
     words = head.rsplit(None, 1)
     if not text[limit - 1].isspace() and len(words) == 2 and len(words[0]) > limit // 2:
-        head = words[0]  # half a word is left off, but not for a text that is one long word
+        head = words[0]  # drops half a word, unless the text is one long word
     return head.rstrip() + "…"
 
 
@@ -38,7 +38,7 @@ def summaries(plugin: Description, most: int, limit: int = 200) -> list[str]:
 
 
 def spec_url(plugin: Description) -> str:
-    """Where the spec is: its address, else the name of its file, relative to the manifest."""
+    """The URL of the spec, else the name of its file, relative to the manifest."""
     for url in (plugin.spec.source, plugin.manifest.api_url):
         if URL.fullmatch(url):
             return url

@@ -1,4 +1,4 @@
-"""The annotations of an operation: made into types, searched for models, given redefined classes."""
+"""The annotations of an operation: resolved to types, and searched for models."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ def callables(
 ) -> list[Callable[..., Any]]:
     """`endpoint` and every function that it depends on, each once.
 
-    `visit` is called with each before its annotations are read.
+    `visit` is called with each of them before its annotations are read.
     """
-    found: list[Callable[..., Any]] = []
+    calls: list[Callable[..., Any]] = []
     waiting = [endpoint, *(d.dependency for d in dependencies if d.dependency)]
     while waiting:
         call = waiting.pop(0)
-        if call in found or not callable(call):
+        if call in calls or not callable(call):
             continue
-        found.append(call)
+        calls.append(call)
         visit(call)
         try:
             parameters = inspect.signature(call).parameters.values()
         except (TypeError, ValueError):
             continue
         for parameter in parameters:
-            said = (parameter.default, *getattr(parameter.annotation, "__metadata__", ()))
-            waiting += [d.dependency for d in said if isinstance(d, params.Depends) and d.dependency]
-    return found
+            markers = (parameter.default, *getattr(parameter.annotation, "__metadata__", ()))
+            waiting += [d.dependency for d in markers if isinstance(d, params.Depends) and d.dependency]
+    return calls
 
 
 def resolve_all(endpoint: Callable[..., Any], dependencies: Iterable[Any], operation: str) -> None:
@@ -50,10 +50,10 @@ def resolve_all(endpoint: Callable[..., Any], dependencies: Iterable[Any], opera
 
 
 def _names_around(call: Callable[..., Any]) -> dict[str, Any]:
-    """The local names where `call` was written: a plugin may be made inside a function.
+    """The local names where `call` was written: a plugin may be created inside a function.
 
-    Those that the function itself uses are its closure; those that stand in its annotations alone are in
-    the frames of the functions that it is written in, however far up the one that registers it is.
+    Those that the function itself uses are its closure; those in its annotations alone are in the frames of
+    the functions that enclose it, however far up the one that registers it is.
     """
     function = inspect.unwrap(call)
     code = getattr(function, "__code__", None)
@@ -74,9 +74,10 @@ def _is_written_in(code: CodeType, outer: CodeType) -> bool:
 
 
 def _resolve(call: Callable[..., Any], operation: str, names: Mapping[str, Any]) -> None:
-    """Turns the annotations that are text into types, or says which name in them is unknown.
+    """Turns the annotations that are text into types. Raises `OperationError` for an unknown name.
 
-    `names` are those that are local where the operation is written. FastAPI itself would take a name that a later cell defines for a query parameter, silently.
+    `names` are the local ones where the operation is written. For a name that a later cell defines,
+    FastAPI would silently assume a query parameter.
     """
     function = inspect.unwrap(call)
     if not inspect.isfunction(function):
@@ -97,14 +98,13 @@ def _resolve(call: Callable[..., Any], operation: str, names: Mapping[str, Any])
             operation=operation,
         ) from None
     for name, hint in hints.items():
-        if isinstance(function.__annotations__.get(name), str) or "ForwardRef" in str(
-            function.__annotations__.get(name)
-        ):
+        annotation = function.__annotations__.get(name)
+        if isinstance(annotation, str) or "ForwardRef" in str(annotation):
             function.__annotations__[name] = hint
 
 
 def complete(route: Any, operation: str) -> None:
-    """Every model of `route` must be whole; one whose field names a later class answers 500."""
+    """Completes every model of `route`; one with a field of a class that is still missing would answer 500."""
     scope = getattr(inspect.unwrap(route.endpoint), "__globals__", {})
     for model in models_of(route):
         if not issubclass(model, BaseModel) or model.__pydantic_complete__:
@@ -124,19 +124,19 @@ def models_of(route: Any) -> set[type]:
     annotations = [route.response_model, *(r.get("model") for r in route.responses.values())]
     for call in callables(route.endpoint, route.dependencies):
         annotations += getattr(inspect.unwrap(call), "__annotations__", {}).values()
-    found: set[type] = set()
+    models: set[type] = set()
     waiting = annotations
     while waiting:
         annotation = waiting.pop()
         waiting += typing.get_args(annotation)
-        if not isinstance(annotation, type) or annotation in found:
+        if not isinstance(annotation, type) or annotation in models:
             continue
         if issubclass(annotation, BaseModel):
-            found.add(annotation)
+            models.add(annotation)
             waiting += [field.annotation for field in annotation.model_fields.values()]
         elif hasattr(annotation, "__dataclass_fields__") or typing.is_typeddict(annotation):
-            found.add(annotation)
+            models.add(annotation)
             waiting += annotation.__annotations__.values()
         elif issubclass(annotation, Enum):
-            found.add(annotation)
-    return found
+            models.add(annotation)
+    return models

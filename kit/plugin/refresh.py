@@ -1,4 +1,4 @@
-"""Taking up the models that a cell has defined again: before each request, and in the routes that use them."""
+"""Models that a cell has defined again: they replace the old ones in the routes that use them."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def remake(route: APIRoute, fresh: Mapping[type, type], **changes: Any) -> APIRo
         for status, response in route.responses.items()
     }
     new = type(route)(**{**options, **changes})
-    # What others set on it stays, as rate limiters and instrumentation do; FastAPI's own is made anew.
+    # What others set on it, such as rate limiters and instrumentation, stays; FastAPI's own is rebuilt.
     own = {name: value for name, value in vars(route).items() if not name.startswith("_")}
     vars(new).update({name: value for name, value in own.items() if name not in vars(new)})
     return new
 
 
 def _refresh_fields(model: type, fresh: Mapping[type, type]) -> None:
-    """A model that stays, but has fields of a class that was defined again, gets the new class."""
+    """Puts redefined classes into the fields of a model that was not redefined itself."""
     if not issubclass(model, BaseModel) or model in fresh:
         return
     changed = False

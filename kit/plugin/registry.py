@@ -1,8 +1,8 @@
 """How a function becomes an operation, and how running its cell again replaces it in place.
 
-FastAPI appends every route it is given, and of two for one path the first answers. Here a route that
-is registered again takes the place of the earlier one. Each change stores one new list of routes,
-so a request that is under way goes on with the old list and the next one sees the new.
+FastAPI appends every route, and of two for one path the first answers. Here a route that is registered
+again replaces the earlier one. Each change stores a new list of routes: a request under way continues
+with the old list, and the next one sees the new.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def operations(routes: Iterable[BaseRoute]) -> Iterator[RouteContext]:
 
 
 def has_path(routes: Iterable[BaseRoute], path: str) -> bool:
-    """Whether one of `routes`, or of the routers among them, is written down at just this path."""
+    """Whether one of `routes`, or of the routers among them, has exactly this path."""
     return any(context.path == path for context in iter_route_contexts(list(routes)))
 
 
@@ -44,9 +44,9 @@ def operation_name(context: RouteContext) -> str:
 
 
 class _WatchedRouter(APIRouter):
-    """A router that asks registries before it takes a route or another router.
+    """A router that passes routes and routers through registries before it adds them.
 
-    Those of an app and of the author exist already: `of` gives them this class, above their own.
+    The routers of the app and of the author already exist: `of` puts this class above their own.
     """
 
     registries: list[Registry]
@@ -78,14 +78,14 @@ class Registry:
 
     def __init__(self, app: FastAPI, pages: dict[str, Any]) -> None:
         self.app = app
-        self._pages = pages  # the kit's own, by path: the author's take their place
+        self._pages = pages  # the kit's own, by path; the author's replace them
         self._lock = threading.RLock()
         self._cells: dict[int, tuple[APIRoute, jupyter.Cell | None]] = {}
         self.watched: list[tuple[dict[str, Any], type]] = []
         self.hook(app.router)
 
     def hook(self, router: APIRouter) -> None:
-        """From now on, what is added to `router` passes through here first."""
+        """From now on, what is added to `router` passes through this registry first."""
         watched = _WatchedRouter.of(router)
         if self not in watched.registries:
             watched.registries.append(self)
@@ -109,7 +109,7 @@ class Registry:
             except (FastAPIError, PydanticUserError, AssertionError, TypeError) as error:
                 raise OperationError(
                     f"{name} cannot become an operation: {error}",
-                    "Mend the function and run its cell again; what was served before still is.",
+                    "Fix the function and run its cell again; what was served before still is.",
                     operation=name,
                 ) from error
             new = router.routes[-1]
@@ -140,7 +140,7 @@ class Registry:
         for route in replaced:
             if route.name != new.name and self._cell(route) == cell:
                 raise self._clash(
-                    f"{_place(new)} is the route of two functions, {route.name} and {new.name}.",
+                    f"{_method_and_path(new)} is the route of two functions, {route.name} and {new.name}.",
                     f"Give {new.name} another path or method.",
                     new,
                     route,
@@ -153,16 +153,16 @@ class Registry:
                     continue
                 assert isinstance(other, APIRoute)
                 if other.endpoint in functions:
-                    continue  # one function under two paths: FastAPI allows it, the spec renames
+                    continue  # one function under two paths: FastAPI allows it, and the spec renames it
                 earlier = self._cell(other)
                 if cell and earlier and cell.id and cell.id == earlier.id and cell != earlier:
-                    replaced.append(other)  # its own cell, run again with another path
+                    replaced.append(other)  # the same cell, run again with another path
                     continue
                 raise self._clash(
                     f"Two operations are named {_name(new)}: {self._describe(other)} "
                     f"and {self._describe(new, cell)}.",
                     "Rename one of the functions, or pass operation_id=. If you moved it, first "
-                    f"run .remove({_name(new)!r}) on the plugin.",
+                    f"call .remove({_name(new)!r}) on the plugin.",
                     new,
                     other,
                 )
@@ -176,7 +176,7 @@ class Registry:
             if not _is_in(route, router.routes):
                 self._drop(route)
             if route.name != new.name:
-                print(f"{_place(new)} was {route.name}, and is {new.name} now.")
+                print(f"{_method_and_path(new)} was {route.name} and is now {new.name}.")
         return kept
 
     def include(
@@ -190,13 +190,13 @@ class Registry:
                     complete(route, route.name)
             include(included, **options)
             entry = router.routes[-1]
-            mine = {(_place(c), c.name) for c in operations([entry])}
-            # A router that is included again, or made again by its cell, takes its own old place.
+            own = {(_method_and_path(c), c.name) for c in operations([entry])}
+            # A router that is included again, or created again by its cell, keeps its place.
             old = [
                 route
                 for route in before
                 if not isinstance(route, APIRoute)
-                and mine & {(_place(c), c.name) for c in operations([route])}
+                and own & {(_method_and_path(c), c.name) for c in operations([route])}
             ]
             others = [route for route in before if not _is_in(route, old)]
             taken = {operation_name(c): c for c in operations(others)}
@@ -206,7 +206,7 @@ class Registry:
                     _store(router, before)
                     raise self._clash(
                         f"Two operations are named {operation_name(context)}: "
-                        f"{_place(other)} and {_place(context)}.",
+                        f"{_method_and_path(other)} and {_method_and_path(context)}.",
                         "Rename one of the functions, or pass operation_id= to one of the routes.",
                         context.original_route,
                         other.original_route,
@@ -228,13 +228,13 @@ class Registry:
     def _describe(self, route: Any, cell: jupyter.Cell | None = None) -> str:
         cell = cell or self._cell(route)
         code = getattr(inspect.unwrap(route.endpoint), "__code__", None)
-        where = f"{cell}" if cell else f"line {code.co_firstlineno} of {code.co_filename}" if code else ""
-        return f"{route.name} ({_place(route)}{', ' if where else ''}{where})"
+        where = str(cell) if cell else f"line {code.co_firstlineno} of {code.co_filename}" if code else ""
+        return f"{route.name} ({_method_and_path(route)}{', ' if where else ''}{where})"
 
     # -- removing and renaming ------------------------------------------------
 
     def find(self, name: str) -> APIRoute:
-        """The route of the operation `name`; `OperationError` names what there is."""
+        """The route of the operation `name`; Raises `OperationError` with the names there are."""
         named = {operation_name(c): c.original_route for c in operations(self.app.routes)}
         route = named.get(name)
         if not isinstance(route, APIRoute):
@@ -246,7 +246,7 @@ class Registry:
         return route
 
     def remove(self, name: str) -> None:
-        """Takes the operation `name` out of the plugin."""
+        """Removes the operation `name` from the plugin."""
         with self._lock:
             self._drop(self.find(name))
 
@@ -258,7 +258,7 @@ class Registry:
                 if operation_name(context) == new_name:
                     raise self._clash(
                         f"{name} cannot be renamed: {self._describe(context.original_route)} "
-                        f"is named {new_name} already.",
+                        f"is already named {new_name}.",
                         "Choose another name.",
                         route,
                         context.original_route,
@@ -278,7 +278,7 @@ class Registry:
             self._cells[id(new)] = (new, cell)
 
     def take_over(self, earlier: Registry, builtin: list[BaseRoute]) -> None:
-        """Takes the routes of another app's registry, except those that every plugin has."""
+        """Takes over the routes of another app's registry, except those that every plugin has."""
         own = len(earlier.app.router.dependencies)
         for route in earlier.app.router.routes:
             if _is_in(route, builtin):
@@ -324,16 +324,16 @@ class Registry:
         try:
             new = remake(route, fresh)
             complete(new, route.name)
-        except Exception as error:  # whatever Pydantic says of the new class: the old one serves on
+        except Exception as error:  # Pydantic may raise anything for the new class: the old one stays in use
             names = ", ".join(model.__name__ for model in fresh)
-            print(f"{route.name} goes on with the earlier {names}: {error}", file=sys.stderr)
+            print(f"{route.name} keeps the earlier {names}: {error}", file=sys.stderr)
             return
         self._replace(route, new)
         self._watch(new)
 
 
 def _is_in(route: BaseRoute, routes: Iterable[BaseRoute]) -> bool:
-    """Whether this very route is there: Starlette calls two alike that have one path and function."""
+    """Whether this very route is among them: Starlette's == compares path and function."""
     return any(other is route for other in routes)
 
 
@@ -341,12 +341,12 @@ def _name(route: Any) -> str:
     return str(route.operation_id or route.unique_id)
 
 
-def _place(route: Any) -> str:
+def _method_and_path(route: Any) -> str:
     return f"{'/'.join(sorted(route.methods or ()))} {route.path}"
 
 
 def _store(router: APIRouter, routes: list[BaseRoute]) -> None:
-    router.routes = routes  # one reference: a loop that runs over the old list is not disturbed
+    router.routes = routes  # a new list: a loop over the old one is not disturbed
     changed = getattr(router, "_mark_routes_changed", None)
     if changed:
         changed()
@@ -365,5 +365,5 @@ def _routers(router: APIRouter) -> Iterator[APIRouter]:
 
 
 def _is_imported(scope: dict[str, Any]) -> bool:
-    """Whether a function with these globals stands in a file: no cell will define it again."""
+    """Whether a function with these globals is in a file: no cell will define it again."""
     return "__file__" in scope and scope.get("__name__") != "__main__"
