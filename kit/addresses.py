@@ -165,19 +165,15 @@ def choose_server(servers: list[str], spec_url: str, root: Root, strict: bool) -
 
 def checked(url: str) -> str:
     """A public address, without a slash at its end. Raises `ServeError` for one that no host would accept."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        parts, host = urlsplit(""), ""
     example = "Write it in full: https://plugin.example.com"
-    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
+    if not is_url(url):
         raise ServeError(f"public_url {url!r} is not an http(s) URL.", f"{example}.")
+    parts = urlsplit(url)
     if parts.query or parts.fragment or parts.username or parts.password:
         raise ServeError(
             f"public_url {url!r} has more than a host and a path.", f"{example}, or with a path."
         )
-    if parts.scheme == "http" and host not in LOCAL_NAMES:
+    if parts.scheme == "http" and parts.hostname not in LOCAL_NAMES:
         raise ServeError(
             f"public_url {url!r} is plain http: hosts refuse it, and anyone on the way can read what is sent.",
             "Use an https address or a tunnel: public_url=kit.tunnels.cloudflared.",

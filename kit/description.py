@@ -118,53 +118,41 @@ class Description:
         return tool
 
     def __repr__(self) -> str:
-        return _text(self)
+        head = f"{self.manifest.name_for_human} ({self.name}), {self._is_at} {self.base_url}"
+        tools = self.by_name
+        rows: list[tuple[str, ...]]
+        if len(tools) > MANY:
+            subjects = groups(tool.operation for tool in tools.values())
+            rows = [(name, f"{len(members)} operations") for name, members in list(subjects.items())[:MOST]]
+            rows += [("...", f"{len(subjects) - MOST} more subjects")] if len(subjects) > MOST else []
+        else:
+            rows = [(name, tool.operation.method, tool.description) for name, tool in tools.items()]
+        text = f"{head}\n{columns(rows, '  ')}\n{self._size()}".rstrip()
+        problems = self.problems
+        shown = problems[:MOST] + ([("...", f"{len(problems) - MOST} more")] if len(problems) > MOST else [])
+        if not problems:
+            return text
+        is_wide = any(len(place) > 50 for place, _ in shown)  # then columns leave no room for the message
+        lines = (
+            "\n".join(f"  {place}\n    {why}" for place, why in shown) if is_wide else columns(shown, "  ")
+        )
+        return f"{text}\n\nNotes on its documents:\n{lines}"
 
     def _repr_html_(self) -> str:
-        return _card(self)
+        size, own = self._size(), set(self.spec.problems)
+        return (
+            manifest_card(self.manifest, self.base_url)
+            + (box(escape(size)) if size else "")
+            + spec_table(self.spec)
+            + folded([p for p in self.problems if p not in own])
+        )
 
-
-# -- views --------------------------------------------------------------------
-
-
-def _text(plugin: Description) -> str:
-    """A plugin for a terminal."""
-    head = f"{plugin.manifest.name_for_human} ({plugin.name}), {plugin._is_at} {plugin.base_url}"
-    tools = plugin.by_name
-    rows: list[tuple[str, ...]]
-    if len(tools) > MANY:
-        subjects = groups(tool.operation for tool in tools.values())
-        rows = [(name, f"{len(members)} operations") for name, members in list(subjects.items())[:MOST]]
-        rows += [("...", f"{len(subjects) - MOST} more subjects")] if len(subjects) > MOST else []
-    else:
-        rows = [(name, tool.operation.method, tool.description) for name, tool in tools.items()]
-    text = f"{head}\n{columns(rows, '  ')}\n{_size(plugin)}".rstrip()
-    problems = plugin.problems
-    shown = problems[:MOST] + ([("...", f"{len(problems) - MOST} more")] if len(problems) > MOST else [])
-    if not problems:
-        return text
-    is_wide = any(len(place) > 50 for place, _ in shown)  # then columns leave no room for the message
-    lines = "\n".join(f"  {place}\n    {why}" for place, why in shown) if is_wide else columns(shown, "  ")
-    return f"{text}\n\nNotes on its documents:\n{lines}"
-
-
-def _card(plugin: Description) -> str:
-    """A plugin as a card."""
-    size, own = _size(plugin), set(plugin.spec.problems)
-    return (
-        manifest_card(plugin.manifest, plugin.base_url)
-        + (box(escape(size)) if size else "")
-        + spec_table(plugin.spec)
-        + folded([p for p in plugin.problems if p not in own])
-    )
-
-
-def _size(plugin: Description) -> str:
-    """What to do if the tools are more than a model can take at once; else nothing."""
-    tokens = plugin.tokens
-    if tokens < MANY_TOKENS:
-        return ""
-    return (
-        f"{len(plugin.by_name):,} tools take about {tokens:,} tokens, and many models have {CONTEXT:,} in all: "
-        "use some of them with select=..., or all with search=True."
-    )
+    def _size(self) -> str:
+        """What to do if the tools are more than a model can take at once; else nothing."""
+        tokens = self.tokens
+        if tokens < MANY_TOKENS:
+            return ""
+        return (
+            f"{len(self.by_name):,} tools take about {tokens:,} tokens, and many models have {CONTEXT:,} in all: "
+            "use some of them with select=..., or all with search=True."
+        )

@@ -95,11 +95,7 @@ def _svg(sequence: Sequence) -> str:
     width = _LEFT + _LANE * max(1, len(names) - 1) + 110
     height = _TOP + _ROW * len(events) + 22 + (18 if left else 0)
     x = {name: _LEFT + 44 + _LANE * lane for lane, name in enumerate(names)}
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'font-family="system-ui,sans-serif" font-size="12" fill="#222">',
-        f'<rect width="{width}" height="{height}" rx="8" fill="#fff" stroke="#bbb"/>',
-    ]
+    parts = []
     if left:
         parts.append(
             _text(10, height - 12, f"{left} earlier ones are not drawn", anchor="start", color="#666")
@@ -122,7 +118,7 @@ def _svg(sequence: Sequence) -> str:
             )
             words = f"{exchange.answer}, {duration(exchange.seconds)}"
             parts += _arrow(x[exchange.target], x[exchange.source], y, words, color, is_answer=True)
-    return "".join([*parts, "</svg>"])
+    return _document(width, height, "".join(parts))
 
 
 def _arrow(start: int, end: int, y: int, words: str, color: str, is_answer: bool = False) -> list[str]:
@@ -184,11 +180,7 @@ class Bars:
             y += _GAP
         head = _text(12, 24, self.title, "start", weight=600)
         width = _BARS_LEFT + _BARS_WIDTH + 260
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y}" viewBox="0 0 {width} {y}" '
-            'font-family="system-ui,sans-serif" font-size="12" fill="#222">'
-            f'<rect width="{width}" height="{y}" rx="8" fill="#fff" stroke="#bbb"/>{head}{"".join(parts)}</svg>'
-        )
+        return _document(width, y, head + "".join(parts))
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [
@@ -216,6 +208,14 @@ def _number(value: float) -> str:
 
 
 # -- shared parts -------------------------------------------------------------
+
+
+def _document(width: int, height: int, content: str) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        'font-family="system-ui,sans-serif" font-size="12" fill="#222">'
+        f'<rect width="{width}" height="{height}" rx="8" fill="#fff" stroke="#bbb"/>{content}</svg>'
+    )
 
 
 def _image(svg: str, words: str) -> str:

@@ -20,7 +20,6 @@ KitError
 
 from __future__ import annotations
 
-import copyreg
 import os
 import sys
 import sysconfig
@@ -38,7 +37,7 @@ class KitError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # nbclient and process pools pickle errors. Rebuilt without __init__, which requires the facts too.
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+        return _unpickled, (type(self), self.args), self.__dict__
 
     def __str__(self) -> str:
         return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
@@ -48,6 +47,10 @@ class KitError(Exception):
         frames = [f for f in traceback.extract_tb(self.__traceback__) if is_users(f.filename)]
         shown = [f"{_location(frame)}, line {frame.lineno}: {frame.line}" for frame in frames if frame.line]
         return [*shown, f"\x1b[31m{type(self).__name__}\x1b[0m: {self}"]
+
+
+def _unpickled(kind: type[KitError], args: tuple[Any, ...]) -> KitError:
+    return kind.__new__(kind, *args)
 
 
 def is_users(file: str) -> bool:

@@ -10,9 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import InitVar, asdict, dataclass, field, fields, replace
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
-from kit.addresses import joined, same_site
+from kit.addresses import is_url, joined, same_site
 from kit.errors import ManifestError
 from kit.markup import CELL, box, code, columns, escape, link, logo_image
 
@@ -256,14 +255,7 @@ def _check(name: str, value: Any) -> list[str]:
 def _check_url(value: Any, path_allowed: bool = False) -> list[str]:
     if not isinstance(value, str):
         return [f"must be text, not {value!r:.60}"]
-    try:
-        parts = urlsplit(value)
-        host = parts.hostname
-    except ValueError as error:
-        return [f"is not a URL: {value!r} ({error})"]
-    if parts.scheme in ("http", "https") and host and not re.search(r"\s", value):
-        return []
-    if path_allowed and value.startswith("/") and not value.startswith("//"):
+    if is_url(value) or (path_allowed and re.match("/(?!/)", value)):
         return []
     form = "https://... or a path such as /legal" if path_allowed else "https://..."
     return [f"is not a URL: {value!r}; write {form}"]

@@ -133,7 +133,7 @@ def _manifest(plugin: Description, name: str) -> dict[str, Any]:
     manifest = plugin.manifest
     short = cut(manifest.description_for_human or manifest.description_for_model, MAX_DESCRIPTION)
     legal, email = manifest.legal_info_url, cut(manifest.contact_email, 320)
-    changes = {plugin.tool(tool).operation.consequential for tool in plugin.tool_names}
+    changes = {tool.operation.consequential for tool in plugin.by_name.values()}
     interface = {
         "displayName": cut(manifest.name_for_human, 100) or name,
         "shortDescription": cut(short, 120),
@@ -169,7 +169,7 @@ def skill(plugin: Description, name: str, local: bool) -> str:
     """The text of SKILL.md: YAML front matter, then Markdown. All text of the plugin is escaped."""
     import yaml
 
-    tools = [plugin.tool(tool) for tool in plugin.tool_names]
+    tools = list(plugin.by_name.values())
     about = plugin.manifest.description_for_model or plugin.manifest.description_for_human or plugin.name
     uses = "; ".join(summaries(plugin, 5, 80))
     when = f". Use it when the user wants to: {uses.rstrip('.')}." if uses else ""
@@ -225,10 +225,7 @@ def _rest(tools: list[Tool]) -> list[str]:
     """The operations beyond those described: how many, by tag or by the first word of the path."""
     if not tools:
         return []
-    groups: Counter[str] = Counter()
-    for tool in tools:
-        words = re.findall(r"[^/{}]+", tool.operation.path)
-        groups[cut(_line((tool.operation.tags or words or [""])[0]), 40) or "others"] += 1
+    groups = Counter(cut(_line(tool.operation.subject), 40) or "others" for tool in tools)
     lines = [f"- {escape(group)}: {count}" for group, count in groups.most_common(MAX_MENTIONS)]
     if len(groups) > MAX_MENTIONS:
         lines.append(f"- and {len(groups) - MAX_MENTIONS} more groups")

@@ -17,7 +17,6 @@ from kit.hosts.copilot_rules import check as check
 from kit.hosts.copilot_rules import function_names
 from kit.hosts.texts import MAX_TEXT, URL, cut, followed, spec_url, summaries
 from kit.manifest import NoAuth, OAuth
-from kit.openapi.operation import is_json
 from kit.openapi.values import mapping
 
 if TYPE_CHECKING:
@@ -244,7 +243,7 @@ def _flat(schema: Any, defs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _response_semantics(operation: Operation) -> dict[str, Any] | None:
     """Where the items of a response are, what their fields mean, and a card for one; None if unknown."""
-    path, fields = _items(operation.spec, _answer(operation))
+    path, fields = _items(operation.spec, followed(operation.spec, operation.answer_schema))
     if not fields:
         return None
     plain = {re.sub(r"[_-]", "", name).lower(): name for name, kind in fields.items() if kind == "string"}
@@ -280,17 +279,6 @@ def _items(spec: Spec, schema: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     if named is None and len(lists) == 1 and not own.keys() & {"id", "name", "title"}:
         named = next(iter(lists))  # an object with an id or a name is an item, and its lists are part of it
     return (f"$.{named}", lists[named]) if named else ("$", own)
-
-
-def _answer(operation: Operation) -> Mapping[str, Any]:
-    """The schema of the first successful JSON response."""
-    for status, response in sorted(operation.responses.items(), key=lambda item: str(item[0])):
-        if re.fullmatch(r"2(\d\d|XX)", str(status), re.IGNORECASE):
-            content = mapping(followed(operation.spec, response).get("content"))
-            for media_type, media in content.items():
-                if is_json(str(media_type)):
-                    return followed(operation.spec, mapping(media).get("schema"))
-    return {}
 
 
 def _properties(spec: Spec, schema: Any, depth: int = 0) -> dict[str, Any]:

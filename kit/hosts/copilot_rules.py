@@ -257,8 +257,7 @@ class _Schemas:
         first_places: dict[str, str] = {}
         graph: dict[str, set[str]] = {}
         seen: set[tuple[str, int]] = set()
-        own, refs = self._look(schema, "")
-        waiting = [("", level, own, refs)]
+        waiting = [("", level, *self._look(schema, ""))]
         while waiting:
             at, depth, flaws, refs = waiting.pop()
             for kind, place in flaws.items():

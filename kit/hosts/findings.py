@@ -64,10 +64,36 @@ class Findings(list[Finding]):
         return {host: _verdict(self.of(host)) for host in self.hosts}
 
     def __repr__(self) -> str:
-        return _text(self)
+        lines = [f"{self.title}\n{columns(list(self.verdicts.items()), '  ')}"]
+        for key, hosts in list(_rows(self).items())[:MOST]:
+            severity, message, remedy, place, function, source = key
+            where = f"{function}, {place}" if function else place
+            lines.append(
+                f"{_MARKS[severity]} {', '.join(hosts)}: {message}\n    {remedy}\n    at {where or 'the document'}; rule: {source}"
+            )
+        rest = len(_rows(self)) - MOST
+        return "\n".join(lines + ([f"... and {rest:,} more"] if rest > 0 else []))
 
     def _repr_html_(self) -> str:
-        return _table(self)
+        verdicts = "<br>".join(
+            f"<b>{escape(host)}</b>: {escape(verdict)}" for host, verdict in self.verdicts.items()
+        )
+        hosts = [host for host in self.hosts if self.of(host)]
+        rows = []
+        for key, named in list(_rows(self).items())[:MOST]:
+            severity, message, remedy, place, function, source = key
+            marks = [
+                f'<span title="{severity}">{_MARKS[severity]}</span>' if host in named else ""
+                for host in hosts
+            ]
+            where = (f"{code(function)}<br>" if function else "") + code(place or "the document")
+            address = source.split()[0]
+            rule = link(address, "rule") if address.startswith("https://") else f"<i>{escape(source)}</i>"
+            rows.append((f"{escape(message)}<br><i>{escape(remedy)}</i>", where, *marks, rule))
+        head = ("finding", "where", *hosts, "rule")
+        rest = len(_rows(self)) - MOST
+        more = f"<p>and {rest:,} more</p>" if rest > 0 else ""
+        return box(f"<b>{escape(self.title)}</b><br>{verdicts}") + (table(head, rows) + more if rows else "")
 
 
 def _verdict(findings: list[Finding]) -> str:
@@ -77,44 +103,6 @@ def _verdict(findings: list[Finding]) -> str:
         f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((errors, "error"), (warnings, "warning")) if n
     ]
     return f"not ready: {', '.join(counts)}" if errors else "; ".join(["ready", *counts])
-
-
-# -- views --------------------------------------------------------------------
-
-
-def _text(findings: Findings) -> str:
-    """The findings for a terminal."""
-    lines = [f"{findings.title}\n{columns(list(findings.verdicts.items()), '  ')}"]
-    for key, hosts in list(_rows(findings).items())[:MOST]:
-        severity, message, remedy, place, function, source = key
-        where = f"{function}, {place}" if function else place
-        lines.append(
-            f"{_MARKS[severity]} {', '.join(hosts)}: {message}\n    {remedy}\n    at {where or 'the document'}; rule: {source}"
-        )
-    rest = len(_rows(findings)) - MOST
-    return "\n".join(lines + ([f"... and {rest:,} more"] if rest > 0 else []))
-
-
-def _table(findings: Findings) -> str:
-    """The findings for a notebook."""
-    verdicts = "<br>".join(
-        f"<b>{escape(host)}</b>: {escape(verdict)}" for host, verdict in findings.verdicts.items()
-    )
-    hosts = [host for host in findings.hosts if findings.of(host)]
-    rows = []
-    for key, named in list(_rows(findings).items())[:MOST]:
-        severity, message, remedy, place, function, source = key
-        marks = [
-            f'<span title="{severity}">{_MARKS[severity]}</span>' if host in named else "" for host in hosts
-        ]
-        where = (f"{code(function)}<br>" if function else "") + code(place or "the document")
-        address = source.split()[0]
-        rule = link(address, "rule") if address.startswith("https://") else f"<i>{escape(source)}</i>"
-        rows.append((f"{escape(message)}<br><i>{escape(remedy)}</i>", where, *marks, rule))
-    head = ("finding", "where", *hosts, "rule")
-    rest = len(_rows(findings)) - MOST
-    more = f"<p>and {rest:,} more</p>" if rest > 0 else ""
-    return box(f"<b>{escape(findings.title)}</b><br>{verdicts}") + (table(head, rows) + more if rows else "")
 
 
 def _rows(findings: Findings) -> dict[tuple[str, str, str, str, str, str], list[str]]:

@@ -49,8 +49,7 @@ MAX_TOOLS = 40  # in Cursor
 
 def render(plugin: Description) -> dict[str, Any]:
     """The plugin's tools as `tools/list` lists them, in the order of the spec: `{"tools": [...]}`."""
-    tools = [plugin.tool(name) for name in plugin.tool_names]
-    return {"tools": [listed_tool(tool, declared_answer(tool)) for tool in tools]}
+    return {"tools": [listed_tool(tool, declared_answer(tool)) for tool in plugin.by_name.values()]}
 
 
 def listed_tool(tool: Tool, declared: Declared | None) -> dict[str, Any]:
@@ -180,8 +179,7 @@ def check(plugin: Description) -> Iterator[Finding]:
             "Split the plugin, or remove operations that a model does not need.",
             "no official text: reported for Cursor",
         )
-    for name in plugin.tool_names:
-        tool = plugin.tool(name)
+    for name, tool in plugin.by_name.items():
         place, function = tool.operation.pointer, tool.operation.id
         if len(plugin.name) + len(name) + 2 > MAX_QUALIFIED_NAME:
             yield _warning(

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from kit.markup import short
 from kit.openapi import swagger
 from kit.openapi import views as spec_views
-from kit.openapi.values import as_list, excerpt, mapping, text
+from kit.openapi.values import as_list, mapping, text
 
 if TYPE_CHECKING:
     from kit.openapi.spec import Spec
@@ -273,7 +274,7 @@ class Operation:
             self._problem(pointer, f"the place of {name!r} is {raw.get('in')!r}: read as path")
             location = "path"
         if location not in LOCATIONS or not isinstance(name, str | int | float) or name == "":
-            self._problem(pointer, f"a parameter without a name or a place is left out: {excerpt(raw)}")
+            self._problem(pointer, f"a parameter without a name or a place is left out: {short(repr(raw))}")
             return None
         return location
 

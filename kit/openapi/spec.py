@@ -109,16 +109,16 @@ class Spec:
     def _nodes(self) -> Iterator[tuple[str, str, Mapping[str, Any], str, Mapping[str, Any]]]:
         """(path, its pointer, path item, method, operation) for everything that is an operation."""
         paths = self.document.get("paths")
-        for raw_path, given in mapping(paths).items():
+        for raw_path, declared in mapping(paths).items():
             path, where = str(raw_path), f"/paths/{pointer_token(raw_path)}"
             if path.startswith("x-"):
                 continue
             if not path.startswith("/"):
                 self.problem(where, "the path does not begin with '/': read as if it did")
                 path = f"/{path}"
-            item = self.resolve(given, where)
-            if not isinstance(given, Mapping):
-                self.problem(where, f"is {type(given).__name__}, not a mapping: left out")
+            item = self.resolve(declared, where)
+            if not isinstance(declared, Mapping):
+                self.problem(where, f"is {type(declared).__name__}, not a mapping: left out")
             for key, node in item.items():
                 name = str(key).lower()
                 if name not in METHODS:

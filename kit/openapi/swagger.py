@@ -39,14 +39,14 @@ def is_schemaless(parameter: Mapping[str, Any]) -> bool:
     )
 
 
-def parameter(given: Mapping[str, Any]) -> dict[str, Any]:
+def parameter(raw: Mapping[str, Any]) -> dict[str, Any]:
     """A parameter of Swagger 2.0 as one of OpenAPI 3."""
-    out = {key: value for key, value in given.items() if key not in _OF_SCHEMA and key != "collectionFormat"}
-    out["schema"] = {key: given[key] for key in _OF_SCHEMA if key in given}
-    if given.get("type") == "array":
-        style, explode = _STYLES.get(str(given.get("collectionFormat")), ("", False))
+    out = {key: value for key, value in raw.items() if key not in _OF_SCHEMA and key != "collectionFormat"}
+    out["schema"] = {key: raw[key] for key in _OF_SCHEMA if key in raw}
+    if raw.get("type") == "array":
+        style, explode = _STYLES.get(str(raw.get("collectionFormat")), ("", False))
         out["explode"] = explode
-        if style and given.get("in") == "query":
+        if style and raw.get("in") == "query":
             out["style"] = style
     return out
 
@@ -82,12 +82,12 @@ def body(parameters: list[Mapping[str, Any]], consumes: list[str]) -> dict[str, 
     return {"required": bool(required), "content": {media_type: {"schema": schema, "encoding": encoding}}}
 
 
-def response(given: Mapping[str, Any], produces: list[str]) -> Mapping[str, Any]:
+def response(raw: Mapping[str, Any], produces: list[str]) -> Mapping[str, Any]:
     """A response of Swagger 2.0 as one of OpenAPI 3."""
-    if "schema" not in given:
-        return given
-    media = {"schema": given["schema"]}
-    out = {key: value for key, value in given.items() if key not in ("schema", "examples")}
+    if "schema" not in raw:
+        return raw
+    media = {"schema": raw["schema"]}
+    out = {key: value for key, value in raw.items() if key not in ("schema", "examples")}
     return {**out, "content": dict.fromkeys(produces or ["application/json"], media)}
 
 
@@ -103,12 +103,12 @@ def servers(document: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"url": f"{scheme}://{host}{base}"} for scheme in sorted(known, reverse=True) or ["https"]]
 
 
-def security_scheme(given: Mapping[str, Any]) -> Mapping[str, Any]:
+def security_scheme(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """A `securityDefinitions` entry as one of `securitySchemes`."""
-    if given.get("type") == "basic":
-        return {"type": "http", "scheme": "basic", "description": given.get("description", "")}
-    if given.get("type") != "oauth2":
-        return given
-    urls = {key: given[key] for key in ("authorizationUrl", "tokenUrl") if key in given}
-    flow = _FLOWS.get(str(given.get("flow")), "authorizationCode")
-    return {"type": "oauth2", "flows": {flow: {**urls, "scopes": given.get("scopes", {})}}}
+    if raw.get("type") == "basic":
+        return {"type": "http", "scheme": "basic", "description": raw.get("description", "")}
+    if raw.get("type") != "oauth2":
+        return raw
+    urls = {key: raw[key] for key in ("authorizationUrl", "tokenUrl") if key in raw}
+    flow = _FLOWS.get(str(raw.get("flow")), "authorizationCode")
+    return {"type": "oauth2", "flows": {flow: {**urls, "scopes": raw.get("scopes", {})}}}

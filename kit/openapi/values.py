@@ -22,12 +22,6 @@ def text(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def excerpt(value: Any) -> str:
-    """The `repr` of a value, in at most 80 characters."""
-    shown = repr(value)
-    return shown if len(shown) <= 80 else shown[:79] + "…"
-
-
 def pointer_token(token: Any) -> str:
     """One step of a JSON pointer (RFC 6901), its `~` and `/` escaped."""
     return str(token).replace("~", "~0").replace("/", "~1")

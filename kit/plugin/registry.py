@@ -174,7 +174,7 @@ class Registry:
                 kept.append(new)
         for route in replaced:
             if not _is_in(route, router.routes):
-                self._drop(route)
+                self._replace(route, None)
             if route.name != new.name:
                 print(f"{_method_and_path(new)} was {route.name} and is now {new.name}.")
         return kept
@@ -248,7 +248,7 @@ class Registry:
     def remove(self, name: str) -> None:
         """Removes the operation `name` from the plugin."""
         with self._lock:
-            self._drop(self.find(name))
+            self._replace(self.find(name), None)
 
     def rename(self, name: str, new_name: str) -> None:
         """Gives the operation `name` another operationId."""
@@ -264,9 +264,6 @@ class Registry:
                         context.original_route,
                     )
             self._replace(route, remake(route, {}, operation_id=new_name))
-
-    def _drop(self, route: APIRoute) -> None:
-        self._replace(route, None)
 
     def _replace(self, route: APIRoute, new: APIRoute | None) -> None:
         for router in _routers(self.app.router):
@@ -308,9 +305,9 @@ class Registry:
         """Rebuilds the operations whose models a later cell has defined again."""
         fresh: dict[type, type] = {}
         for scope, model in self.watched:
-            now = scope.get(model.__name__)
-            if now is not model and isinstance(now, type) and now.__module__ == model.__module__:
-                fresh[model] = now
+            current = scope.get(model.__name__)
+            if current is not model and isinstance(current, type) and current.__module__ == model.__module__:
+                fresh[model] = current
         if not fresh:
             return
         with self._lock:

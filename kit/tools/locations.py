@@ -6,7 +6,6 @@ model that knows this makes no request that the plugin must refuse.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from kit.openapi.operation import Parameter
@@ -83,17 +82,13 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 def _without_null_in(key: str, schema: dict[str, Any]) -> dict[str, Any]:
     """The same for alternatives: if one is left, it is merged with the keywords beside them."""
     alternatives = schema.get(key, [])
-    rest = [part for part in alternatives if not _is_null(part)]
+    rest = [part for part in alternatives if part.get("type") != "null"]
     if not rest or len(rest) == len(alternatives):
         return schema
     others = {name: value for name, value in schema.items() if name != key}
     if len(rest) == 1 and not rest[0].keys() & others.keys() - {"description", "title", "default"}:
         return {**rest[0], **others}
     return {**others, key: rest}
-
-
-def _is_null(schema: Mapping[str, Any]) -> bool:
-    return schema.get("type") == "null"
 
 
 def is_lines(media_type: str) -> bool:

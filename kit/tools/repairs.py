@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from kit.markup import short
 from kit.openapi.documents import read_json
-from kit.openapi.values import excerpt
 
 TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -48,7 +48,7 @@ def fix_type(kind: Any, out: dict[str, Any], version: str, note: Note) -> None:
             known.append(meant if meant in TYPES else "string")
         if not (word == "file" and version == "2.0"):  # there it is legal
             read = known[-1] if known else "anything"
-            note(f"type {excerpt(word)} is not one of JSON Schema: read as {read}")
+            note(f"type {short(repr(word))} is not one of JSON Schema: read as {read}")
     known = list(dict.fromkeys(known))
     if known:
         out["type"] = known[0] if len(known) == 1 else known
@@ -76,7 +76,7 @@ def fix_values(out: dict[str, Any], note: Note) -> None:
         or (out.get("format") in ("date", "date-time") and not dated)
     ):
         del out["default"]
-        note(f"the default {excerpt(default)} is not one of the allowed values: dropped")
+        note(f"the default {short(repr(default))} is not one of the allowed values: dropped")
 
 
 def is_a(value: Any, kind: str) -> bool:

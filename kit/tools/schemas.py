@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kit.markup import short
 from kit.openapi.spec import Spec
-from kit.openapi.values import excerpt, mapping, unique
+from kit.openapi.values import mapping, unique
 from kit.tools import repairs
 
 MAX_DEPTH = 30  # of an allOf inside an allOf; what is deeper stays as it is
@@ -162,8 +163,7 @@ class Converter:
 
     def names_in(self, schema: dict[str, Any]) -> Iterator[str]:
         """The names in `$defs` that a converted schema refers to itself."""
-        names = (ref.removeprefix(self.defs) for ref in _refs(schema))
-        return (name for name in names if name in self._by_name)
+        return (name for ref in _refs(schema) if (name := ref.removeprefix(self.defs)) in self._by_name)
 
     def characters(self, names: Iterable[str]) -> int:
         """The length of these definitions as JSON."""
@@ -264,7 +264,7 @@ class Converter:
             elif _PLAIN[key](value):
                 out[key] = value
             elif not (key in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(value, bool)):
-                self._problem(f"{key} is {excerpt(value)}, which is not allowed: left out")
+                self._problem(f"{key} is {short(repr(value))}, which is not allowed: left out")
         return self._fixed(schema, out)
 
     def _convert_within(self, key: str, value: Any, out: dict[str, Any]) -> None:
