@@ -157,44 +157,63 @@ def check(plugin: Description) -> Iterator[Finding]:
     """A finding for every documented rule of the GPT builder that the spec breaks."""
     yield from _address(plugin)
     if len(plugin.by_name) > MANY:
-        yield _finding("warning", "/paths", f"There are {len(plugin.by_name)} operations; more than {MANY} may be refused.", "Leave out what a user would not ask for.", _NO_TEXT)  # fmt: skip
+        message = f"There are {len(plugin.by_name)} operations; more than {MANY} may be refused."
+        yield _finding("warning", "/paths", message, "Leave out what a user would not ask for.", _NO_TEXT)
     yield from texts_too_long(plugin, HOST, MAX_ABOUT, MAX_PARAMETER, _PRODUCTION)
     for name, tool in plugin.by_name.items():
         operation = tool.operation
         for parameter in operation.parameters:
             if parameter.location in ("header", "cookie", "querystring"):
+                message = (
+                    f"{parameter.name!r} is a {parameter.location}, and custom headers are not supported."
+                )
+                remedy = "Move it to the query or the body, or make it the API key."
                 yield _finding(
-                    "error" if parameter.required else "warning", f"{operation.pointer}/parameters",
-                    f"{parameter.name!r} is a {parameter.location}, and custom headers are not supported.",
-                    "Move it to the query or the body, or make it the API key.", _PRODUCTION, name,
-                )  # fmt: skip
+                    "error" if parameter.required else "warning",
+                    f"{operation.pointer}/parameters",
+                    message,
+                    remedy,
+                    _PRODUCTION,
+                    name,
+                )
         if operation.method not in _METHODS:
-            yield _finding("error", operation.pointer, f"OpenAPI 3.1 has no method {operation.method}: left out.", "Use POST.", _PRODUCTION, name)  # fmt: skip
+            message = f"OpenAPI 3.1 has no method {operation.method}: left out."
+            yield _finding("error", operation.pointer, message, "Use POST.", _PRODUCTION, name)
         body = operation.body
         if body is not None and not body.media_type.startswith(("application/", "text/")):
+            message = f"The body is {body.media_type}, and only text is sent."
+            remedy = "Take a file by its URL: openaiFileIdRefs."
             yield _finding(
-                "warning", f"{operation.pointer}/requestBody", f"The body is {body.media_type}, and only text is sent.",
-                "Take a file by its URL: openaiFileIdRefs.", "https://developers.openai.com/api/docs/actions/sending-files", name,
-            )  # fmt: skip
+                "warning",
+                f"{operation.pointer}/requestBody",
+                message,
+                remedy,
+                "https://developers.openai.com/api/docs/actions/sending-files",
+                name,
+            )
         if tool.name != operation.id:
-            yield _finding(
-                "warning", f"{operation.pointer}/operationId", f"{operation.id!r} is not the name of a function: {tool.name!r} is.",
-                "Use letters, digits, _ and -, at most 64.", _PRODUCTION, name,
-            )  # fmt: skip
+            message = f"{operation.id!r} is not the name of a function: {tool.name!r} is."
+            remedy = "Use letters, digits, _ and -, at most 64."
+            yield _finding("warning", f"{operation.pointer}/operationId", message, remedy, _PRODUCTION, name)
 
 
 def _address(plugin: Description) -> Iterator[Finding]:
     base, auth = plugin.base_url, plugin.manifest.auth
     host = host_of(base)
     if base == NOWHERE:
-        yield _finding("error", "/servers", "The spec names no server.", "Add 'servers' to it, or pass base_url=.", _PRODUCTION)  # fmt: skip
+        message = "The spec names no server."
+        yield _finding("error", "/servers", message, "Add 'servers' to it, or pass base_url=.", _PRODUCTION)
     elif is_private(host):
-        yield _finding("error", "/servers", f"{base} cannot be reached from outside.", "Serve it with a public_url.", _PRODUCTION)  # fmt: skip
+        message = f"{base} cannot be reached from outside."
+        yield _finding("error", "/servers", message, "Serve it with a public_url.", _PRODUCTION)
     elif not base.startswith("https://") or urlsplit(base).port not in (None, 443):
-        yield _finding("error", "/servers", f"{base} is not https on port 443.", "Serve it there, with a valid certificate.", _PRODUCTION)  # fmt: skip
+        message = f"{base} is not https on port 443."
+        yield _finding("error", "/servers", message, "Serve it there, with a valid certificate.", _PRODUCTION)
     if isinstance(auth, OAuth):
         for url in (auth.client_url, auth.authorization_url):
             own = host_of(url).split(".")[-2:]
             allowed = [host.split(".")[-2:], *(name.split(".") for name in ("google.com", "googleapis.com", "microsoft.com", "microsoftonline.com", "adobe.com", "adobelogin.com"))]  # fmt: skip
             if own not in allowed:
-                yield _finding("error", "manifest/auth", f"{url!r} is on another domain than {base}.", "Sign in on the domain of the API; Google, Microsoft and Adobe may differ.", _AUTH)  # fmt: skip
+                message = f"{url!r} is on another domain than {base}."
+                remedy = "Sign in on the domain of the API; Google, Microsoft and Adobe may differ."
+                yield _finding("error", "manifest/auth", message, remedy, _AUTH)

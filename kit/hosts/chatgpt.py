@@ -52,20 +52,17 @@ def check(plugin: Description) -> Iterator[Finding]:
     for name, limit in SHORTER_LIMITS.items():
         length = len(getattr(manifest, name))
         if length > limit:
-            yield _finding(
-                "warning", _place(name), f"{name} has {length} characters; later hosts cut after {limit}.",
-                f"Shorten it to {limit}.", _NO_TEXT,
-            )  # fmt: skip
+            message = f"{name} has {length} characters; later hosts cut after {limit}."
+            yield _finding("warning", _place(name), message, f"Shorten it to {limit}.", _NO_TEXT)
     yield from _domains(plugin)
     if isinstance(manifest.auth, UserHttp):
         yield _finding(
             "warning", "manifest/auth/type", "user_http was not admitted to the store.", "Use service_http or oauth.", _AUTH
         )  # fmt: skip
     if isinstance(manifest.auth, ServiceHttp) and not manifest.auth.verification_tokens:
-        yield _finding(
-            "warning", "manifest/auth/verification_tokens", "There is no verification token for the host.",
-            "Add the one that the host issues: {'openai': '...'}.", _AUTH,
-        )  # fmt: skip
+        message = "There is no verification token for the host."
+        remedy = "Add the one that the host issues: {'openai': '...'}."
+        yield _finding("warning", "manifest/auth/verification_tokens", message, remedy, _AUTH)
     yield from texts_too_long(plugin, HOST, MAX_ABOUT, MAX_ABOUT, _START)
 
 
@@ -73,32 +70,30 @@ def _domains(plugin: Description) -> Iterator[Finding]:
     manifest, base = plugin.manifest, plugin.base_url
     host = host_of(base)
     if base == NOWHERE:
-        yield _finding("error", "/servers", "The spec names no server.", "Add 'servers' to it, or pass base_url=.", _PRODUCTION)  # fmt: skip
+        message = "The spec names no server."
+        yield _finding("error", "/servers", message, "Add 'servers' to it, or pass base_url=.", _PRODUCTION)
         return
     if host in LOCAL_NAMES:
         if not isinstance(manifest.auth, NoAuth):
-            yield _finding(
-                "error", "manifest/auth/type", f"On localhost ChatGPT took no auth, and this is {manifest.auth.type}.",
-                "Use kit.NoAuth() there.", _START,
-            )  # fmt: skip
+            message = f"On localhost ChatGPT took no auth, and this is {manifest.auth.type}."
+            yield _finding("error", "manifest/auth/type", message, "Use kit.NoAuth() there.", _START)
     elif is_private(host):
-        yield _finding("error", "/servers", f"{base} is in a private network.", "Serve it with a public_url.", _PRODUCTION)  # fmt: skip
+        message = f"{base} is in a private network."
+        yield _finding("error", "/servers", message, "Serve it with a public_url.", _PRODUCTION)
     elif not base.startswith("https://") or urlsplit(base).port not in (None, 443):
         yield _finding(
             "error", "/servers", f"{base} is not https on port 443.", "Serve it there.", _PRODUCTION
         )
     local = host in LOCAL_NAMES or is_private(host)
     if "://" in manifest.legal_info_url and not local and not same_site(base, manifest.legal_info_url):
-        yield _finding(
-            "error", _place("legal_info_url"), f"{manifest.legal_info_url} is not on the domain of {base}.",
-            "Put the page there; /legal is one.", _PRODUCTION,
-        )  # fmt: skip
+        message = f"{manifest.legal_info_url} is not on the domain of {base}."
+        remedy = "Put the page there; /legal is one."
+        yield _finding("error", _place("legal_info_url"), message, remedy, _PRODUCTION)
     domain = manifest.contact_email.rpartition("@")[2]
     if domain and not local and not same_site(base, f"https://{domain}"):
-        yield _finding(
-            "warning", _place("contact_email"), f"{manifest.contact_email} is not on the domain of {base}.",
-            "Use an address of that domain: the text says 'should'.", _PRODUCTION,
-        )  # fmt: skip
+        message = f"{manifest.contact_email} is not on the domain of {base}."
+        remedy = "Use an address of that domain: the text says 'should'."
+        yield _finding("warning", _place("contact_email"), message, remedy, _PRODUCTION)
 
 
 def _place(field: str) -> str:

@@ -49,28 +49,26 @@ def check(plugin: Description) -> Iterator[Finding]:
     yield from _manifest_rules(plugin)
     yield from _address_rules(plugin)
     if not plugin.spec.description.strip():
-        yield _finding("warning", "/info", "The spec does not say what the API is for.", "Write info.description: Copilot chooses by it.", GUIDANCE)  # fmt: skip
+        message = "The spec does not say what the API is for."
+        remedy = "Write info.description: Copilot chooses by it."
+        yield _finding("warning", "/info", message, remedy, GUIDANCE)
     count = len(plugin.tool_names)
     if count > MAX_FUNCTIONS:
-        yield _finding(
-            "warning",
-            "/paths",
-            f"There are {count} functions; with more than {MAX_FUNCTIONS} Copilot's answers get worse.",
-            "Leave out what a user would not ask for.",
-            OVERVIEW,
-        )
+        message = f"There are {count} functions; with more than {MAX_FUNCTIONS} Copilot's answers get worse."
+        yield _finding("warning", "/paths", message, "Leave out what a user would not ask for.", OVERVIEW)
     schemas = _Schemas(plugin.spec)
     for tool, name in function_names(plugin).items():
         operation = plugin.tool(tool).operation
         yield from _operation_rules(operation, name, plugin.tool(tool).description)
         yield from _schema_rules(operation, name, schemas)
     if schemas.budget <= 0:
+        message = (
+            "There are too many schemas to check them all: the rest may contain what Copilot does "
+            "not support."
+        )
+        remedy = "Check a smaller part of the spec."
         yield _finding(
-            "warning",
-            "/components/schemas",
-            "There are too many schemas to check them all: the rest may contain what Copilot does not support.",
-            "Check a smaller part of the spec.",
-            "not from Microsoft: the kit's own limit",
+            "warning", "/components/schemas", message, remedy, "not from Microsoft: the kit's own limit"
         )
     yield from _security_rules(plugin)
 
@@ -82,68 +80,42 @@ def _manifest_rules(plugin: Description) -> Iterator[Finding]:
         if not text.strip() and name != "description_for_model":
             yield _finding("error", place, f"{name} is empty, but required.", "Write it.", MANIFEST)
         elif len(text) > limit:
-            yield _finding(
-                "warning",
-                place,
-                f"{name} has {len(text)} characters; Copilot may ignore those after {limit}.",
-                f"Put what matters in the first {limit}.",
-                MANIFEST,
-            )
+            message = f"{name} has {len(text)} characters; Copilot may ignore those after {limit}."
+            yield _finding("warning", place, message, f"Put what matters in the first {limit}.", MANIFEST)
     if not re.search(r"[A-Za-z0-9]", manifest.name_for_model):
-        yield _finding(
-            "error",
-            "manifest/name_for_model",
-            f"{manifest.name_for_model!r} gives no namespace: it has no letter or digit.",
-            "Give it a name of letters and digits.",
-            MANIFEST,
-        )
+        message = f"{manifest.name_for_model!r} gives no namespace: it has no letter or digit."
+        remedy = "Give it a name of letters and digits."
+        yield _finding("error", "manifest/name_for_model", message, remedy, MANIFEST)
     legal = manifest.legal_info_url
     if legal and not legal.startswith(("https://", "http://")):
-        yield _finding(
-            "warning",
-            "manifest/legal_info_url",
-            f"{legal!r} is not an absolute URL: left out.",
-            "Write https://...",
-            MANIFEST,
-        )
+        message = f"{legal!r} is not an absolute URL: left out."
+        yield _finding("warning", "manifest/legal_info_url", message, "Write https://...", MANIFEST)
     if getattr(manifest.auth, "authorization_type", "bearer") == "basic":
-        yield _finding(
-            "error",
-            "manifest/auth/authorization_type",
-            "Copilot sends a key as a bearer token; it does not know 'basic'.",
-            "Accept the token as 'bearer'.",
-            AUTH,
-        )
+        message = "Copilot sends a key as a bearer token; it does not know 'basic'."
+        remedy = "Accept the token as 'bearer'."
+        yield _finding("error", "manifest/auth/authorization_type", message, remedy, AUTH)
 
 
 def _address_rules(plugin: Description) -> Iterator[Finding]:
     """Copilot fetches the spec and calls the API from Microsoft's servers, so both must be public."""
     url = spec_url(plugin)
     if "://" not in url:
+        message = f"The spec has no address: the Copilot manifest refers to the file {url} beside it."
+        remedy = f"Add the spec to the app package as {url}, or serve it."
         yield _finding(
-            "warning",
-            "manifest/api/url",
-            f"The spec has no address: the Copilot manifest refers to the file {url} beside it.",
-            f"Add the spec to the app package as {url}, or serve it.",
-            f"{MANIFEST}#relative-references-in-urls",
+            "warning", "manifest/api/url", message, remedy, f"{MANIFEST}#relative-references-in-urls"
         )
     for place, address in (("manifest/api/url", url), ("/servers", plugin.base_url)):
         host = host_of(address)
         if host and is_private(host):
-            yield _finding(
-                "error",
-                place,
-                f"{address} cannot be reached from Microsoft's servers.",
-                "Serve the plugin at a public https address, and pass that as public_url.",
-                f"{OVERVIEW}#how-plugins-work",
-            )
+            message = f"{address} cannot be reached from Microsoft's servers."
+            remedy = "Serve the plugin at a public https address, and pass that as public_url."
+            yield _finding("error", place, message, remedy, f"{OVERVIEW}#how-plugins-work")
         elif address.startswith("http://"):
+            message = f"{address} is not https: anyone on the way can read what is sent."
+            remedy = "Serve it over https."
             yield _finding(
-                "warning",
-                place,
-                f"{address} is not https: anyone on the way can read what is sent.",
-                "Serve it over https.",
-                "no known document of Microsoft's requires https",
+                "warning", place, message, remedy, "no known document of Microsoft's requires https"
             )
 
 
@@ -151,51 +123,29 @@ def _operation_rules(operation: Operation, name: str, description: str) -> Itera
     own, place = operation.raw.get("operationId"), f"{operation.pointer}/operationId"
     where = f"{operation.method} {operation.path}"
     if not isinstance(own, str) or not own.strip():
-        yield _finding(
-            "error",
-            operation.pointer,
-            f"{where} has no operationId: Copilot cannot find the function {name}.",
-            f'Write "operationId": "{name}".',
-            MANIFEST,
-            name,
-        )
+        message = f"{where} has no operationId: Copilot cannot find the function {name}."
+        yield _finding("error", operation.pointer, message, f'Write "operationId": "{name}".', MANIFEST, name)
     elif own != name:
         is_repeated = own.strip() == name or re.fullmatch(r"[A-Za-z0-9_-]+", own)
         why = "occurs twice" if is_repeated else "is not a legal name"
-        yield _finding(
-            "error",
-            place,
-            f"The operationId {own[:100]!r} {why}: Copilot cannot find the function {name}.",
-            f"Name it with letters, digits and _, such as {name.replace('-', '_')}.",
-            MANIFEST,
-            name,
-        )
+        message = f"The operationId {own[:100]!r} {why}: Copilot cannot find the function {name}."
+        remedy = f"Name it with letters, digits and _, such as {name.replace('-', '_')}."
+        yield _finding("error", place, message, remedy, MANIFEST, name)
     elif "-" in own:
-        yield _finding(
-            "warning",
-            place,
-            f"The operationId {own[:100]!r} has a hyphen: Copilot's schema allows it, its documentation does not.",
-            f"Name it {own.replace('-', '_')}.",
-            MANIFEST,
-            name,
+        message = (
+            f"The operationId {own[:100]!r} has a hyphen: Copilot's schema allows it, its "
+            "documentation does not."
         )
+        yield _finding("warning", place, message, f"Name it {own.replace('-', '_')}.", MANIFEST, name)
     if not description.strip():
-        yield _finding(
-            "warning",
-            operation.pointer,
-            f"{where} has neither summary nor description: Copilot chooses by them.",
-            "Say in a sentence what it does.",
-            GUIDANCE,
-            name,
-        )
+        message = f"{where} has neither summary nor description: Copilot chooses by them."
+        remedy = "Say in a sentence what it does."
+        yield _finding("warning", operation.pointer, message, remedy, GUIDANCE, name)
     elif len(description) > MAX_TEXT:
+        message = f"The description has {len(description):,} characters, the limit is 4K: cut."
+        remedy = "Shorten it, and put what matters first."
         yield _finding(
-            "warning",
-            f"{operation.pointer}/description",
-            f"The description has {len(description):,} characters, the limit is 4K: cut.",
-            "Shorten it, and put what matters first.",
-            f"{MANIFEST}#string-length",
-            name,
+            "warning", f"{operation.pointer}/description", message, remedy, f"{MANIFEST}#string-length", name
         )
 
 
@@ -343,22 +293,18 @@ def _security_rules(plugin: Description) -> Iterator[Finding]:
         if len(schemes) > 1 and place not in doubled:
             doubled.add(place)
             together = any(len(need) > 1 for need in needs)
+            message = (
+                f"{'Both' if together else 'Each'} of {', '.join(schemes)} may be required: {TITLE} "
+                "sends one."
+            )
+            remedy = "Require one scheme at each endpoint."
             yield _finding(
-                "error" if together else "warning",
-                place,
-                f"{'Both' if together else 'Each'} of {', '.join(schemes)} may be required: {TITLE} sends one.",
-                "Require one scheme at each endpoint.",
-                ISSUES,
-                function if own else "",
+                "error" if together else "warning", place, message, remedy, ISSUES, function if own else ""
             )
     if required and isinstance(plugin.manifest.auth, NoAuth):
-        yield _finding(
-            "warning",
-            "manifest/auth",
-            f"The manifest says that no auth is needed, but the spec requires {', '.join(required)}.",
-            "Correct the manifest: Copilot gets its auth.",
-            AUTH,
-        )
+        message = f"The manifest says that no auth is needed, but the spec requires {', '.join(required)}."
+        remedy = "Correct the manifest: Copilot gets its auth."
+        yield _finding("warning", "manifest/auth", message, remedy, AUTH)
     schemes_node = mapping(mapping(document.get("components")).get("securitySchemes"))
     for scheme in required:
         yield from _scheme_rules(scheme, followed(plugin.spec, schemes_node.get(scheme)))
@@ -372,28 +318,15 @@ def _scheme_rules(name: str, scheme: Mapping[str, Any]) -> Iterator[Finding]:
             "error", place, f"The key {name} goes into a cookie.", "Accept it as a bearer token.", ISSUES
         )
     elif kind == "apiKey" and str(scheme.get("name")).lower() != "authorization":
-        yield _finding(
-            "warning",
-            place,
+        message = (
             f"The key {name} goes into {'the query' if where == 'query' else 'a header of its own'}: one page "
             "of Microsoft's calls that unsupported (known-issues, March 2026), another supported "
-            "(plugin-authentication, June 2026).",
-            "A bearer token works according to both.",
-            ISSUES,
+            "(plugin-authentication, June 2026)."
         )
+        yield _finding("warning", place, message, "A bearer token works according to both.", ISSUES)
     elif kind == "oauth2" and "authorizationCode" not in mapping(scheme.get("flows")):
-        yield _finding(
-            "error",
-            place,
-            f"{name} has no authorization code flow, the only OAuth flow that Copilot supports.",
-            "Offer authorizationCode, with or without PKCE.",
-            ISSUES,
-        )
+        message = f"{name} has no authorization code flow, the only OAuth flow that Copilot supports."
+        yield _finding("error", place, message, "Offer authorizationCode, with or without PKCE.", ISSUES)
     elif kind == "http" and str(scheme.get("scheme")).lower() != "bearer":
-        yield _finding(
-            "error",
-            place,
-            f"{name} is HTTP {scheme.get('scheme')!r}; Copilot supports only bearer.",
-            "Accept a bearer token.",
-            AUTH,
-        )
+        message = f"{name} is HTTP {scheme.get('scheme')!r}; Copilot supports only bearer."
+        yield _finding("error", place, message, "Accept a bearer token.", AUTH)

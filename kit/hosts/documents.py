@@ -37,15 +37,24 @@ def check(plugin: Description) -> Iterator[Finding]:
             word = argument.name.lower()
             schema = argument.parameter.schema if argument.parameter else argument.schema
             if not mapping(schema).keys() - {"description", "title", "default"}:
-                yield Finding(HOST, "warning", tool.operation.pointer, f"The argument {argument.name!r} has no type: anything is allowed.", "Give it a type; in a function, an annotation.", _ADVICE, name)  # fmt: skip
+                message = f"The argument {argument.name!r} has no type: anything is allowed."
+                remedy = "Give it a type; in a function, an annotation."
+                yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, name)
             elif (
                 ("date" in word.replace("update", "") or word.endswith("_at"))
                 and argument.schema.get("type") == "string"
                 and not argument.schema.keys() & {"format", "enum", "description"}
             ):
-                yield Finding(HOST, "warning", tool.operation.pointer, f"The argument {argument.name!r} is a date by its name, but text by its type.", "Declare its form: format: date (in a function, the annotation datetime.date), or a description.", _ADVICE, name)  # fmt: skip
+                message = f"The argument {argument.name!r} is a date by its name, but text by its type."
+                remedy = (
+                    "Declare its form: format: date (in a function, the annotation datetime.date), "
+                    "or a description."
+                )
+                yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, name)
     tools = list(plugin.by_name.values())
     for number, tool in enumerate(tools if len(tools) <= MANY else ()):
         for other in tools[:number]:
             if likeness(tool, other) >= ALIKE:
-                yield Finding(HOST, "warning", tool.operation.pointer, f"Its description is almost that of {other.name!r}: a model confuses the two.", "Say in each how it differs from the other.", _ADVICE, tool.name)  # fmt: skip
+                message = f"Its description is almost that of {other.name!r}: a model confuses the two."
+                remedy = "Say in each how it differs from the other."
+                yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, tool.name)

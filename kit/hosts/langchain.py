@@ -45,9 +45,13 @@ def check(plugin: Description) -> Iterator[Finding]:
     """What `AIPluginTool`, LangChain's own reader of manifests, fails at."""
     for name in ("logo_url", "contact_email", "legal_info_url"):
         if not getattr(plugin.manifest, name):
-            yield Finding(HOST, "warning", f"manifest/{name}", f"AIPluginTool refuses a manifest without {name}.", "Write it, or use plugin.langchain(), which does not need it.", _AI_PLUGIN_TOOL)  # fmt: skip
+            message = f"AIPluginTool refuses a manifest without {name}."
+            remedy = "Write it, or use plugin.langchain(), which does not need it."
+            yield Finding(HOST, "warning", f"manifest/{name}", message, remedy, _AI_PLUGIN_TOOL)
     if "://" not in plugin.manifest.api_url and "://" not in plugin.spec.source:
-        yield Finding(HOST, "warning", "manifest/api/url", "AIPluginTool cannot fetch a spec at a relative address.", "Write it in full, or use plugin.langchain().", _AI_PLUGIN_TOOL)  # fmt: skip
+        message = "AIPluginTool cannot fetch a spec at a relative address."
+        remedy = "Write it in full, or use plugin.langchain()."
+        yield Finding(HOST, "warning", "manifest/api/url", message, remedy, _AI_PLUGIN_TOOL)
 
 
 def make_tools(plugin: Callable) -> list[StructuredTool]:

@@ -150,60 +150,54 @@ def check(plugin: Description) -> Iterator[Finding]:
     """
     manifest = plugin.manifest
     if len(manifest.description_for_model) > MAX_INSTRUCTIONS:
-        yield _warning(
-            "manifest/description_for_model",
+        message = (
             f"It becomes the server's instructions and has {len(manifest.description_for_model)} characters; "
-            f"a host may read the first {MAX_INSTRUCTIONS} only.",
-            f"Say what matters most within the first {MAX_INSTRUCTIONS} characters.",
-            _CHATGPT,
+            f"a host may read the first {MAX_INSTRUCTIONS} only."
         )
+        remedy = f"Say what matters most within the first {MAX_INSTRUCTIONS} characters."
+        yield _warning("manifest/description_for_model", message, remedy, _CHATGPT)
     if not manifest.legal_info_url:
-        yield _warning(
-            "manifest/legal_info_url",
-            "There is no legal page; ChatGPT asks for a privacy policy when a plugin is submitted.",
-            "Set legal_info_url= to a page with it.",
-            _CHATGPT,
-        )
+        message = "There is no legal page; ChatGPT asks for a privacy policy when a plugin is submitted."
+        yield _warning("manifest/legal_info_url", message, "Set legal_info_url= to a page with it.", _CHATGPT)
     if not isinstance(manifest.auth, NoAuth):
-        yield _warning(
-            "manifest/auth",
-            f"The plugin requires auth {manifest.auth.type!r}; ChatGPT signs in to an MCP server only by OAuth 2.1.",
+        message = (
+            f"The plugin requires auth {manifest.auth.type!r}; ChatGPT signs in to an MCP server "
+            "only by OAuth 2.1."
+        )
+        remedy = (
             "On your own machine `kit mcp URL --token` works. For ChatGPT, serve "
-            "/.well-known/oauth-protected-resource and check the tokens in your operations.",
-            _AUTH,
+            "/.well-known/oauth-protected-resource and check the tokens in your operations."
         )
+        yield _warning("manifest/auth", message, remedy, _AUTH)
     if len(plugin.tool_names) > MAX_TOOLS:
-        yield _warning(
-            "/paths",
-            f"There are {len(plugin.tool_names)} tools; some clients offer a model only about {MAX_TOOLS}.",
-            "Split the plugin, or remove operations that a model does not need.",
-            "no official text: reported for Cursor",
+        message = (
+            f"There are {len(plugin.tool_names)} tools; some clients offer a model only about {MAX_TOOLS}."
         )
+        remedy = "Split the plugin, or remove operations that a model does not need."
+        yield _warning("/paths", message, remedy, "no official text: reported for Cursor")
     for name, tool in plugin.by_name.items():
         place, function = tool.operation.pointer, tool.operation.id
         if len(plugin.name) + len(name) + 2 > MAX_QUALIFIED_NAME:
+            message = (
+                f"{plugin.name!r} and {name!r} have more than {MAX_QUALIFIED_NAME} characters together; "
+                "clients join the two, and some leave such a tool out."
+            )
+            remedy = "Shorten the function's name."
             yield _warning(
                 f"{place}/operationId",
-                f"{plugin.name!r} and {name!r} have more than {MAX_QUALIFIED_NAME} characters together; "
-                "clients join the two, and some leave such a tool out.",
-                "Shorten the function's name.",
+                message,
+                remedy,
                 "no official text: reported for Cursor and Copilot (github/copilot-cli#1879)",
                 function,
             )
         if not tool.description:
-            yield _warning(
-                place,
-                f"{function} has no summary and no description: a model cannot know when to call it.",
-                "Give it a docstring that says what it does and when to use it.",
-                _TOOLS,
-                function,
-            )
+            message = f"{function} has no summary and no description: a model cannot know when to call it."
+            remedy = "Give it a docstring that says what it does and when to use it."
+            yield _warning(place, message, remedy, _TOOLS, function)
         if declared_answer(tool) is None:
-            yield _warning(
-                f"{place}/responses",
+            message = (
                 f"{function} does not declare its JSON answer, or declares too large a one, so the tool has no outputSchema; "
-                "ChatGPT warns about that when a plugin is submitted.",
-                "Declare it: in a function, by the return annotation.",
-                _CHATGPT,
-                function,
+                "ChatGPT warns about that when a plugin is submitted."
             )
+            remedy = "Declare it: in a function, by the return annotation."
+            yield _warning(f"{place}/responses", message, remedy, _CHATGPT, function)

@@ -65,16 +65,17 @@ def texts_too_long(
         for key in ("summary", "description"):
             length = len(getattr(operation, key))
             if length > operation_limit:
-                yield Finding(
-                    host, "warning", f"{operation.pointer}/{key}",
-                    f"The {key} has {length:,} characters, the limit is {operation_limit}.",
-                    f"Cut {length - operation_limit:,}: say what it does, and when to use it.", source, name,
-                )  # fmt: skip
+                message = f"The {key} has {length:,} characters, the limit is {operation_limit}."
+                remedy = f"Cut {length - operation_limit:,}: say what it does, and when to use it."
+                yield Finding(host, "warning", f"{operation.pointer}/{key}", message, remedy, source, name)
         for parameter in operation.parameters:
             length = len(parameter.description)
             if length > parameter_limit:
+                message = (
+                    f"The description of {parameter.name!r} has {length:,} characters, the limit is "
+                    f"{parameter_limit}."
+                )
+                remedy = f"Cut {length - parameter_limit:,}."
                 yield Finding(
-                    host, "warning", f"{operation.pointer}/parameters",
-                    f"The description of {parameter.name!r} has {length:,} characters, the limit is {parameter_limit}.",
-                    f"Cut {length - parameter_limit:,}.", source, name,
-                )  # fmt: skip
+                    host, "warning", f"{operation.pointer}/parameters", message, remedy, source, name
+                )

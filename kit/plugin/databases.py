@@ -98,9 +98,8 @@ class Database:
         options: dict[str, Any] = {"connect_args": {"timeout": WAIT, "check_same_thread": False}}
         self._is_single = False
         if url.get_backend_name() == "postgresql":
-            limit = (
-                {} if "connect_timeout" in url.query else {"connect_timeout": 10}
-            )  # seconds; the default is minutes
+            # seconds; by default it takes minutes
+            limit = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
             options = {"connect_args": limit, "pool_pre_ping": True}
         elif url.database in (None, "", ":memory:"):
             self._is_single, options["poolclass"] = True, StaticPool
@@ -200,9 +199,7 @@ class Database:
             # A forked process may neither use nor close the connections of its parent.
             self._pid, self._turn, self._inherited = os.getpid(), threading.Lock(), self.engine.pool
             self.engine.dispose(close=False)
-        takes_turn = (
-            self._is_single or mode == "write"
-        )  # before a connection is taken, so that waiting holds none
+        takes_turn = self._is_single or mode == "write"  # here, so that waiting holds no connection
         if takes_turn and not self._turn.acquire(timeout=WAIT):
             raise _late(_place(self.engine))
         _open.set((*outer, self))

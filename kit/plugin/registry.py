@@ -234,7 +234,7 @@ class Registry:
     # -- removing and renaming ------------------------------------------------
 
     def find(self, name: str) -> APIRoute:
-        """The route of the operation `name`; Raises `OperationError` with the names there are."""
+        """The route of the operation `name`. Raises `OperationError` with the names there are."""
         named = {operation_name(c): c.original_route for c in operations(self.app.routes)}
         route = named.get(name)
         if not isinstance(route, APIRoute):

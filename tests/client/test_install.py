@@ -234,7 +234,7 @@ def test_references_to_other_documents_are_followed_when_asked_for(tmp_path: Pat
     assert properties["name"] == {"type": "string"}
     assert properties["inside"]["$ref"].startswith("#/$defs/")
     assert properties["secret"] == properties["far"] == {}
-    said = [message for place, message in plugin.problems if "cannot be had" in message]
+    said = [message for place, message in plugin.problems if "cannot be fetched" in message]
     assert len(said) == 2
     assert all("it is not below" in message for message in said)
 

@@ -65,9 +65,9 @@ def one(schema: Any = None, method: str = "post", **operation: Any) -> dict[str,
 
 
 def function(document: dict[str, Any], **manifest: Any) -> dict[str, Any]:
-    (found,) = copilot.render(made(document, **manifest))["functions"]
-    assert isinstance(found, dict)
-    return found
+    (rendered,) = copilot.render(made(document, **manifest))["functions"]
+    assert isinstance(rendered, dict)
+    return rendered
 
 
 def body(properties: dict[str, Any]) -> dict[str, Any]:
