@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from kit.addresses import NOWHERE, host_of, is_private
@@ -32,6 +32,7 @@ MAX_PARAMETER = 700  # of a parameter's description
 MANY = 30  # operations
 
 _PRODUCTION = "https://developers.openai.com/api/docs/actions/production"
+_FILES = "https://developers.openai.com/api/docs/actions/sending-files"
 _AUTH = "https://developers.openai.com/api/docs/actions/authentication"
 _NO_TEXT = "no official text: users report that the builder takes 30"
 _METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")  # of OpenAPI 3.1
@@ -164,18 +165,11 @@ def check(plugin: Description) -> Iterator[Finding]:
         operation = tool.operation
         for parameter in operation.parameters:
             if parameter.location in ("header", "cookie", "querystring"):
-                message = (
-                    f"{parameter.name!r} is a {parameter.location}, and custom headers are not supported."
-                )
+                severity: Literal["error", "warning"] = "error" if parameter.required else "warning"
+                place = f"{operation.pointer}/parameters"
+                message = f"{parameter.name!r} is a {parameter.location}: custom headers are not supported."
                 remedy = "Move it to the query or the body, or make it the API key."
-                yield _finding(
-                    "error" if parameter.required else "warning",
-                    f"{operation.pointer}/parameters",
-                    message,
-                    remedy,
-                    _PRODUCTION,
-                    name,
-                )
+                yield _finding(severity, place, message, remedy, _PRODUCTION, name)
         if operation.method not in _METHODS:
             message = f"OpenAPI 3.1 has no method {operation.method}: left out."
             yield _finding("error", operation.pointer, message, "Use POST.", _PRODUCTION, name)
@@ -183,14 +177,7 @@ def check(plugin: Description) -> Iterator[Finding]:
         if body is not None and not body.media_type.startswith(("application/", "text/")):
             message = f"The body is {body.media_type}, and only text is sent."
             remedy = "Take a file by its URL: openaiFileIdRefs."
-            yield _finding(
-                "warning",
-                f"{operation.pointer}/requestBody",
-                message,
-                remedy,
-                "https://developers.openai.com/api/docs/actions/sending-files",
-                name,
-            )
+            yield _finding("warning", f"{operation.pointer}/requestBody", message, remedy, _FILES, name)
         if tool.name != operation.id:
             message = f"{operation.id!r} is not the name of a function: {tool.name!r} is."
             remedy = "Use letters, digits, _ and -, at most 64."
