@@ -1,4 +1,4 @@
-"""What a given address means, and which addresses a plugin may lead to.
+"""What an address means, and which addresses a plugin may lead to.
 
 The rules are ChatGPT's (platform.openai.com/docs/plugins/production, mid-2023): a plugin belongs to
 the domain that its manifest was found on. Spec and server must be on that domain or below it, a
@@ -22,7 +22,7 @@ _DOCUMENT = re.compile(r"\.(json|ya?ml)$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Root:
-    """The place a user named. Everything else of the plugin is measured against it."""
+    """The address a user named, which decides where the rest of the plugin may be."""
 
     scheme: str
     host: str
@@ -30,23 +30,23 @@ class Root:
 
     @classmethod
     def of(cls, url: str) -> Root:
-        """Raises `InstallError` for what is no http(s) URL."""
+        """Raises `InstallError` for anything but an http(s) URL."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
         except ValueError as error:
-            raise InstallError(f"{url!r} is no URL: {error}.", _FORMS, source=url) from None
+            raise InstallError(f"{url!r} is not a URL: {error}.", _FORMS, source=url) from None
         if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
-            raise InstallError(f"{url!r} is no http(s) URL.", _FORMS, source=url)
+            raise InstallError(f"{url!r} is not an http(s) URL.", _FORMS, source=url)
         return cls(parts.scheme, host, port)
 
     @property
     def is_own(self) -> bool:
-        """Whether the place is the user's own: this machine, or a name or number of a private network."""
+        """Whether it is the user's own: this machine, or a name or number of a private network."""
         return is_private(self.host)
 
     def covers(self, url: str) -> bool:
-        """Whether `url` is on the domain of this place or below it, and no less safe."""
+        """Whether `url` is on the domain of this address or below it, and no less safe."""
         other = Root.of(url)
         if other.host in LOCAL_NAMES or self.host in LOCAL_NAMES:
             return other.host in LOCAL_NAMES and self.host in LOCAL_NAMES
@@ -55,7 +55,7 @@ class Root:
         return below and (other.scheme == "https" or self.scheme == "http")
 
     def may_redirect_to(self, url: str) -> bool:
-        """Whether a fetch from this place may be sent on to `url`: the same place, or below it."""
+        """Whether a fetch from this address may be redirected to `url`: the same host, or below it."""
         other = Root.of(url)
         if (other.host, other.port) == (self.host, self.port):
             return other.scheme == "https" or self.scheme == "http"
@@ -93,7 +93,7 @@ def is_private(host: str) -> bool:
 
 
 def host_of(url: str) -> str:
-    """The host in a URL, in small letters; nothing where there is none, or what is there is no URL."""
+    """The host in a URL, in lower case; empty if it has none or is not a URL."""
     try:
         return (urlsplit(url).hostname or "").lower()
     except ValueError:
@@ -101,7 +101,7 @@ def host_of(url: str) -> str:
 
 
 def joined(base: str, url: str) -> str:
-    """`url` from the place `base`, as a link in a page; as it is where that is no URL."""
+    """`url` relative to `base`, as a link in a page; unchanged if it is not a URL."""
     try:
         return urljoin(base, url)
     except ValueError:
@@ -111,16 +111,16 @@ def joined(base: str, url: str) -> str:
 def same_site(url: str, other: str) -> bool:
     """Whether two URLs share their second-level domain, as in api.example.com and www.example.com.
 
-    Under a suffix of two parts (co.uk) strangers pass for neighbours: no list of suffixes is kept.
+    Under a suffix of two parts (co.uk) unrelated domains count as one: there is no list of suffixes.
     """
-    hosts = [host_of(it) for it in (url, other)]
+    hosts = [host_of(url), host_of(other)]
     if any(_is_address(host) for host in hosts):
         return hosts[0] == hosts[1]
     return hosts[0].split(".")[-2:] == hosts[1].split(".")[-2:]
 
 
 def complete(address: str) -> str:
-    """An address as people type it, as a URL: `localhost:3333` gets http, `example.com` https."""
+    """An address as people type it, completed to a URL: `localhost:3333` gets http, `example.com` https."""
     address = address.strip()
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", address):
         return address
@@ -144,12 +144,12 @@ def is_url(address: str) -> bool:
 
 
 def choose_server(servers: list[str], spec_url: str, root: Root, strict: bool) -> tuple[str, list[str]]:
-    """The base URL for calls, and what was passed over.
+    """The base URL for calls, and the servers that were skipped.
 
-    The first of `servers` that `root` covers; else the place that the spec came from. Without a
-    manifest (`strict` false) the user has named the spec itself, and its first server is meant.
+    The first of `servers` that `root` covers; else where the spec came from. Without a manifest
+    (`strict` false) the user has named the spec itself, and its first server is used.
     """
-    passed: list[str] = []
+    skipped: list[str] = []
     for server in servers:
         url = joined(spec_url, server)
         try:
@@ -157,29 +157,25 @@ def choose_server(servers: list[str], spec_url: str, root: Root, strict: bool) -
         except InstallError:
             covered = False
         if covered:
-            return url.rstrip("/"), passed
-        passed.append(server)
+            return url.rstrip("/"), skipped
+        skipped.append(server)
     parts = urlsplit(spec_url)
-    return f"{parts.scheme}://{parts.netloc}", passed
+    return f"{parts.scheme}://{parts.netloc}", skipped
 
 
 def checked(url: str) -> str:
-    """A public address, without a slash at its end. Raises `ServeError` for one that no host would take."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        parts, host = urlsplit(""), ""
+    """A public address, without a slash at its end. Raises `ServeError` for one that no host would accept."""
     example = "Write it in full: https://plugin.example.com"
-    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
-        raise ServeError(f"public_url {url!r} is no http(s) URL.", f"{example}.")
+    if not is_url(url):
+        raise ServeError(f"public_url {url!r} is not an http(s) URL.", f"{example}.")
+    parts = urlsplit(url)
     if parts.query or parts.fragment or parts.username or parts.password:
         raise ServeError(
             f"public_url {url!r} has more than a host and a path.", f"{example}, or with a path."
         )
-    if parts.scheme == "http" and host not in LOCAL_NAMES:
+    if parts.scheme == "http" and parts.hostname not in LOCAL_NAMES:
         raise ServeError(
-            f"public_url {url!r} is plain http: hosts refuse it, and anybody on the way reads what is sent.",
-            "Give an https address, or a tunnel: public_url=kit.tunnels.cloudflared.",
+            f"public_url {url!r} is plain http: hosts refuse it, and anyone on the way can read what is sent.",
+            "Use an https address or a tunnel: public_url=kit.tunnels.cloudflared.",
         )
     return url.rstrip("/")

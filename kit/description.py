@@ -1,4 +1,4 @@
-"""`Description`: what a host is told of a plugin. Its manifest, its spec, its tools and its address; no calls."""
+"""`Description`: what a host knows about a plugin. Its manifest, spec, tools and address; no calls."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ MOST = 40  # rows of a list in a terminal
 class Description:
     """A plugin as a host knows it: by its manifest, its spec, and its address.
 
-    `base_url` is where calls go. `notes` are what was wrong with the documents, as (place, message).
-    `serves_mcp` says that it answers MCP at `<base_url>/mcp`, as every plugin that the kit serves does.
+    `base_url` is where calls go, `notes` what was wrong with the documents, as (place, message).
+    `serves_mcp` means that it answers MCP at `<base_url>/mcp`, as every plugin served by the kit does.
     """
 
     manifest: Manifest
@@ -37,7 +37,7 @@ class Description:
     _is_at: ClassVar[str] = "at"
 
     def __post_init__(self) -> None:
-        self._made = make_tools(self.spec)
+        self._tools = make_tools(self.spec)
 
     @property
     def name(self) -> str:
@@ -46,13 +46,11 @@ class Description:
     @cached_property
     def _sound(self) -> tuple[dict[str, Tool], list[tuple[str, str]]]:
         sound, skipped = {}, []
-        for name, tool in self._made.items():
+        for name, tool in self._tools.items():
             try:
-                _ = (
-                    tool.tokens
-                )  # writes it as JSON: what cannot be written as JSON cannot be given to a model
+                _ = tool.tokens  # writes the tool as JSON, without which no model can take it
                 sound[name] = tool
-            except Exception as error:  # a stranger's schema may hold anything: the others go on
+            except Exception as error:  # a schema may hold anything: the other tools are still usable
                 skipped.append((tool.operation.id, f"{type(error).__name__}: {error}"))
         return sound, skipped
 
@@ -63,13 +61,13 @@ class Description:
 
     @property
     def skipped(self) -> list[tuple[str, str]]:
-        """(operation, reason) for each that no tool could be made of."""
+        """(operation, reason) for each operation that cannot become a tool."""
         return self._sound[1]
 
     @property
     def problems(self) -> list[Problem]:
         """What was wrong with the documents and what became of it, as (place, message)."""
-        skipped = [(name, f"no tool could be made of it, left out: {why}") for name, why in self.skipped]
+        skipped = [(name, f"cannot become a tool, left out: {why}") for name, why in self.skipped]
         return [*self.notes, *self.spec.problems, *skipped]
 
     @property
@@ -81,9 +79,9 @@ class Description:
     ) -> list[dict[str, Any]]:
         """The OpenAI function tools, for the Responses API or, with `api="chat"`, Chat Completions.
 
-        `select` takes a part of them: names, tags, methods (`GET`), globs (`list_*`, `/users/*`) or a sentence,
-        which gives the ten nearest. With `search` all are given, but the model sees only those that it looks
-        for: the Responses API's `tool_search`, over namespaces. Raises `KitError` for what fits nothing.
+        `select` takes some of them: names, tags, methods (`GET`), globs (`list_*`, `/users/*`) or a sentence,
+        which gives the ten nearest. With `search` all are included, but the model sees only those that it searches
+        for: the Responses API's `tool_search`, over namespaces. Raises `KitError` for a selection without tools.
         """
         if api not in ("responses", "chat"):
             raise KitError(f"There is no api {api!r}.", "Use 'responses' or 'chat'.")
@@ -94,80 +92,67 @@ class Description:
             return Tools(searchable(chosen, self.manifest.name_for_human or self.name))
         return Tools(tool.render(api) for tool in chosen.values())
 
-    def selected(self, wanted: str | Iterable[str] | None) -> dict[str, Tool]:
-        """The tools by name that `wanted` means, as in `tools(select=...)`; all of them for None."""
-        return self.by_name if wanted is None else select(self.by_name, wanted, self.name)
+    def selected(self, selection: str | Iterable[str] | None) -> dict[str, Tool]:
+        """The tools by name for a selection as in `tools(select=...)`; all of them for None."""
+        return self.by_name if selection is None else select(self.by_name, selection, self.name)
 
     @property
     def tokens(self) -> int:
-        """About how much of a model's context all the tools take."""
+        """Roughly how many tokens of a model's context all the tools take."""
         return sum(tool.tokens for tool in self.by_name.values())
 
     def tool(self, name: str) -> Tool:
-        """One tool, by its own name or the operation's. Raises `OperationError` with what there is."""
-        found = self._made.get(name) or next(
-            (tool for tool in self._made.values() if tool.operation.id == name), None
-        )
-        if found is None:
-            near = get_close_matches(name, self._made, 1)
+        """One tool, by its own name or the operation's. Raises `OperationError` with the names there are."""
+        by_id = (tool for tool in self._tools.values() if tool.operation.id == name)
+        tool = self._tools.get(name) or next(by_id, None)
+        if tool is None:
+            near = get_close_matches(name, self._tools, 1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
-            some = list(self._made)[:30]
-            more = f" and {len(self._made) - len(some)} more" if len(self._made) > len(some) else ""
+            some = list(self._tools)[:30]
+            more = f" and {len(self._tools) - len(some)} more" if len(self._tools) > len(some) else ""
             raise OperationError(
                 f"{self.name} has no operation {name!r}.",
                 f"{hint}There are: {', '.join(some) or 'none'}{more}.",
                 operation=name,
             )
-        return found
+        return tool
 
     def __repr__(self) -> str:
-        return _text(self)
+        head = f"{self.manifest.name_for_human} ({self.name}), {self._is_at} {self.base_url}"
+        tools = self.by_name
+        rows: list[tuple[str, ...]]
+        if len(tools) > MANY:
+            subjects = groups(tool.operation for tool in tools.values())
+            rows = [(name, f"{len(members)} operations") for name, members in list(subjects.items())[:MOST]]
+            rows += [("...", f"{len(subjects) - MOST} more subjects")] if len(subjects) > MOST else []
+        else:
+            rows = [(name, tool.operation.method, tool.description) for name, tool in tools.items()]
+        text = f"{head}\n{columns(rows, '  ')}\n{self._size()}".rstrip()
+        problems = self.problems
+        shown = problems[:MOST] + ([("...", f"{len(problems) - MOST} more")] if len(problems) > MOST else [])
+        if not problems:
+            return text
+        is_wide = any(len(place) > 50 for place, _ in shown)  # then columns leave no room for the message
+        lines = (
+            "\n".join(f"  {place}\n    {why}" for place, why in shown) if is_wide else columns(shown, "  ")
+        )
+        return f"{text}\n\nNotes on its documents:\n{lines}"
 
     def _repr_html_(self) -> str:
-        return _card(self)
+        size, own = self._size(), set(self.spec.problems)
+        return (
+            manifest_card(self.manifest, self.base_url)
+            + (box(escape(size)) if size else "")
+            + spec_table(self.spec)
+            + folded([p for p in self.problems if p not in own])
+        )
 
-
-# -- how it shows itself ------------------------------------------------------
-
-
-def _text(plugin: Description) -> str:
-    """A plugin for a terminal."""
-    head = f"{plugin.manifest.name_for_human} ({plugin.name}), {plugin._is_at} {plugin.base_url}"
-    tools = plugin.by_name
-    rows: list[tuple[str, ...]]
-    if len(tools) > MANY:
-        subjects = groups(tool.operation for tool in tools.values())
-        rows = [(name, f"{len(members)} operations") for name, members in list(subjects.items())[:MOST]]
-        rows += [("...", f"{len(subjects) - MOST} more subjects")] if len(subjects) > MOST else []
-    else:
-        rows = [(name, tool.operation.method, tool.description) for name, tool in tools.items()]
-    text = f"{head}\n{columns(rows, '  ')}\n{_size(plugin)}".rstrip()
-    problems = plugin.problems
-    shown = problems[:MOST] + ([("...", f"{len(problems) - MOST} more")] if len(problems) > MOST else [])
-    if not problems:
-        return text
-    is_wide = any(len(place) > 50 for place, _ in shown)  # then columns leave no room for the message
-    lines = "\n".join(f"  {place}\n    {said}" for place, said in shown) if is_wide else columns(shown, "  ")
-    return f"{text}\n\nTo know about its documents:\n{lines}"
-
-
-def _card(plugin: Description) -> str:
-    """A plugin as a card."""
-    size, own = _size(plugin), set(plugin.spec.problems)
-    return (
-        manifest_card(plugin.manifest, plugin.base_url)
-        + (box(escape(size)) if size else "")
-        + spec_table(plugin.spec)
-        + folded([p for p in plugin.problems if p not in own])
-    )
-
-
-def _size(plugin: Description) -> str:
-    """What to do where the tools are more than a model can take at once; else nothing."""
-    tokens = plugin.tokens
-    if tokens < MANY_TOKENS:
-        return ""
-    return (
-        f"{len(plugin.by_name):,} tools take about {tokens:,} tokens, and many models have {CONTEXT:,} in all: "
-        "give a part of them with select=..., or all with search=True."
-    )
+    def _size(self) -> str:
+        """What to do if the tools are more than a model can take at once; else nothing."""
+        tokens = self.tokens
+        if tokens < MANY_TOKENS:
+            return ""
+        return (
+            f"{len(self.by_name):,} tools take about {tokens:,} tokens, and many models have {CONTEXT:,} in all: "
+            "use some of them with select=..., or all with search=True."
+        )

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from kit.markup import columns, escape, short, table
 
-MOST = 40  # exchanges that are drawn; of more, the last
+MOST = 40  # exchanges that are drawn, the latest
 _LANE, _ROW, _TOP, _LEFT = 220, 30, 58, 66  # pixels
 
 
@@ -16,7 +16,7 @@ _LANE, _ROW, _TOP, _LEFT = 220, 30, 58, 66  # pixels
 class Exchange:
     """One request and its answer. `start` is in seconds since the beginning, `seconds` how long it took.
 
-    `answer` is what came back, in a word or two; without one there was none to wait for.
+    `answer` is what came back, in a word or two; empty if none was expected.
     """
 
     source: str
@@ -32,34 +32,34 @@ class Sequence:
     """Exchanges in order. Shows itself as a diagram, with a table as a fallback."""
 
     def __init__(self, exchanges: Iterable[Exchange], participants: Iterable[str] = ()) -> None:
-        self.exchanges = sorted(exchanges, key=lambda it: it.start)
-        named = [*participants, *(name for it in self.exchanges for name in (it.source, it.target))]
-        self.participants = list(dict.fromkeys(named))
+        self.exchanges = sorted(exchanges, key=lambda exchange: exchange.start)
+        ends = (name for exchange in self.exchanges for name in (exchange.source, exchange.target))
+        self.participants = list(dict.fromkeys([*participants, *ends]))
 
     @property
     def svg(self) -> str:
-        """The diagram as one SVG document, with a ground of its own: it is read on light and dark alike."""
+        """The diagram as one SVG document, with a background of its own, so readable in light and dark."""
         return _svg(self)
 
     @property
     def words(self) -> str:
-        """The diagram in a sentence for each exchange."""
+        """The diagram in words: one sentence for each exchange."""
         lines = []
-        for it in self.exchanges[-MOST:]:
-            answer = f" ({it.answer})" if it.answer else ""
-            lines.append(f"{it.source} to {it.target}: {it.text}{answer}.")
+        for exchange in self.exchanges[-MOST:]:
+            answer = f" ({exchange.answer})" if exchange.answer else ""
+            lines.append(f"{exchange.source} to {exchange.target}: {exchange.text}{answer}.")
         return " ".join(lines) or "Nothing was sent yet."
 
     def _rows(self) -> list[tuple[str, str, str, str, str]]:
         return [
             (
-                duration(it.start).rjust(7),
-                f"{it.source} → {it.target}",
-                short(it.text, 100),
-                it.answer,
-                duration(it.seconds).rjust(7) if it.answer else "",
+                duration(exchange.start).rjust(7),
+                f"{exchange.source} → {exchange.target}",
+                short(exchange.text, 100),
+                exchange.answer,
+                duration(exchange.seconds).rjust(7) if exchange.answer else "",
             )
-            for it in self.exchanges
+            for exchange in self.exchanges
         ]
 
     def __repr__(self) -> str:
@@ -78,28 +78,24 @@ class Sequence:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: `12 ms`, `1.4 s`."""
+    """A readable duration: `12 ms`, `1.4 s`."""
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _svg(sequence: Sequence) -> str:
     names, shown = sequence.participants, sequence.exchanges[-MOST:]
-    # Each exchange is two events, there and back, in the order in which they happened.
+    # Each exchange is two events, there and back, in the order they happened.
     events: list[tuple[float, int, int, Exchange]] = []
-    for number, it in enumerate(shown):
-        events.append((it.start, number, 0, it))
-        if it.answer:
-            events.append((it.start + it.seconds, number, 1, it))
+    for number, exchange in enumerate(shown):
+        events.append((exchange.start, number, 0, exchange))
+        if exchange.answer:
+            events.append((exchange.start + exchange.seconds, number, 1, exchange))
     events.sort(key=lambda event: event[0])
     left = len(sequence.exchanges) - len(shown)
     width = _LEFT + _LANE * max(1, len(names) - 1) + 110
     height = _TOP + _ROW * len(events) + 22 + (18 if left else 0)
     x = {name: _LEFT + 44 + _LANE * lane for lane, name in enumerate(names)}
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'font-family="system-ui,sans-serif" font-size="12" fill="#222">',
-        f'<rect width="{width}" height="{height}" rx="8" fill="#fff" stroke="#bbb"/>',
-    ]
+    parts = []
     if left:
         parts.append(
             _text(10, height - 12, f"{left} earlier ones are not drawn", anchor="start", color="#666")
@@ -108,26 +104,26 @@ def _svg(sequence: Sequence) -> str:
         parts.append(f'<path d="M{x[name]} 40V{height - 28}" stroke="#bbb" stroke-dasharray="3 3"/>')
         parts.append(_text(x[name], 28, _fit(name, 27), weight=600))
     begun: dict[int, int] = {}
-    for row, (at, number, back, it) in enumerate(events):
+    for row, (at, number, back, exchange) in enumerate(events):
         y = _TOP + _ROW * row + 12
-        color = "#222" if it.ok else "#b3261e"
+        color = "#222" if exchange.ok else "#b3261e"
         if not back:
             begun[number] = y
             parts.append(_text(8, y + 4, duration(at), anchor="start", color="#666", size=11))
-            parts += _arrow(x[it.source], x[it.target], y, it.text, color)
+            parts += _arrow(x[exchange.source], x[exchange.target], y, exchange.text, color)
         else:
             parts.append(
-                f'<rect x="{x[it.target] - 4}" y="{begun[number]}" width="8" height="{y - begun[number]}" '
+                f'<rect x="{x[exchange.target] - 4}" y="{begun[number]}" width="8" height="{y - begun[number]}" '
                 'fill="#dfe7f5" stroke="#8aa"/>'
             )
-            words = f"{it.answer}, {duration(it.seconds)}"
-            parts += _arrow(x[it.target], x[it.source], y, words, color, is_answer=True)
-    return "".join([*parts, "</svg>"])
+            words = f"{exchange.answer}, {duration(exchange.seconds)}"
+            parts += _arrow(x[exchange.target], x[exchange.source], y, words, color, is_answer=True)
+    return _document(width, height, "".join(parts))
 
 
 def _arrow(start: int, end: int, y: int, words: str, color: str, is_answer: bool = False) -> list[str]:
     dash = ' stroke-dasharray="4 3"' if is_answer else ""
-    if start == end:  # said to oneself
+    if start == end:  # a message to itself
         return [
             f'<circle cx="{start}" cy="{y}" r="4" fill="{color}"/>',
             _text(start + 10, y + 4, _fit(words, 60), "start", color),
@@ -144,7 +140,7 @@ def _arrow(start: int, end: int, y: int, words: str, color: str, is_answer: bool
 
 # -- bar charts ---------------------------------------------------------------
 
-COLORS = ("#2f6db3", "#c25b1e", "#5a8f3c", "#8a5aa8")  # told apart by brightness too, and named beside
+COLORS = ("#2f6db3", "#c25b1e", "#5a8f3c", "#8a5aa8")  # different in brightness too, and labelled
 _BARS_LEFT, _BARS_WIDTH, _BAR, _GAP = 190, 420, 20, 16  # pixels
 
 
@@ -158,7 +154,7 @@ class Bars:
 
     @property
     def svg(self) -> str:
-        """The chart as one SVG document, with a ground of its own: it is read on light and dark alike."""
+        """The chart as one SVG document, with a background of its own, so readable in light and dark."""
         most = max((value for values in self.groups.values() for value in values.values()), default=0) or 1
         y, parts = 44, []
         for group, values in self.groups.items():
@@ -184,11 +180,7 @@ class Bars:
             y += _GAP
         head = _text(12, 24, self.title, "start", weight=600)
         width = _BARS_LEFT + _BARS_WIDTH + 260
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y}" viewBox="0 0 {width} {y}" '
-            'font-family="system-ui,sans-serif" font-size="12" fill="#222">'
-            f'<rect width="{width}" height="{y}" rx="8" fill="#fff" stroke="#bbb"/>{head}{"".join(parts)}</svg>'
-        )
+        return _document(width, y, head + "".join(parts))
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [
@@ -215,7 +207,15 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:,.2f}"
 
 
-# -- what both are made of ----------------------------------------------------
+# -- shared parts -------------------------------------------------------------
+
+
+def _document(width: int, height: int, content: str) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        'font-family="system-ui,sans-serif" font-size="12" fill="#222">'
+        f'<rect width="{width}" height="{height}" rx="8" fill="#fff" stroke="#bbb"/>{content}</svg>'
+    )
 
 
 def _image(svg: str, words: str) -> str:

@@ -8,11 +8,11 @@ KitError
 ├── SettingsError        an environment variable or option has a value that cannot be used; .setting
 ├── ServeError           a server cannot start
 │   └── PortInUse        the port is taken; .port
-├── NotebookError        a notebook does not give a plugin; .notebook, .cell
-│   └── ExportError      it gives one, which cannot be exported, or not into that folder
+├── NotebookError        a notebook defines no plugin; .notebook, .cell
+│   └── ExportError      its plugin cannot be exported, or not into that folder
 ├── ProjectError         a folder is not a project, or cannot become one; .folder
 ├── DatabaseError        a database cannot be opened, read or written as asked; .database
-│   └── DatabaseBusy     others held it for too long; the same may be tried again
+│   └── DatabaseBusy     it was in use for too long; the same call may be retried
 ├── UnknownHost          there is no host of that name; .host
 ├── InstallError         a plugin cannot be installed from its URL; .source
 └── ChatError            a conversation cannot go on; the chat itself stays usable; .reply
@@ -36,16 +36,16 @@ class KitError(Exception):
     remedy: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # nbclient and process pools pickle errors. Made anew without __init__, which wants the facts too.
+        # nbclient and process pools pickle errors. Rebuilt without __init__, which requires the facts too.
         return _unpickled, (type(self), self.args), self.__dict__
 
     def __str__(self) -> str:
         return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows: the lines the user wrote, then the message. Those of libraries are no help."""
+        """What IPython shows: the lines the user wrote, without those of libraries, then the message."""
         frames = [f for f in traceback.extract_tb(self.__traceback__) if is_users(f.filename)]
-        shown = [f"{_place(frame)}, line {frame.lineno}: {frame.line}" for frame in frames if frame.line]
+        shown = [f"{_location(frame)}, line {frame.lineno}: {frame.line}" for frame in frames if frame.line]
         return [*shown, f"\x1b[31m{type(self).__name__}\x1b[0m: {self}"]
 
 
@@ -62,7 +62,7 @@ def is_users(file: str) -> bool:
     )
 
 
-def _place(frame: traceback.FrameSummary) -> str:
+def _location(frame: traceback.FrameSummary) -> str:
     """A cell by its number, as IPython names it; anything else by its file."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     label = shell and shell.compile.format_code_name(frame.filename)
@@ -117,7 +117,7 @@ class PortInUse(ServeError):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class NotebookError(KitError):
-    """A notebook does not give a plugin. `notebook` is its file, `cell` the number of the cell or None."""
+    """A notebook defines no plugin. `notebook` is its file, `cell` the number of the cell or None."""
 
     notebook: str = ""
     cell: int | None = None
@@ -142,12 +142,12 @@ class DatabaseError(KitError):
 
 
 class DatabaseBusy(DatabaseError):
-    """Others held the database for too long. The same may be tried again."""
+    """The database was in use for too long. The same call may be retried."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class UnknownHost(KitError):
-    """There is no host of that name. `host` is the name that was given."""
+    """There is no host of that name. `host` is the name as it was given."""
 
     host: str
 

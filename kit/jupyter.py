@@ -1,6 +1,6 @@
 """The notebook around the kit: the cell that is running, what its output shows, and the reader's browser.
 
-The kit tells a re-run cell from a second definition by the cell.
+By the cell, the kit tells a re-run from a second definition.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _loaded: ContextVar[Cell | None] = ContextVar("loaded", default=None)
 
 @contextmanager
 def loading_cell(notebook: str, number: int, source: str) -> Iterator[None]:
-    """While a cell of a notebook file runs, `running_cell` tells of it, and not of the cell that loads it."""
+    """While a cell of a notebook file runs, `running_cell` returns it, not the cell that loads it."""
     token = _loaded.set(Cell(f"{notebook}#{number}", f"{notebook}#{number}", number, source, notebook))
     try:
         yield
@@ -69,7 +69,7 @@ def running_cell() -> Cell | None:
     current = shell()
     if current is None:
         return None
-    # get_parent is ipykernel's; the IPython of a terminal has cells, but no messages about them.
+    # get_parent is ipykernel's; IPython in a terminal has cells, but no messages about them.
     parent: dict[str, Any] = current.get_parent() if hasattr(current, "get_parent") else {}
     number = int(current.execution_count)
     return Cell(
@@ -81,8 +81,8 @@ def running_cell() -> Cell | None:
 
 
 def shell() -> Any:
-    """The IPython that runs, or None."""
-    # Never import IPython: a script has none, and a kernel has it loaded.
+    """The running IPython shell, or None."""
+    # IPython is never imported: a kernel has it loaded, and a script does without.
     ipython = sys.modules.get("IPython")
     return ipython.get_ipython() if ipython else None
 
@@ -91,58 +91,58 @@ def shell() -> Any:
 
 
 def has_output() -> bool:
-    """Whether what is shown goes to a cell's output: IPython with a kernel, not that of a terminal."""
+    """Whether output goes to a notebook cell: IPython with a kernel, not in a terminal."""
     current = shell()
     return current is not None and hasattr(current, "kernel")
 
 
 class LiveView:
-    """An object in the output of the running cell, renewed as it changes: `update` shows how it is then.
+    """An object in the output of the running cell; `update` shows its current state.
 
-    `show` False, or no IPython to show it in: there is nothing, and `is_on` is false.
+    Without IPython, or with `show` False, nothing is shown and `is_on` is false.
     """
 
-    def __init__(self, thing: Any, show: bool) -> None:
+    def __init__(self, view: Any, show: bool) -> None:
         self._cell = running_cell()
         self._handle: Any = None
         if show and shell() is not None:
             from IPython.display import display
 
-            self._handle = display(_formats(thing), raw=True, display_id=True)
+            self._handle = display(_formats(view), raw=True, display_id=True)
 
     @property
     def is_on(self) -> bool:
         return self._handle is not None
 
-    def update(self, thing: Any) -> None:
+    def update(self, view: Any) -> None:
         if self._handle is not None:
-            self._handle.update(_formats(thing), raw=True)
+            self._handle.update(_formats(view), raw=True)
 
     def is_of_this_run(self) -> bool:
-        """Whether the run of a cell that shows it is the one that goes on now."""
+        """Whether the cell run that shows it is still going on."""
         cell = running_cell()
         return cell is not None and self._cell is not None and cell.execution == self._cell.execution
 
 
-def show(thing: Any, live: LiveView | None = None) -> None:
-    """Shows an object as the value of a cell, but not twice: not in the run that has shown it as `live`."""
+def show(view: Any, live: LiveView | None = None) -> None:
+    """Shows an object as the value of a cell, unless this run of the cell already shows it as `live`."""
     if live is None or not live.is_of_this_run():
         from IPython.display import display
 
-        display(_formats(thing), raw=True)
+        display(_formats(view), raw=True)
 
 
-def _formats(thing: Any) -> dict[str, str]:
-    return {"text/html": thing._repr_html_(), "text/plain": repr(thing)}
+def _formats(view: Any) -> dict[str, str]:
+    return {"text/html": view._repr_html_(), "text/plain": repr(view)}
 
 
 # -- the reader's browser -----------------------------------------------------
 
 
 def browser_url(port: int) -> str | None:
-    """The address of a port of this machine for the reader's browser; None: it is the same machine.
+    """The address of a local port for the reader's browser; None if that is on this machine.
 
-    `KIT_BROWSER_URL` says it, `{port}` in it standing for the port; else JupyterHub's proxy.
+    From `KIT_BROWSER_URL`, whose `{port}` is replaced by the port; else JupyterHub's proxy.
     """
     template = os.environ.get("KIT_BROWSER_URL")
     if template:

@@ -1,7 +1,7 @@
 """One event loop in a background thread: sync calls, streams and awaits all run there.
 
-A notebook's own loop cannot be waited for from a cell, and a client that was used on two loops
-breaks. So every request of the kit is made on this one, and a cell waits for it from outside.
+A cell cannot wait for the notebook's own loop, and a client used on two loops breaks. So the kit
+makes every request on this loop, and a cell waits for it from outside.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ def get() -> asyncio.AbstractEventLoop:
     global _loop, _pid
     with _lock:
         if _loop is None or _pid != os.getpid():
-            # An own runner with an own loop: nest_asyncio, which patches asyncio.run and the
-            # loop of the kernel, stays outside.
+            # A runner and a loop of its own: nest_asyncio patches asyncio.run and the loop of the kernel.
             started: Future[asyncio.AbstractEventLoop] = Future()
             threading.Thread(target=_serve, args=(started,), name="kit-loop", daemon=True).start()
             _loop, _pid = started.result(), os.getpid()
@@ -96,13 +95,13 @@ def stream(items: AsyncIterator[T]) -> Iterator[T]:
 
 async def astream(items: AsyncIterator[T]) -> AsyncIterator[T]:
     """The same for a caller that has a loop of its own."""
-    mine = asyncio.get_running_loop()
+    own_loop = asyncio.get_running_loop()
     received: asyncio.Queue[Any] = asyncio.Queue()
     end = object()
 
     def put(item: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the caller's loop is gone: nobody listens
-            mine.call_soon_threadsafe(received.put_nowait, item)
+        with contextlib.suppress(RuntimeError):  # the caller's loop is gone: nobody is waiting
+            own_loop.call_soon_threadsafe(received.put_nowait, item)
 
     async def pump() -> None:
         try:

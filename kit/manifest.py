@@ -1,6 +1,6 @@
 """The `ai-plugin.json` manifest, version 1: its fields, their limits, and the four kinds of auth.
 
-A `Manifest` of our own is checked when it is made and whenever a field is set; a stranger's is read
+An own `Manifest` is checked when it is created and whenever a field is set; one from elsewhere is read
 with `Manifest.read`, which keeps what is there and lists what is wrong in `problems`.
 """
 
@@ -10,14 +10,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import InitVar, asdict, dataclass, field, fields, replace
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
-from kit.addresses import joined, same_site
+from kit.addresses import is_url, joined, same_site
 from kit.errors import ManifestError
 from kit.markup import CELL, box, code, columns, escape, link, logo_image
 
 MANIFEST_PATH = "/.well-known/ai-plugin.json"
-SPEC_PATH = "/.well-known/openapi.json"  # the usual place: the manifest names it
+SPEC_PATH = "/.well-known/openapi.json"  # the usual place; the manifest names it
 
 # Characters. platform.openai.com/docs/plugins/getting-started, text of April 2023.
 LIMITS = {
@@ -107,26 +106,21 @@ class Manifest:
     contact_email: str = "support@example.com"
     legal_info_url: str = "/legal"
     schema_version: str = "v1"
-    home: InitVar[str] = ""  # the public URL of the plugin, where it is known
+    home: InitVar[str] = ""  # the public URL of the plugin, if known
 
     def __post_init__(self, home: str) -> None:
         self.problems: list[Violation] = []
         violations = self.violations()
         if home and "://" in str(self.legal_info_url) and not same_site(home, self.legal_info_url):
             # platform.openai.com/docs/plugins/production: the second-level domains must be the same
-            violations.append(
-                (
-                    "legal_info_url",
-                    f"must be on the plugin's own domain, that of {home}: not {self.legal_info_url}",
-                )
-            )
+            message = f"must be on the plugin's own domain, that of {home}: not {self.legal_info_url}"
+            violations.append(("legal_info_url", message))
         if violations:
             raise _refusal(self.name_for_model, violations)
         self._checked = True
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # A field that is set later is checked like one that was given: the old value stays if
-        # the new one breaks a rule.
+        # A field that is set later is checked too: the old value stays if the new one breaks a rule.
         if getattr(self, "_checked", False) and name in _FIELDS:
             replace(self, **{name: value})
             object.__setattr__(self, "_revision", self.revision + 1)
@@ -139,34 +133,31 @@ class Manifest:
 
     def violations(self) -> list[Violation]:
         """Every documented rule that the fields break, as (field, message)."""
-        found = [(name, message) for name in _FIELDS for message in _check(name, getattr(self, name))]
-        found += [(f"auth.{name}", message) for name, message in _check_auth(self.auth)]
-        return found
+        violations = [(name, message) for name in _FIELDS for message in _check(name, getattr(self, name))]
+        return violations + [(f"auth.{name}", message) for name, message in _check_auth(self.auth)]
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Manifest:
-        """A stranger's manifest. Nothing is refused: what breaks a rule is listed in `problems`.
+        """A manifest from elsewhere. Nothing is refused: what breaks a rule is listed in `problems`.
 
-        A record of ChatGPT's store, which has the manifest inside, is read too.
+        A record of ChatGPT's store, which contains the manifest, is read too.
         """
         manifest = object.__new__(cls)
         problems: list[Violation] = []
         if "api" not in data and isinstance(data.get("manifest"), Mapping):
-            problems.append(
-                ("manifest", "the document is a record with the manifest inside: read all the same")
-            )
+            problems.append(("manifest", "the document is a record with the manifest inside: read anyway"))
             data = data["manifest"]
         api = data.get("api")
         problems += _slips(data, api)
-        given = {**data, "api_url": api.get("url") if isinstance(api, Mapping) else None}
+        values = {**data, "api_url": api.get("url") if isinstance(api, Mapping) else None}
         for name in _FIELDS:
-            value = given.get(name)
+            value = values.get(name)
             if name == "auth":
                 object.__setattr__(manifest, name, _read_auth(value, problems))
                 continue
             shown = "api.url" if name == "api_url" else name
             if not isinstance(value, str):
-                problems.append((shown, "is missing" if value is None else f"is no text: {value!r:.60}"))
+                problems.append((shown, "is missing" if value is None else f"is not text: {value!r:.60}"))
             text = value if isinstance(value, str) else "" if value is None else str(value)
             object.__setattr__(manifest, name, text)
             if isinstance(value, str) and not (name == "api_url" and value and "//" not in value):
@@ -212,23 +203,23 @@ _KEYS = {
 
 
 def _slips(data: Mapping[str, Any], api: Any) -> list[Violation]:
-    """What a stranger wrote that version 1 does not know, and how it is read."""
-    found = [(str(key), "is no field of version 1: ignored") for key in data if key not in _KEYS]
+    """What the manifest has that version 1 does not know, and how it is read."""
+    problems = [(str(key), "is not a field of version 1: ignored") for key in data if key not in _KEYS]
     if not isinstance(api, Mapping):
-        return found + ([("api", f"is {api!r:.60}, not a mapping")] if "api" in data else [])
+        return problems + ([("api", f"is {api!r:.60}, not a mapping")] if "api" in data else [])
     url = api.get("url")
     if api.get("type") != "openapi":
-        found.append(("api.type", f"is {api.get('type')!r:.60}: read as 'openapi', the only type there is"))
+        problems.append(("api.type", f"is {api.get('type')!r:.60}: read as 'openapi', the only type"))
     if isinstance(url, str) and url and not re.match(r"https?://", url):
-        found.append(("api.url", f"is relative, {url!r}: read from the address of the manifest"))
+        problems.append(("api.url", f"is relative, {url!r}: read from the address of the manifest"))
     for key, value in api.items():
         if key == "has_user_authentication":
-            found.append((f"api.{key}", "is a misspelling of is_user_authenticated: read as that"))
+            problems.append((f"api.{key}", "is a misspelling of is_user_authenticated: read as that"))
         elif key not in ("type", "url", "is_user_authenticated"):
-            found.append((f"api.{key}", "is no field of version 1: ignored"))
+            problems.append((f"api.{key}", "is not a field of version 1: ignored"))
         if key in ("has_user_authentication", "is_user_authenticated") and not isinstance(value, bool):
-            found.append((f"api.{key}", f"is {value!r:.60}, neither true nor false: auth says it"))
-    return found
+            problems.append((f"api.{key}", f"is {value!r:.60}, neither true nor false: auth decides"))
+    return problems
 
 
 _FIELDS = tuple(f.name for f in fields(Manifest))
@@ -244,75 +235,67 @@ def _check(name: str, value: Any) -> list[str]:
     if not isinstance(value, str):
         return [f"must be text, not {value!r}"]
     if not value.strip():
-        return ["is empty: give it a text"]
-    found = []
+        return ["is empty: write a text"]
+    messages = []
     limit = LIMITS.get(name)
     if limit and len(value) > limit:
-        found.append(f"has {len(value)} characters, the limit is {limit}: cut {len(value) - limit}")
+        messages.append(f"has {len(value)} characters, the limit is {limit}: cut {len(value) - limit}")
     if name == "name_for_model" and not _NAME.fullmatch(value):
         legal = re.sub(r"[^A-Za-z0-9_]+", "_", value).strip("_")
-        found.append(f"may have letters, digits and _ only: {legal!r} would do, not {value!r}")
+        messages.append(f"may have letters, digits and _ only: {legal!r} is legal, not {value!r}")
     elif name == "contact_email" and not _EMAIL.fullmatch(value):
-        found.append(f"is no e-mail address: {value!r}")
+        messages.append(f"is not an e-mail address: {value!r}")
     elif name == "schema_version" and value != "v1":
-        found.append(f"must be 'v1', not {value!r}")
+        messages.append(f"must be 'v1', not {value!r}")
     elif name.endswith("_url"):
-        found += _check_url(value, path_allowed=True)
-    return found
+        messages += _check_url(value, path_allowed=True)
+    return messages
 
 
 def _check_url(value: Any, path_allowed: bool = False) -> list[str]:
     if not isinstance(value, str):
         return [f"must be text, not {value!r:.60}"]
-    try:
-        parts = urlsplit(value)
-        host = parts.hostname
-    except ValueError as error:
-        return [f"is no URL: {value!r} ({error})"]
-    if parts.scheme in ("http", "https") and host and not re.search(r"\s", value):
-        return []
-    if path_allowed and value.startswith("/") and not value.startswith("//"):
+    if is_url(value) or (path_allowed and re.match("/(?!/)", value)):
         return []
     form = "https://... or a path such as /legal" if path_allowed else "https://..."
-    return [f"is no URL: {value!r}; write {form}"]
+    return [f"is not a URL: {value!r}; write {form}"]
 
 
 def _check_auth(auth: Any) -> list[Violation]:
-    found: list[Violation] = []
+    violations: list[Violation] = []
     kind = getattr(auth, "authorization_type", "bearer")
     if kind not in ("bearer", "basic"):
-        found.append(("authorization_type", f"must be 'bearer' or 'basic', not {kind!r}"))
+        violations.append(("authorization_type", f"must be 'bearer' or 'basic', not {kind!r}"))
     if isinstance(auth, OAuth):
         for name in ("client_url", "authorization_url"):
-            found += [(name, message) for message in _check_url(getattr(auth, name))]
+            violations += [(name, message) for message in _check_url(getattr(auth, name))]
         allowed = ("application/json", "application/x-www-form-urlencoded")
         if auth.authorization_content_type not in allowed:
-            found.append(("authorization_content_type", f"must be one of {' or '.join(allowed)}"))
-    return found
+            violations.append(("authorization_content_type", f"must be one of {' or '.join(allowed)}"))
+    return violations
 
 
 def _read_auth(value: Any, problems: list[Violation]) -> Auth:
     if not isinstance(value, Mapping):
-        problems.append(
-            ("auth", "is missing: read as none" if value is None else f"is {value!r:.60}: read as none")
-        )
+        state = "missing" if value is None else f"{value!r:.60}"
+        problems.append(("auth", f"is {state}: read as none"))
         return NoAuth()
     kind = _AUTH.get(str(value.get("type", "")).strip().lower())
     if kind is None:
-        problems.append(("auth.type", f"is {value.get('type')!r:.60}, no type of version 1: read as none"))
+        problems.append(("auth.type", f"is {value.get('type')!r:.60}, not a type of version 1: read as none"))
         return NoAuth()
     known = {f.name for f in fields(kind)}
-    given = {name: item for name, item in value.items() if name in known and item is not None}
-    tokens = given.get("verification_tokens", {})
+    options = {name: item for name, item in value.items() if name in known and item is not None}
+    tokens = options.get("verification_tokens", {})
     if not (isinstance(tokens, Mapping) and all(isinstance(token, str) for token in tokens.values())):
-        problems.append(("auth.verification_tokens", "is no mapping of names to tokens: left out"))
-        del given["verification_tokens"]
-    wrong = [name for name in given if name != "verification_tokens" and not isinstance(given[name], str)]
-    problems += [(f"auth.{name}", f"is no text: {given.pop(name)!r:.60}") for name in wrong]
+        problems.append(("auth.verification_tokens", "is not a mapping of names to tokens: left out"))
+        del options["verification_tokens"]
+    wrong = [name for name in options if name != "verification_tokens" and not isinstance(options[name], str)]
+    problems += [(f"auth.{name}", f"is not text: {options.pop(name)!r:.60}") for name in wrong]
     for name in ("client_url", "authorization_url"):
-        if name in known and name not in given:
-            given[name] = ""
-    auth: Auth = kind(**given)
+        if name in known and name not in options:
+            options[name] = ""
+    auth: Auth = kind(**options)
     problems += [(f"auth.{name}", message) for name, message in _check_auth(auth)]
     return auth
 
@@ -322,12 +305,12 @@ def _refusal(name: str, violations: list[Violation]) -> ManifestError:
     many = "1 rule" if len(violations) == 1 else f"{len(violations)} rules"
     return ManifestError(
         f"The manifest of {name!r} breaks {many}:\n{lines}",
-        "Mend the fields above and run this cell again.",
+        "Fix the fields above and run this cell again.",
         violations=violations,
     )
 
 
-# -- how it shows itself ------------------------------------------------------
+# -- views --------------------------------------------------------------------
 
 _AUTH_WORDS = {
     "none": "none: anyone may call",

@@ -1,4 +1,4 @@
-"""The pieces that everything shown is made of: tables, cards, folds, aligned text.
+"""The building blocks of every view: tables, cards, folds, aligned text.
 
 The HTML reads well with nothing but the browser's own styles, since GitHub and untrusted notebooks
 strip the rest: tables, <details>, and neutral half-transparent lines for light and dark.
@@ -28,7 +28,7 @@ SHOWN = 4000  # characters of one body that a card shows; the object itself has 
 
 
 def escape(value: Any) -> str:
-    """Text for HTML. Everything a plugin says is a stranger's text."""
+    """Text for HTML. All text of a plugin is untrusted."""
     return html.escape(str(value))
 
 
@@ -59,7 +59,7 @@ def columns(rows: Iterable[Sequence[str]], indent: str = "") -> str:
 
 
 def pretty(value: Any) -> str:
-    """A value as JSON a person can read, text as it is, cut at 4,000 characters."""
+    """A value as readable JSON, text unchanged, cut at 4,000 characters."""
     text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False, default=str)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}\n[... {len(text) - SHOWN:,} more characters]"
 
@@ -72,7 +72,7 @@ def short(value: Any, limit: int = 80) -> str:
 
 
 def arguments_line(arguments: Mapping[str, Any] | str) -> str:
-    """Arguments as they would be written in a call: `username="sam", todo="buy milk"`. Secrets are hidden."""
+    """Arguments as in a call: `username="sam", todo="buy milk"`. Secrets are hidden."""
     arguments = hide(arguments)
     if isinstance(arguments, str):
         return short(arguments)
@@ -106,14 +106,14 @@ def box(content: str) -> str:
 
 
 def link(url: str, text: str | None = None) -> str:
-    """A link that opens beside; text where the URL is none that a browser should follow."""
+    """A link that opens in a new tab; plain text where a browser should not follow the URL."""
     if not url.startswith(("http://", "https://", "mailto:", "/")):
-        return escape(text or url)  # a stranger's javascript: stays text
+        return escape(text or url)  # such as javascript:
     return f'<a href="{escape(url)}" target="_blank" rel="noopener">{escape(text or url)}</a>'
 
 
 def details(summary: str, content: str, is_open: bool = False) -> str:
-    """HTML that unfolds."""
+    """A collapsible section."""
     opened = " open" if is_open else ""
     return f'<details{opened} style="margin:.3em 0"><summary>{summary}</summary>{content}</details>'
 
@@ -129,7 +129,7 @@ def page(title: str, body: str) -> bytes:
 
 
 def logo(name: str) -> str:
-    """A logo for a plugin that has none: its initials, on a colour that its name decides."""
+    """A logo for a plugin that has none: its initials, on a colour derived from its name."""
     words = re.findall(r"[^\W_]+", name) or ["?"]
     initials = escape((words[0][0] + (words[1][0] if len(words) > 1 else "")).upper())
     hue = int(hashlib.sha256(name.encode()).hexdigest()[:4], 16) % 360
@@ -143,7 +143,7 @@ def logo(name: str) -> str:
 
 
 def logo_image(name: str) -> str:
-    """That logo in front of a card."""
+    """That logo, to put at the top of a card."""
     data = base64.b64encode(logo(name).encode()).decode()
     return (
         f'<img src="data:image/svg+xml;base64,{data}" alt="" width="40" height="40" '
@@ -151,9 +151,9 @@ def logo_image(name: str) -> str:
     )
 
 
-def problems(found: Sequence[tuple[str, str]]) -> str:
-    """What was wrong with a document, folded: (where, what) of each. Nothing where nothing was."""
-    if not found:
+def problems(entries: Sequence[tuple[str, str]]) -> str:
+    """The problems of documents, folded, as (where, what); nothing without any."""
+    if not entries:
         return ""
-    rows = [(code(place), escape(message)) for place, message in found[:500]]
-    return details(f"{len(found)} to know about its documents", table(("where", "what"), rows))
+    rows = [(code(place), escape(message)) for place, message in entries[:500]]
+    return details(f"Notes on its documents ({len(entries)})", table(("where", "what"), rows))

@@ -1,4 +1,4 @@
-"""Where each of the names lives that a user sees: `kit.NAME` is imported when it is first used."""
+"""The module of each public name: `kit.NAME` is imported when it is first used."""
 
 _HOMES = {
     "chat.conversation": "Chat",
@@ -21,6 +21,6 @@ _HOMES = {
     "server.watch": "Watch watch",
     "web.page": "LocalChatGPT chatgpt",
 }
-# modules that are part of the interface themselves
+# modules that are public themselves
 MODULES = {"tunnels": "server.tunnels", "understudy": "understudy"}
 HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}

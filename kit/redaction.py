@@ -1,6 +1,6 @@
-"""What a secret looks like, by its name or by its form; and `hide`, which takes secrets out of what is shown.
+"""What a secret looks like, by its name or by its form; and `hide`, which removes secrets from what is shown.
 
-The one list of both. The request log, the JSON log, errors, transcripts and the scan of an export read it.
+The only list of both. The request log, the JSON log, errors, transcripts and the scan of an export read it.
 Every pattern takes time linear in the text: what is scanned comes from strangers.
 """
 
@@ -17,21 +17,21 @@ HIDDEN = "***"
 # Names: `db_password`, `apiKey` and `X-Auth-Token` all end in one of these words.
 _WORDS = r"passw(?:or)?d|passphrase|pwd|secret|token|api_?key|(?:access|secret|private|signing|auth)_?key|credential"
 _ENDS_SECRET = re.compile(rf"(?:^|_)(?:{_WORDS}|pass)s?$")
-# Where all that is lost is a word on a screen, more names count: with something after it (`password_hash`),
-# written as one word (`accesstoken`), and of headers.
+# On a screen, hiding too much costs little, so more names count: those with something after the word
+# (`password_hash`), those written as one word (`accesstoken`), and those of headers.
 _HAS_SECRET = re.compile(
     rf"passw(?:or)?d|passphrase|(?:{_WORDS})s?\d*(?:_|$)|(?:^|_)pass$|authorization$|(?:^|_)cookies?$"
     r"|(?:^|[a-z])sess(?:ion)?id$|(?:^|_)(?:x|mcp)_session_id$|^session_key$"
 )
-_ABOUT_SECRETS = re.compile(  # `token_type` and `max_tokens` say something of a secret, or of no secret
+_ABOUT_SECRETS = re.compile(  # `token_type` and `max_tokens` describe a secret, or something else
     r"_(?:count|type|url|uri|endpoint|limit|budget|usage|used|remaining|length|size|policy|expiry|expires|at|in"
     r"|ttl|seconds|minutes|days|name|details)$"
     r"|^(?:max|min|num|n|total|prompt|completion|input|output|cached|reasoning)_(?:[a-z]+_)?tokens$"
 )
 _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[-.\s]+")
 
-# Forms, each with a plain text that stands in every secret of its kind. Looking for that first is so cheap that
-# a text without any costs about a microsecond. What a pattern matches is hidden. A query writes spaces as +.
+# Forms, each with a plain text that every secret of its kind contains. Looking for that first is so cheap
+# that a text without any costs about a microsecond. What a pattern matches is hidden. A query writes spaces as +.
 _FORMS = [
     (anchor, re.compile(pattern))
     for anchor, pattern in (
@@ -67,11 +67,10 @@ _BARE = re.compile(r"[^&\s\"']+")
 _BARE_IN_JSON = re.compile(r"\[[^\]]*\]?|\{[^}]*\}?|[^&\s\"',;})\]]+")
 _NOTHING = re.compile(r"(?:None|null|true|false)\b", re.IGNORECASE)
 _PROSE = re.compile(r"(?:str|string|int|integer|bytes|float|bool|Any|SecretStr|SecretBytes)\b|.{0,3}$")
-_HEADER = (
-    re.compile(  # its value has words and quotes: it goes to the end of the line, or of what it is quoted in
-        r"(?im)([\"'])([\w-]*(?:authorization|cookie):[ +]{0,4})(?:\\.|(?!\1)[^\r\n\\])+"
-        r"|((?<![\w\"'-])[\w-]*(?:authorization|cookie):[ +]{0,4})[^\r\n]+"
-    )
+# Its value has words and quotes: it goes to the end of the line, or of what it is quoted in.
+_HEADER = re.compile(
+    r"(?im)([\"'])([\w-]*(?:authorization|cookie):[ +]{0,4})(?:\\.|(?!\1)[^\r\n\\])+"
+    r"|((?<![\w\"'-])[\w-]*(?:authorization|cookie):[ +]{0,4})[^\r\n]+"
 )
 _PART = re.compile(  # of multipart/form-data
     r"(?im)(^content-disposition: form-data; name=\"([^\"\r\n]+)\"[^\r\n]*(?:\r?\n[^\r\n]+){0,4}\r?\n\r?\n)([^\r\n]+)"
@@ -79,7 +78,7 @@ _PART = re.compile(  # of multipart/form-data
 
 
 def hide(value: Any) -> Any:
-    """`value` with everything replaced that looks like a secret: by its name, or by its form."""
+    """`value` with everything that looks like a secret replaced: by its name, or by its form."""
     if isinstance(value, str):
         return _hide_text(value)
     if isinstance(value, dict):
@@ -97,7 +96,7 @@ def forms(text: str) -> Iterator[re.Match[str]]:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether what is called so is a secret: `db_password`, `apiKey`, `X-Auth-Token`."""
+    """Whether a value of this name is a secret: `db_password`, `apiKey`, `X-Auth-Token`."""
     return bool(_ENDS_SECRET.search(_words(name)))
 
 
@@ -112,7 +111,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _hide_item(name: str, value: Any) -> Any:
-    # No secret is a yes or a no, and a number of tokens is a count.
+    # A yes or no is not a secret, and a number of tokens is a count.
     if not value or value is True or not _is_hidden(name[-128:]):
         return hide(value)
     return value if isinstance(value, int | float) and "tokens" in name.lower() else HIDDEN
@@ -138,12 +137,8 @@ def _hide_forms(text: str) -> str:
     if len(text) > 8:  # the shortest that is hidden by its form has more
         for anchor, pattern in _FORMS:
             if anchor in text:
-                text = pattern.sub(_replacement, text)
+                text = pattern.sub(lambda match: match.groupdict().get("user", "") + HIDDEN, text)
     return text
-
-
-def _replacement(match: re.Match[str]) -> str:
-    return match.groupdict().get("user", "") + HIDDEN
 
 
 def _hide_named(text: str, low: str) -> str:
@@ -164,7 +159,7 @@ def _hide_named(text: str, low: str) -> str:
 
 
 def _value(text: str, start: int, is_assigned: bool, is_quoted: bool) -> tuple[int, int]:
-    """Where the value of a name begins and ends. After `name: ` may stand prose, or a type."""
+    """Where the value of a name begins and ends. What follows `name: ` may be prose, or a type."""
     opening = _OPENING.match(text, start)
     if opening is None:
         bare = (_BARE if is_assigned else _BARE_IN_JSON).match(text, start)

@@ -1,4 +1,4 @@
-"""Listening sockets: one of our own, and those that a process was given."""
+"""Listening sockets: our own, and those that a process inherits."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from contextlib import AbstractContextManager
 from kit.errors import PortInUse, ServeError
 
 Tunnel = Callable[[int], AbstractContextManager[str]]
-# Asked in turn who of this process has a port; `kit.server.server` adds itself.
+# Asked in turn who in this process has a port; `kit.server.server` adds itself.
 holders: list[Callable[[int], str | None]] = []
 
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; `port` 0 takes any free one. Raises `PortInUse` or `ServeError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named: asyncio sets TCP_NODELAY only then, without which answers wait 40 ms.
+    # asyncio sets TCP_NODELAY only if the protocol is named; without it answers wait 40 ms.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if os.name == "posix":  # elsewhere the option would let two servers share a port
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -31,7 +31,7 @@ def listen(host: str, port: int) -> socket.socket:
         if error.errno in (98, 48, 10048):  # EADDRINUSE of Linux, macOS, Windows
             raise _port_in_use(host, port) from None
         raise ServeError(
-            f"Cannot serve at {host}:{port}: {error.strerror}.", "Give another host or port."
+            f"Cannot serve at {host}:{port}: {error.strerror}.", "Choose another host or port."
         ) from None
     except OverflowError:
         sock.close()
@@ -40,7 +40,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url(sock: socket.socket) -> str:
-    """Where programs of this machine reach a socket that listens, without a trailing slash."""
+    """Where programs on this machine reach a listening socket, without a trailing slash."""
     host, port = sock.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -51,14 +51,14 @@ def send_at_once() -> None:
 
     asyncio does it for a connection whose socket names TCP as its protocol. The one that uvicorn's supervisor
     hands to its workers does not: each answer would wait for the client's delayed ACK, 40 ms. The workers
-    share the socket, so that the first one does it for all. Nothing happens on Windows.
+    share the socket, so the first one does it for all. On Windows this does nothing.
     """
     try:
         numbers = [int(name) for name in os.listdir("/dev/fd")]  # of Linux and macOS
     except OSError:
         return
     for number in numbers:
-        with contextlib.suppress(OSError):  # the listing's own is closed by now
+        with contextlib.suppress(OSError):  # the descriptor of the listing itself is closed by now
             if stat.S_ISSOCK(os.fstat(number).st_mode):
                 _send_at_once(number)
 
@@ -81,14 +81,15 @@ def _port_in_use(host: str, port: int) -> PortInUse:
     if who is None:
         process = _listener(port)
         who = process or "another process"
-        pid = process.split()[1] if process else "PID"
-        find = "" if process else f"Find it with `lsof -i :{port}`, or leave it; "
-        remedy = f"{find}End it with `kill {pid}`, or leave out port= to get a free one."
+        end = f"Find it with `lsof -i :{port}`, end it with `kill PID`"
+        if process:
+            end = f"End it with `kill {process.split()[1]}`"
+        remedy = f"{end}, or leave out port= to get a free one."
     return PortInUse(f"Port {port} of {host} is taken by {who}.", remedy, port=port)
 
 
 def _listener(port: int) -> str:
-    """The process that listens on a port, as `process PID (command)`, where psutil can tell."""
+    """The process that listens on a port, as `process PID (command)`, if psutil knows it."""
     try:
         import psutil  # comes with ipykernel
     except ImportError:

@@ -30,7 +30,7 @@ def test_addresses_as_people_type_them(typed: str, url: str) -> None:
     "url", ["ftp://x.example", "file:///etc/passwd", "https://", "http://x:notaport", "http://[::1"]
 )
 def test_what_is_no_http_url(url: str) -> None:
-    with pytest.raises(kit.InstallError, match="is no") as caught:
+    with pytest.raises(kit.InstallError, match="is not") as caught:
         Root.of(url)
     assert "Give a base URL" in str(caught.value)
 

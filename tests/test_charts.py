@@ -1,4 +1,4 @@
-"""Bar charts: lengths in proportion, words for whom cannot see them, strangers' names as text."""
+"""Bar charts: lengths in proportion, words for those who cannot see them, untrusted names as text."""
 
 from __future__ import annotations
 

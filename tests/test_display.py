@@ -1,4 +1,4 @@
-"""What every object shows: HTML in which a stranger's text is only text, and plain text for a terminal."""
+"""The view of every object: HTML in which untrusted text stays text, and plain text for a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import kit
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)> & \"quotes\" 'single' | pipe"
 VOID = {"img", "br", "hr", "input"}
-# What JupyterLab's sanitizer leaves of an untrusted notebook's output, and GitHub nearly so.
+# What JupyterLab's sanitizer keeps of an untrusted notebook's output; GitHub is almost the same.
 SANE = {"a", "b", "br", "code", "details", "div", "i", "img", "li", "ol", "p", "pre", "span", "strong", "em",
         "summary", "table", "tbody", "td", "th", "thead", "tr", "ul", "h1", "h2", "h3", "h4", "hr", "blockquote"}  # fmt: skip
 

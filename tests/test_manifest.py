@@ -1,4 +1,4 @@
-"""The manifest: every broken rule is named at once, and nothing of a stranger's is refused."""
+"""The manifest: all broken rules are reported together, and one from elsewhere is never refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_every_violation_is_listed_at_once() -> None:
         "legal_info_url",
     ]
     text = str(caught.value)
-    assert "'my_todo' would do" in text
+    assert "'my_todo' is legal" in text
     assert "has 121 characters, the limit is 120: cut 1" in text
     assert text.endswith("run this cell again.")
 
@@ -55,7 +55,7 @@ def test_the_documented_limits(field: str, longest: int) -> None:
         kit.Plugin(**{**good, field: "x" * (longest + 1)})
 
 
-def test_what_is_left_out_is_made() -> None:
+def test_defaults_are_derived() -> None:
     manifest = kit.Plugin("my_todo", description_for_model="Plugin for todos.").manifest
     assert manifest.name_for_human == "My Todo"
     assert manifest.description_for_human == "Plugin for todos."
@@ -152,7 +152,7 @@ def test_errors_survive_pickling() -> None:
     assert again.violations == caught.value.violations
 
 
-def test_a_strangers_manifest_is_read_whatever_it_holds() -> None:
+def test_a_manifest_from_elsewhere_is_read_whatever_it_holds() -> None:
     manifest = Manifest.read(
         {"name_for_model": 7, "auth": {"type": "magic"}, "api": "nowhere", "contact_email": None}
     )
@@ -162,7 +162,7 @@ def test_a_strangers_manifest_is_read_whatever_it_holds() -> None:
     assert {"name_for_model", "auth.type", "api.url", "contact_email", "logo_url"} <= set(places)
 
 
-def test_a_legal_page_on_a_strangers_domain() -> None:
+def test_a_legal_page_on_another_domain() -> None:
     with pytest.raises(
         kit.ManifestError, match=r"(?s)name_for_model.*legal_info_url must be on the plugin's own domain"
     ):

@@ -34,7 +34,7 @@ from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 import kit
-import kit.plugin.registry
+import kit.plugin.refresh
 
 PACKAGE = Path(kit.__file__).parent
 
@@ -104,7 +104,13 @@ USES = [
     Use("uvicorn", "uvicorn.config.LOGGING_CONFIG", "runner/command", ENDS),
     Use("uvicorn", "uvicorn.config.STARTUP_FAILURE", "runner/supervisor runner/command", BROKEN),
     Use("pydantic", "BaseModel.__pydantic_complete__", "plugin/annotations", MODELS),
-    Use("pydantic", "BaseModel.model_rebuild", "plugin/annotations", MODELS, "force= _types_namespace="),
+    Use(
+        "pydantic",
+        "BaseModel.model_rebuild",
+        "plugin/annotations plugin/refresh",
+        MODELS,
+        "force= _types_namespace=",
+    ),
     Use("ipykernel", "ZMQInteractiveShell.get_parent", "jupyter notebook/loading", CELLS, "self"),
     Use("ipython", "ZMQInteractiveShell.transform_cell", "jupyter", CELLS, "self raw_cell"),
     Use("ipython", "ZMQInteractiveShell.user_ns", "jupyter notebook/loading", CELLS),
@@ -112,7 +118,7 @@ USES = [
     Use(
         "Python",
         "sys._getframe",
-        "plugin/registry",
+        "plugin/annotations",
         "test_hotswap.py::test_text_annotations_are_resolved",
         "depth",
     ),
@@ -218,10 +224,10 @@ def test_the_list_says_where_it_is_used_and_what_would_notice(use: Use) -> None:
 
 
 def test_a_route_can_be_made_again_of_its_own_attributes() -> None:
-    """`kit.plugin.registry.remake`: what FastAPI's route is given, it keeps by the same name. Noticed by
+    """`kit.plugin.refresh.remake`: what FastAPI's route is given, it keeps by the same name. Noticed by
     test_hotswap.py::test_remove_and_rename."""
     route = MADE["route"]()
-    missing = [name for name in kit.plugin.registry._ROUTE_OPTIONS if not hasattr(route, name)]
+    missing = [name for name in kit.plugin.refresh._ROUTE_OPTIONS if not hasattr(route, name)]
     assert missing == [], f"fastapi {version('fastapi')}: a route that is made again forgets {missing}"
 
 

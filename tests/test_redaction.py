@@ -1,4 +1,4 @@
-"""What looks like a secret is hidden in whatever shows it, and what does not is left as it is."""
+"""What looks like a secret is hidden wherever it is shown, and everything else is left alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kit.web.transcript import as_code
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzYW0ifQ.c2lnbmF0dXJlc2lnbmF0dXJl"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\nq8Zt3kLw\n-----END RSA PRIVATE KEY-----"
-# Texts with a secret in them, and the parts of them that nobody may see.
+# Texts that contain a secret, and the parts of them that must not be shown.
 FORMS: dict[str, tuple[str, ...]] = {
     "OpenAI": ("mine is sk-proj-abcDEF0123456789", "abcDEF"),
     "Stripe": ("sk_live_4eC39HqLyjWDarjtT1", "4eC39Hq"),
@@ -85,7 +85,7 @@ def sent(server: kit.Server, text: str) -> kit.Server:
     server.calls.clear()
     with httpx2.Client(base_url=server.url) as client:
         client.post("/notes", params={"q": text}, json={"note": text, "list": [{"deep": text}], text: 1})
-        client.post("/notes/", content=text.encode())  # nothing that is JSON
+        client.post("/notes/", content=text.encode())  # not JSON
         client.get(f"/{quote(text)}")
     return server
 
@@ -161,15 +161,15 @@ def transcript(server: kit.Server, text: str, scripted: Scripted, capsys: Any, *
     scripted.enqueue(f"It was {text}")
     reply = make_chat(scripted, server)(f"Mine is {text}")
     (call,) = reply.calls
-    assert call.arguments["q"] == text  # what is sent and what the program gets is whole
+    assert call.arguments["q"] == text  # what is sent and what the program gets is unchanged
     return repr(reply) + reply._repr_html_() + repr(reply.sequence()) + repr(call) + call._repr_html_()
 
 
 def page_export(server: kit.Server, text: str, **_: Any) -> str:
-    made = {"type": "call", "n": 1, "operation": "add_note", "arguments": {"note": text}}
+    call = {"type": "call", "n": 1, "operation": "add_note", "arguments": {"note": text}}
     result = {"type": "result", "n": 1, "arguments": {"note": text}, "ok": True, "outcome": "200"}
-    said: Any = SimpleNamespace(events=[{"type": "user", "text": text}, made, result])
-    return as_code(said, [], "cell") + as_code(said, [], "test")
+    reply: Any = SimpleNamespace(events=[{"type": "user", "text": text}, call, result])
+    return as_code(reply, [], "cell") + as_code(reply, [], "test")
 
 
 def tunnel(server: kit.Server, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **_: Any) -> str:
@@ -193,7 +193,7 @@ OUTLETS: list[Callable[..., str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("outlet", OUTLETS, ids=lambda it: it.__name__)
+@pytest.mark.parametrize("outlet", OUTLETS, ids=lambda outlet: outlet.__name__)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_secret_shows_nowhere(
     form: str, outlet: Callable[..., str], vault: kit.Server, scripted: Scripted, tmp_path: Path,
@@ -225,7 +225,7 @@ def test_what_is_harmless_stays(text: str) -> None:
     assert hide({"note": [text]}) == {"note": [text]}
 
 
-def test_what_is_said_of_a_secret_stays() -> None:
+def test_what_describes_a_secret_stays() -> None:
     value = {
         "max_tokens": 5, "max_output_tokens": "auto", "usage": {"prompt_tokens": 3, "total_tokens": 7}, "tokens": 12,
         "token_type": "bearer", "has_token": True, "password": None, "token": "", "tokenizer": "cl100k", "passenger": "Sam",

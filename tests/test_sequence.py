@@ -21,7 +21,7 @@ def test_a_turn_from_the_sentence_to_the_answer(server: kit.Server) -> None:
     reply = kit.Chat(server, show=False)("Add 'buy milk' to sam's list")
     drawn = reply.sequence()
     assert drawn.participants == ["You", "Chat", reply.model, "TODO Plugin"]
-    ways = [(it.source, it.target) for it in drawn.exchanges]
+    ways = [(exchange.source, exchange.target) for exchange in drawn.exchanges]
     model = reply.model
     assert ways == [
         ("You", "Chat"),
@@ -32,10 +32,10 @@ def test_a_turn_from_the_sentence_to_the_answer(server: kit.Server) -> None:
     ]
     assert drawn.exchanges[2].text == "POST /users/sam/todos"
     assert drawn.exchanges[2].answer == "200"
-    starts = [it.start for it in drawn.exchanges]
+    starts = [exchange.start for exchange in drawn.exchanges]
     assert starts == sorted(starts)
     assert drawn.exchanges[-1].start == reply.seconds
-    assert sum(it.seconds for it in drawn.exchanges) <= reply.seconds
+    assert sum(exchange.seconds for exchange in drawn.exchanges) <= reply.seconds
     assert "POST /users/sam/todos" in words(drawn.svg)
     assert "POST /users/sam/todos" in repr(drawn)
     assert "Sequence" in reply._repr_html_()
@@ -43,10 +43,10 @@ def test_a_turn_from_the_sentence_to_the_answer(server: kit.Server) -> None:
 
 def test_a_call_that_was_not_sent_and_one_that_failed(server: kit.Server) -> None:
     denied = kit.Chat(server, show=False, confirm=lambda call: False)("Delete todo 1 of sam").sequence()
-    assert any("not sent" in it.text and not it.ok for it in denied.exchanges)
+    assert any("not sent" in exchange.text and not exchange.ok for exchange in denied.exchanges)
     assert "#b3261e" in denied.svg
     failed = kit.Chat(server, show=False)("Delete todo 7 of sam").sequence()
-    assert [it.answer for it in failed.exchanges if it.target == "TODO Plugin"] == ["404"]
+    assert [exchange.answer for exchange in failed.exchanges if exchange.target == "TODO Plugin"] == ["404"]
 
 
 def test_side_by_side_calls_are_drawn_in_the_order_of_time() -> None:
@@ -60,13 +60,16 @@ def test_the_log_of_a_server(server: kit.Server) -> None:
     for path in ("/users/sam/todos", "/nowhere?token=abcdef"):
         httpx2.get(server.url + path)
     drawn = server.calls.sequence()
-    assert [it.text for it in drawn.exchanges] == ["GET /users/sam/todos", "GET /nowhere?token=***"]
-    assert [it.ok for it in drawn.exchanges] == [True, False]
+    assert [exchange.text for exchange in drawn.exchanges] == [
+        "GET /users/sam/todos",
+        "GET /nowhere?token=***",
+    ]
+    assert [exchange.ok for exchange in drawn.exchanges] == [True, False]
     assert drawn.participants == ["client", "TODO Plugin"]
     assert "Sequence" in server.calls._repr_html_()
 
 
-def test_texts_of_strangers_stay_text() -> None:
+def test_untrusted_text_stays_text() -> None:
     evil = "</text><script>alert(1)</script>\x00\x1b\"'&"
     drawn = Sequence([Exchange(evil, "b", evil, 0, 1, evil)])
     assert len(list(ElementTree.fromstring(drawn.svg).iter("{http://www.w3.org/2000/svg}script"))) == 0
@@ -79,10 +82,10 @@ def test_texts_of_strangers_stay_text() -> None:
 
 def test_a_long_one_draws_the_last_and_says_so() -> None:
     drawn = Sequence(Exchange("a", "b", f"call {n}", n, 0.5, "200") for n in range(100))
-    said = words(drawn.svg)
-    assert "call 99" in said
-    assert "call 1" not in said
-    assert f"{100 - MOST} earlier ones are not drawn" in said
+    text = words(drawn.svg)
+    assert "call 99" in text
+    assert "call 1" not in text
+    assert f"{100 - MOST} earlier ones are not drawn" in text
     assert len(drawn.exchanges) == 100
 
 

@@ -1,6 +1,6 @@
-"""What each host wants, one module a host.
+"""What each host requires, one module for each.
 
-Takes a `Description`. Gives what that host is given (`render`) and what its documented rules find wrong (`check`).
+Takes a `Description`. Returns what the host needs (`render`) and where it breaks the documented rules (`check`).
 A new host is a module here with the names of the `Host` protocol, and its name in `HOSTS`.
 """
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from kit.description import Description
 
 HOSTS = ("chatgpt", "actions", "copilot", "openai", "agent_plugin", "mcp", "langchain")
-DOCUMENTS = "documents"  # takes the place of a host for what every reader of the documents meets
+DOCUMENTS = "documents"  # stands for a host in findings about the documents themselves
 
 
 class Rules(Protocol):
-    """What can be checked of a plugin."""
+    """Rules that a plugin can be checked against."""
 
     def check(self, plugin: Description) -> Iterator[Finding]:
         """A finding for every documented rule that the plugin breaks."""
@@ -32,7 +32,7 @@ class Host(Rules, Protocol):
     """A host, or a module of this package that stands for it."""
 
     TITLE: str  # its name for people
-    FILE: str  # what `render` gives is called so where it is written down; "" for objects of Python
+    FILE: str  # the file that the result of `render` is written to; "" for Python objects
 
     def render(self, plugin: Description, **options: Any) -> Any:
         """What the host needs of the plugin, in its own form."""
@@ -49,12 +49,12 @@ def find(host: str) -> Host:
 
 
 def rules(name: str) -> Rules:
-    """What checks: a host, or the rules of the documents themselves."""
+    """The rules of a host, or of the documents themselves."""
     return cast("Rules", importlib.import_module("kit.hosts.documents")) if name == DOCUMENTS else find(name)
 
 
 def check_description(description: Description, *only: str) -> Findings:
-    """What the rules of every host say of a plugin, or of those named in `only`; the documents come first."""
+    """Checks a plugin against the rules of every host, or of those named in `only`; the documents come first."""
     names = dict.fromkeys([DOCUMENTS] * (not only or DOCUMENTS in only) + [*(only or HOSTS)])
     findings = [finding for name in names for finding in rules(name).check(description)]
     return Findings(findings, names, description.manifest.name_for_human or description.name)

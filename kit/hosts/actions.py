@@ -1,4 +1,4 @@
-"""GPT Actions: the OpenAPI document as the GPT builder wants it.
+"""GPT Actions: the OpenAPI document as the GPT builder requires it.
 
 OpenAI calls Actions legacy, and retires custom GPTs in favour of plugins with an MCP server: for affected
 Enterprise workspaces on 11 December 2026 (help.openai.com/en/articles/9442513).
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from kit.addresses import NOWHERE, host_of, is_private
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kit.tools.tool import Tool
 
 TITLE = "GPT Actions (being retired)"
-FILE = "openapi.json"  # what it is called where it is written down
+FILE = "openapi.json"
 HOST = "actions"
 _finding = partial(Finding, HOST)
 MAX_ABOUT = 300  # characters of an operation's summary or description
@@ -32,6 +32,7 @@ MAX_PARAMETER = 700  # of a parameter's description
 MANY = 30  # operations
 
 _PRODUCTION = "https://developers.openai.com/api/docs/actions/production"
+_FILES = "https://developers.openai.com/api/docs/actions/sending-files"
 _AUTH = "https://developers.openai.com/api/docs/actions/authentication"
 _NO_TEXT = "no official text: users report that the builder takes 30"
 _METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")  # of OpenAPI 3.1
@@ -48,7 +49,7 @@ def render(plugin: Description) -> dict[str, Any]:
     for tool in plugin.by_name.values():
         operation = tool.operation
         if operation.method in _METHODS:
-            # without the placeholders of a query, unless two operations are told apart by them
+            # without the placeholders of a query, unless only they distinguish two operations
             free = operation.method.lower() not in paths.get(operation.address, {})
             path = operation.address if free else operation.path
             paths.setdefault(path, {})[operation.method.lower()] = _operation(tool, converter)
@@ -78,60 +79,60 @@ def render(plugin: Description) -> dict[str, Any]:
 
 def _operation(tool: Tool, converter: Converter) -> dict[str, Any]:
     operation = tool.operation
-    made: dict[str, Any] = {"operationId": tool.name}
+    document: dict[str, Any] = {"operationId": tool.name}
     for key in ("summary", "description"):
         if getattr(operation, key):
-            made[key] = cut(getattr(operation, key), MAX_ABOUT)
+            document[key] = cut(getattr(operation, key), MAX_ABOUT)
     if operation.tags:
-        made["tags"] = operation.tags
+        document["tags"] = operation.tags
     if operation.deprecated:
-        made["deprecated"] = True
-    made["x-openai-isConsequential"] = operation.consequential
+        document["deprecated"] = True
+    document["x-openai-isConsequential"] = operation.consequential
     parameters = [
-        _parameter(it, converter, operation.pointer)
-        for it in operation.parameters
-        if it.location in ("path", "query")
+        _parameter(parameter, converter, operation.pointer)
+        for parameter in operation.parameters
+        if parameter.location in ("path", "query")
     ]
     if parameters:
-        made["parameters"] = parameters
+        document["parameters"] = parameters
     body = operation.body
     if body is not None:
         schema = converter.convert(body.schema, f"{operation.pointer}/requestBody").schema
         media = {"schema": schema, **({"encoding": body.encoding} if body.encoding else {})}
-        made["requestBody"] = {"required": body.required, "content": {body.media_type: media}}
+        document["requestBody"] = {"required": body.required, "content": {body.media_type: media}}
         if body.description:
-            made["requestBody"]["description"] = body.description
+            document["requestBody"]["description"] = body.description
     responses = {}
     for status, response in operation.responses.items():
         if status == "default" or (status[:1] in "12345" and len(status) == 3):
             responses[status if status == "default" else status.upper()] = _response(
                 response, converter, operation.pointer
             )
-    made["responses"] = responses or {"200": {"description": "It went well."}}
-    return made
+    document["responses"] = responses or {"200": {"description": "Success."}}
+    return document
 
 
 def _parameter(parameter: Parameter, converter: Converter, pointer: str) -> dict[str, Any]:
     schema = converter.convert(parameter.schema, pointer).schema
-    made: dict[str, Any] = {"name": parameter.name, "in": parameter.location}
+    document: dict[str, Any] = {"name": parameter.name, "in": parameter.location}
     if parameter.description:
-        made["description"] = cut(parameter.description, MAX_PARAMETER)
+        document["description"] = cut(parameter.description, MAX_PARAMETER)
     if parameter.required:
-        made["required"] = True
+        document["required"] = True
     if parameter.media_type:
-        return {**made, "content": {parameter.media_type: {"schema": schema}}}
+        return {**document, "content": {parameter.media_type: {"schema": schema}}}
     usual = "simple" if parameter.location == "path" else "form"
     if parameter.style != usual:
-        made["style"] = parameter.style
+        document["style"] = parameter.style
     if parameter.explode != (parameter.style == "form"):
-        made["explode"] = parameter.explode
+        document["explode"] = parameter.explode
     if parameter.allow_reserved:
-        made["allowReserved"] = True
-    return {**made, "schema": schema}
+        document["allowReserved"] = True
+    return {**document, "schema": schema}
 
 
 def _response(response: Mapping[str, Any], converter: Converter, pointer: str) -> dict[str, Any]:
-    made: dict[str, Any] = {"description": text(response.get("description"))}
+    document: dict[str, Any] = {"description": text(response.get("description"))}
     content = {
         str(media_type): {
             "schema": converter.convert(mapping(media)["schema"], f"{pointer}/responses").schema
@@ -139,7 +140,7 @@ def _response(response: Mapping[str, Any], converter: Converter, pointer: str) -
         for media_type, media in mapping(response.get("content")).items()
         if "schema" in mapping(media)
     }
-    return {**made, "content": content} if content else made
+    return {**document, "content": content} if content else document
 
 
 def _security_scheme(plugin: Description) -> dict[str, Any]:
@@ -157,44 +158,49 @@ def check(plugin: Description) -> Iterator[Finding]:
     """A finding for every documented rule of the GPT builder that the spec breaks."""
     yield from _address(plugin)
     if len(plugin.by_name) > MANY:
-        yield _finding("warning", "/paths", f"There are {len(plugin.by_name)} operations; more than {MANY} may be refused.", "Leave out what a user would not ask for.", _NO_TEXT)  # fmt: skip
+        message = f"There are {len(plugin.by_name)} operations; more than {MANY} may be refused."
+        yield _finding("warning", "/paths", message, "Leave out what a user would not ask for.", _NO_TEXT)
     yield from texts_too_long(plugin, HOST, MAX_ABOUT, MAX_PARAMETER, _PRODUCTION)
     for name, tool in plugin.by_name.items():
         operation = tool.operation
         for parameter in operation.parameters:
             if parameter.location in ("header", "cookie", "querystring"):
-                yield _finding(
-                    "error" if parameter.required else "warning", f"{operation.pointer}/parameters",
-                    f"{parameter.name!r} is a {parameter.location}, and custom headers are not supported.",
-                    "Take it in the query or the body, or as the API key.", _PRODUCTION, name,
-                )  # fmt: skip
+                severity: Literal["error", "warning"] = "error" if parameter.required else "warning"
+                place = f"{operation.pointer}/parameters"
+                message = f"{parameter.name!r} is a {parameter.location}: custom headers are not supported."
+                remedy = "Move it to the query or the body, or make it the API key."
+                yield _finding(severity, place, message, remedy, _PRODUCTION, name)
         if operation.method not in _METHODS:
-            yield _finding("error", operation.pointer, f"OpenAPI 3.1 has no method {operation.method}: left out.", "Use POST.", _PRODUCTION, name)  # fmt: skip
+            message = f"OpenAPI 3.1 has no method {operation.method}: left out."
+            yield _finding("error", operation.pointer, message, "Use POST.", _PRODUCTION, name)
         body = operation.body
         if body is not None and not body.media_type.startswith(("application/", "text/")):
-            yield _finding(
-                "warning", f"{operation.pointer}/requestBody", f"The body is {body.media_type}, and only text is sent.",
-                "Take a file by its address: openaiFileIdRefs.", "https://developers.openai.com/api/docs/actions/sending-files", name,
-            )  # fmt: skip
+            message = f"The body is {body.media_type}, and only text is sent."
+            remedy = "Take a file by its URL: openaiFileIdRefs."
+            yield _finding("warning", f"{operation.pointer}/requestBody", message, remedy, _FILES, name)
         if tool.name != operation.id:
-            yield _finding(
-                "warning", f"{operation.pointer}/operationId", f"{operation.id!r} is not the name of a function: {tool.name!r} is.",
-                "Use letters, digits, _ and -, at most 64.", _PRODUCTION, name,
-            )  # fmt: skip
+            message = f"{operation.id!r} is not the name of a function: {tool.name!r} is."
+            remedy = "Use letters, digits, _ and -, at most 64."
+            yield _finding("warning", f"{operation.pointer}/operationId", message, remedy, _PRODUCTION, name)
 
 
 def _address(plugin: Description) -> Iterator[Finding]:
     base, auth = plugin.base_url, plugin.manifest.auth
     host = host_of(base)
     if base == NOWHERE:
-        yield _finding("error", "/servers", "The spec names no server.", "Add 'servers' to it, or give base_url=.", _PRODUCTION)  # fmt: skip
+        message = "The spec names no server."
+        yield _finding("error", "/servers", message, "Add 'servers' to it, or pass base_url=.", _PRODUCTION)
     elif is_private(host):
-        yield _finding("error", "/servers", f"{base} cannot be reached from outside.", "Serve it with a public_url.", _PRODUCTION)  # fmt: skip
+        message = f"{base} cannot be reached from outside."
+        yield _finding("error", "/servers", message, "Serve it with a public_url.", _PRODUCTION)
     elif not base.startswith("https://") or urlsplit(base).port not in (None, 443):
-        yield _finding("error", "/servers", f"{base} is not https on port 443.", "Serve it so, with a valid certificate.", _PRODUCTION)  # fmt: skip
+        message = f"{base} is not https on port 443."
+        yield _finding("error", "/servers", message, "Serve it there, with a valid certificate.", _PRODUCTION)
     if isinstance(auth, OAuth):
         for url in (auth.client_url, auth.authorization_url):
             own = host_of(url).split(".")[-2:]
             allowed = [host.split(".")[-2:], *(name.split(".") for name in ("google.com", "googleapis.com", "microsoft.com", "microsoftonline.com", "adobe.com", "adobelogin.com"))]  # fmt: skip
             if own not in allowed:
-                yield _finding("error", "manifest/auth", f"{url!r} is on another domain than {base}.", "Sign in on the domain of the API; Google, Microsoft and Adobe may differ.", _AUTH)  # fmt: skip
+                message = f"{url!r} is on another domain than {base}."
+                remedy = "Sign in on the domain of the API; Google, Microsoft and Adobe may differ."
+                yield _finding("error", "manifest/auth", message, remedy, _AUTH)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kit.tools.tool import Tool
 
 TITLE = "Agent Plugins (ChatGPT and Codex)"
-FILE = "plugin.json"  # what it is called where it is written down
+FILE = "plugin.json"
 HOST = "agent_plugin"
 _finding = partial(Finding, HOST)
 SCHEMAS = "https://agent-plugins.org/schemas/1.0.0"
@@ -40,7 +40,7 @@ Severity = Literal["error", "warning"]
 MAX_NAME = 64  # characters: _NAMES, and _SKILLS for the skill of the same name
 MAX_DESCRIPTION = 1024  # characters: _SKILLS
 MAX_PROMPTS, MAX_PROMPT = 3, 128  # openai/plugins, plugin-json-spec.md: defaultPrompt, its characters
-MAX_OPERATIONS = 20  # told with their arguments, so that the skill stays below the 500 lines of _SKILLS
+MAX_OPERATIONS = 20  # described with their arguments: the skill stays below the 500 lines of _SKILLS
 MAX_ARGUMENTS = 12
 MAX_MENTIONS = 60  # names in one list
 
@@ -48,9 +48,9 @@ MAX_MENTIONS = 60  # names in one list
 def render(plugin: Description, *, serves_mcp: bool | None = None) -> dict[str, Any]:
     """The files of the package by their paths: JSON documents as mappings, the skill as text.
 
-    `serves_mcp` says that the plugin answers MCP at `<base_url>/mcp`, which is known of a plugin of the kit's; the
-    package leads there if that is https or this machine. Otherwise it starts `kit mcp`, with the address
-    of the spec, or with the file of the spec, which then has to be put into the package.
+    `serves_mcp` means that the plugin answers MCP at `<base_url>/mcp`, as plugins of the kit do; the package uses
+    that if it is https or this machine. Otherwise it starts `kit mcp` with the URL of the spec, or with
+    the file of the spec, which then must be added to the package.
     """
     name = legal_name(plugin.name)
     local, url = not _is_remote(plugin, serves_mcp), spec_url(plugin)
@@ -67,21 +67,22 @@ def render(plugin: Description, *, serves_mcp: bool | None = None) -> dict[str, 
 
 def check(plugin: Description, *, serves_mcp: bool | None = None) -> Iterator[Finding]:
     """A finding for every rule of the format that the plugin breaks, or that `render` had to work around."""
-
     name, manifest, base, url = legal_name(plugin.name), plugin.manifest, plugin.base_url, spec_url(plugin)
     host, remote, version = host_of(url), _is_remote(plugin, serves_mcp), _version(plugin)
     if name != plugin.name:
-        message = f"{plugin.name[:80]!r} is not a legal name for a package: it is called {name!r} there."
-        yield _finding("warning", "manifest/name_for_model", message, f"Let {name!r} stand.", _NAMES)
+        message = f"{plugin.name[:80]!r} is not a legal package name: the package is named {name!r}."
+        yield _finding(
+            "warning", "manifest/name_for_model", message, f"Keep {name!r}, or rename the plugin.", _NAMES
+        )
     if not manifest.description_for_model.strip():
-        message, remedy = "A model reads a skill for its description: there is none.", "Say when to use it."
+        message, remedy = (
+            "A model chooses a skill by its description, and there is none.",
+            "Say when to use it.",
+        )
         yield _finding("error", "manifest/description_for_model", message, remedy, _SKILLS)
     if version and not re.fullmatch(r"\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?", version):
-        message, remedy = (
-            f"The version {version!r} is not of the form 1.2.3.",
-            "Clients compare it: write it so.",
-        )
-        yield _finding("warning", "/info/version", message, remedy, _VERSIONS)
+        message = f"The version {version!r} is not of the form 1.2.3."
+        yield _finding("warning", "/info/version", message, "Use that form: clients compare it.", _VERSIONS)
     if (plugin.serves_mcp if serves_mcp is None else serves_mcp) and not remote:
         message = f"{base}/mcp is neither https nor this machine: the package starts `kit mcp` instead."
         yield _finding("error", "/servers", message, "Serve the plugin over https.", _SERVERS)
@@ -90,24 +91,29 @@ def check(plugin: Description, *, serves_mcp: bool | None = None) -> Iterator[Fi
         yield _finding("warning", "/servers", message, "Serve it at a public https address.", _OPENAI)
     elif not remote and "://" not in url:
         message = f"The spec has no address: the package starts `kit mcp` with the file {url}."
-        yield _finding("warning", "manifest/api/url", message, "Put it into the package so named.", _SERVERS)
+        yield _finding(
+            "warning", "manifest/api/url", message, "Add it to the package under that name.", _SERVERS
+        )
     elif not remote and is_private(host):
-        message, remedy = f"{url}: the package works here at best.", "Serve the plugin at a public address."
+        message, remedy = (
+            f"{url} is private: the package works on this machine at best.",
+            "Serve the plugin at a public address.",
+        )
         inside: Severity = "error" if host.endswith(".in-process") else "warning"
         yield _finding(inside, "manifest/api/url", message, remedy, _SERVERS)
     if not isinstance(manifest.auth, NoAuth):
-        message = f"The calls need auth ({manifest.auth.type}), and a package may hold no token."
+        message = f"The calls need auth ({manifest.auth.type}), and a package must not contain a token."
         yield _finding("warning", "manifest/auth", message, "Let each user sign in at the client.", _SERVERS)
 
 
 def legal_name(name: str) -> str:
-    """`name` as both a package and its skill may be called: a-z, 0-9 and single hyphens, 64 at most."""
+    """A name that is legal for both a package and its skill: a-z, 0-9 and single hyphens, 64 at most."""
     words = re.findall(r"[a-z0-9]+", name.lower())
     return "-".join(words)[:MAX_NAME].strip("-") or "plugin"
 
 
 def _is_remote(plugin: Description, serves_mcp: bool | None) -> bool:
-    """Whether the package may lead to the plugin's own MCP server: over https, or on this machine."""
+    """Whether the package may use the plugin's own MCP server: over https, or on this machine."""
     parts = urlsplit(plugin.base_url)
     host = parts.hostname or ""
     try:
@@ -127,7 +133,7 @@ def _manifest(plugin: Description, name: str) -> dict[str, Any]:
     manifest = plugin.manifest
     short = cut(manifest.description_for_human or manifest.description_for_model, MAX_DESCRIPTION)
     legal, email = manifest.legal_info_url, cut(manifest.contact_email, 320)
-    changes = {plugin.tool(tool).operation.consequential for tool in plugin.tool_names}
+    changes = {tool.operation.consequential for tool in plugin.by_name.values()}
     interface = {
         "displayName": cut(manifest.name_for_human, 100) or name,
         "shortDescription": cut(short, 120),
@@ -160,14 +166,14 @@ _ERRORS = """\
 
 
 def skill(plugin: Description, name: str, local: bool) -> str:
-    """The text of SKILL.md: YAML front matter, then Markdown. Every text of the plugin's is escaped."""
+    """The text of SKILL.md: YAML front matter, then Markdown. All text of the plugin is escaped."""
     import yaml
 
-    tools = [plugin.tool(tool) for tool in plugin.tool_names]
+    tools = list(plugin.by_name.values())
     about = plugin.manifest.description_for_model or plugin.manifest.description_for_human or plugin.name
     uses = "; ".join(summaries(plugin, 5, 80))
     when = f". Use it when the user wants to: {uses.rstrip('.')}." if uses else ""
-    # <> would be read as markup where the description is put into a prompt.
+    # In a prompt, <> would be read as markup.
     description = re.sub(r"[<>]", "", _line(f"{cut(_line(about), 500).rstrip('.')}{when}"))
     head = {"name": name, "description": cut(description, MAX_DESCRIPTION) or name}
     if local:
@@ -216,17 +222,14 @@ def _kind(schema: dict[str, Any]) -> str:
 
 
 def _rest(tools: list[Tool]) -> list[str]:
-    """The operations beyond those told in full: how many, by tag or by the first word of the path."""
+    """The operations beyond those described: how many, by tag or by the first word of the path."""
     if not tools:
         return []
-    groups: Counter[str] = Counter()
-    for tool in tools:
-        words = re.findall(r"[^/{}]+", tool.operation.path)
-        groups[cut(_line((tool.operation.tags or words or [""])[0]), 40) or "others"] += 1
+    groups = Counter(cut(_line(tool.operation.subject), 40) or "others" for tool in tools)
     lines = [f"- {escape(group)}: {count}" for group, count in groups.most_common(MAX_MENTIONS)]
     if len(groups) > MAX_MENTIONS:
         lines.append(f"- and {len(groups) - MAX_MENTIONS} more groups")
-    return [f"And {len(tools):,} more, by subject; the tools say what they take:", "\n".join(lines)]
+    return [f"And {len(tools):,} more, by subject; the tools describe their arguments:", "\n".join(lines)]
 
 
 def _consent(changing: list[str]) -> str:
@@ -239,12 +242,12 @@ def _consent(changing: list[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """A stranger's text as one line of Markdown that means those characters and nothing else."""
+    """Untrusted text as one line of Markdown that shows exactly those characters."""
     line = re.sub(r"([\\`*\[\]<>|~&#!$]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", _line(text))
     return re.sub(r"^(\d*)([-+=.):])", r"\1\\\2", line)  # no list, no rule, no heading by underlining
 
 
 def _line(text: str) -> str:
-    """One line of characters that can be shown."""
+    """The printable characters, in one line."""
     text = text.encode("utf-8", "replace").decode()
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

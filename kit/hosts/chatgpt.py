@@ -1,6 +1,6 @@
 """ChatGPT's plugins of 2023: the manifest, version 1, and the rules of its store.
 
-ChatGPT reads none since April 2024. Other hosts and catalogues still do, and Copilot's manifest grew from it.
+ChatGPT has read none since April 2024. Other hosts and catalogues still do, and Copilot's manifest grew from it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kit.description import Description
 
 TITLE = "ChatGPT plugins (version 1, retired)"
-FILE = "ai-plugin.json"  # what it is called where it is written down
+FILE = "ai-plugin.json"
 HOST = "chatgpt"
 _finding = partial(Finding, HOST)
 MAX_ABOUT = 200  # characters of a summary or description, of an operation or a parameter
@@ -31,7 +31,7 @@ _NO_TEXT = "no official text: copies of the page from later in 2023 have it"
 
 
 def render(plugin: Description) -> dict[str, Any]:
-    """The manifest as a host fetches it, with whole URLs."""
+    """The manifest as a host fetches it, with absolute URLs."""
     document = plugin.manifest.render(plugin.base_url)
     if "://" in plugin.spec.source:
         document["api"]["url"] = plugin.spec.source
@@ -52,20 +52,17 @@ def check(plugin: Description) -> Iterator[Finding]:
     for name, limit in SHORTER_LIMITS.items():
         length = len(getattr(manifest, name))
         if length > limit:
-            yield _finding(
-                "warning", _place(name), f"{name} has {length} characters; later hosts cut after {limit}.",
-                f"Say it in {limit}.", _NO_TEXT,
-            )  # fmt: skip
+            message = f"{name} has {length} characters; later hosts cut after {limit}."
+            yield _finding("warning", _place(name), message, f"Shorten it to {limit}.", _NO_TEXT)
     yield from _domains(plugin)
     if isinstance(manifest.auth, UserHttp):
         yield _finding(
             "warning", "manifest/auth/type", "user_http was not admitted to the store.", "Use service_http or oauth.", _AUTH
         )  # fmt: skip
     if isinstance(manifest.auth, ServiceHttp) and not manifest.auth.verification_tokens:
-        yield _finding(
-            "warning", "manifest/auth/verification_tokens", "There is no verification token for the host.",
-            "Put in the one that the host gives: {'openai': '...'}.", _AUTH,
-        )  # fmt: skip
+        message = "There is no verification token for the host."
+        remedy = "Add the one that the host issues: {'openai': '...'}."
+        yield _finding("warning", "manifest/auth/verification_tokens", message, remedy, _AUTH)
     yield from texts_too_long(plugin, HOST, MAX_ABOUT, MAX_ABOUT, _START)
 
 
@@ -73,30 +70,30 @@ def _domains(plugin: Description) -> Iterator[Finding]:
     manifest, base = plugin.manifest, plugin.base_url
     host = host_of(base)
     if base == NOWHERE:
-        yield _finding("error", "/servers", "The spec names no server.", "Add 'servers' to it, or give base_url=.", _PRODUCTION)  # fmt: skip
+        message = "The spec names no server."
+        yield _finding("error", "/servers", message, "Add 'servers' to it, or pass base_url=.", _PRODUCTION)
         return
     if host in LOCAL_NAMES:
         if not isinstance(manifest.auth, NoAuth):
-            yield _finding(
-                "error", "manifest/auth/type", f"On localhost ChatGPT took no auth, and this is {manifest.auth.type}.",
-                "Use kit.NoAuth() there.", _START,
-            )  # fmt: skip
+            message = f"On localhost ChatGPT took no auth, and this is {manifest.auth.type}."
+            yield _finding("error", "manifest/auth/type", message, "Use kit.NoAuth() there.", _START)
     elif is_private(host):
-        yield _finding("error", "/servers", f"{base} is in a private network.", "Serve it with a public_url.", _PRODUCTION)  # fmt: skip
+        message = f"{base} is in a private network."
+        yield _finding("error", "/servers", message, "Serve it with a public_url.", _PRODUCTION)
     elif not base.startswith("https://") or urlsplit(base).port not in (None, 443):
-        yield _finding("error", "/servers", f"{base} is not https on port 443.", "Serve it so.", _PRODUCTION)
+        yield _finding(
+            "error", "/servers", f"{base} is not https on port 443.", "Serve it there.", _PRODUCTION
+        )
     local = host in LOCAL_NAMES or is_private(host)
     if "://" in manifest.legal_info_url and not local and not same_site(base, manifest.legal_info_url):
-        yield _finding(
-            "error", _place("legal_info_url"), f"{manifest.legal_info_url} is not on the domain of {base}.",
-            "Put the page there; /legal is one.", _PRODUCTION,
-        )  # fmt: skip
+        message = f"{manifest.legal_info_url} is not on the domain of {base}."
+        remedy = "Put the page there; /legal is one."
+        yield _finding("error", _place("legal_info_url"), message, remedy, _PRODUCTION)
     domain = manifest.contact_email.rpartition("@")[2]
     if domain and not local and not same_site(base, f"https://{domain}"):
-        yield _finding(
-            "warning", _place("contact_email"), f"{manifest.contact_email} is not on the domain of {base}.",
-            "Use an address of that domain: the text says 'should'.", _PRODUCTION,
-        )  # fmt: skip
+        message = f"{manifest.contact_email} is not on the domain of {base}."
+        remedy = "Use an address of that domain: the text says 'should'."
+        yield _finding("warning", _place("contact_email"), message, remedy, _PRODUCTION)
 
 
 def _place(field: str) -> str:

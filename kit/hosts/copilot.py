@@ -1,6 +1,6 @@
-"""Microsoft 365 Copilot: the plugin manifest of version 2.4, and what Copilot does not take of a spec.
+"""Microsoft 365 Copilot: the plugin manifest of version 2.4, and what Copilot rejects in a spec.
 
-The schema of that version says draft-04 and means 2020-12: validated as draft-04, half of it is skipped.
+The schema of that version declares draft-04 but uses 2020-12: validated as draft-04, half of it is skipped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from kit.hosts.copilot_rules import check as check
 from kit.hosts.copilot_rules import function_names
 from kit.hosts.texts import MAX_TEXT, URL, cut, followed, spec_url, summaries
 from kit.manifest import NoAuth, OAuth
-from kit.openapi.operation import is_json
 from kit.openapi.values import mapping
 
 if TYPE_CHECKING:
@@ -27,12 +26,12 @@ if TYPE_CHECKING:
     from kit.tools.request import Argument
     from kit.tools.tool import Tool
 
-FILE = "ai-plugin.json"  # what it is called where it is written down
+FILE = "ai-plugin.json"
 SCHEMA = "https://developer.microsoft.com/json-schemas/copilot/plugin/v2.4/schema.json"
 
 MAX_STARTERS = 6
 MAX_FACTS = 12  # fields that a card shows of one item
-MAX_FIELDS = 100  # looked at to find those
+MAX_FIELDS = 100  # examined to find those
 
 TEXTS = ("name_for_human", "description_for_human", "description_for_model", "contact_email")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -44,7 +43,7 @@ _PYTHON: dict[str, Any] = {
     "number": (int, float),
     "array": list,
 }
-# What a field of an answer is, by its name without case, _ and -; the first that is there counts.
+# The meaning of a response field, by its name without case, _ and -; the first match counts.
 _MEANINGS = {
     "title": ("title", "name", "displayname", "fullname", "label", "subject", "headline", "filename"),
     "subtitle": ("subtitle", "description", "summary", "status", "state", "category", "type", "snippet"),
@@ -59,8 +58,8 @@ def render(plugin: Description, *, serves_mcp: bool = False) -> dict[str, Any]:
 
     With `serves_mcp` Copilot calls the plugin's MCP server at `<base_url>/mcp` and asks it for its tools;
     otherwise it reads the spec and makes the requests itself. The `reference_id` of a plugin with auth is
-    a variable of Microsoft's toolkit, which puts in what registering the key or client gave. Raises
-    `KitError` for an MCP server with a key, which Copilot does not take.
+    a variable that Microsoft's toolkit fills after the key or client is registered. Raises `KitError` for
+    an MCP server with a key, which Copilot does not support.
     """
     manifest = plugin.manifest
     functions: list[dict[str, Any]] = []
@@ -159,18 +158,18 @@ def _name_in_spec(argument: Argument) -> str:
 
 
 def _parameters(tool: Tool) -> dict[str, Any] | None:
-    """The arguments, as far as Copilot's part of JSON Schema can say them all; else None.
+    """The arguments, if Copilot's subset of JSON Schema can express all of them; else None.
 
     They may be left out: then Copilot reads them from the spec.
     """
     properties = {}
     defs = tool.parameters.get("$defs", {})
     for argument in tool.arguments.values():
-        said = _parameter(argument.schema, defs)
+        converted = _parameter(argument.schema, defs)
         name = _name_in_spec(argument)
-        if said is None or name in properties or not re.fullmatch(r"[A-Za-z0-9_]+", name):
+        if converted is None or name in properties or not re.fullmatch(r"[A-Za-z0-9_]+", name):
             return None
-        properties[name] = said
+        properties[name] = converted
     required = [_name_in_spec(a) for a in tool.arguments.values() if a.required]
     return {"type": "object", "properties": properties, **({"required": required} if required else {})}
 
@@ -181,40 +180,40 @@ def _parameter(schema: Any, defs: Mapping[str, Any], kinds: tuple[str, ...] = (*
     values = [value for value in values if value is not None] if isinstance(values, list) else []
     if isinstance(schema.get("const"), str):
         values = [schema["const"]]
-    # A value is listed as it is or not at all: one that was cut would be refused by the plugin.
+    # A value is listed unchanged or not at all: the plugin would refuse one that was cut.
     texts = bool(values) and all(isinstance(value, str) and cut(value) == value for value in values)
     kind = "string" if kind is None and texts else kind
     if kind not in kinds:
         return None
-    said: dict[str, Any] = {"type": kind}
+    converted: dict[str, Any] = {"type": kind}
     if kind == "array":
-        said["items"] = _parameter(schema.get("items"), defs, _SCALARS)
-        if said["items"] is None:
+        converted["items"] = _parameter(schema.get("items"), defs, _SCALARS)
+        if converted["items"] is None:
             return None
     description = schema["description"] if isinstance(schema.get("description"), str) else ""
     if texts and kind == "string":
-        said["enum"] = values
-    elif values:  # only texts may be listed, others have to be told
+        converted["enum"] = values
+    elif values:  # only texts may be listed; others go into the description
         description = f"{description} One of: {', '.join(map(str, values))}.".strip()
     if description:
-        said["description"] = cut(description)
+        converted["description"] = cut(description)
     default = schema.get("default")
     if isinstance(default, _PYTHON[kind]) and isinstance(default, bool) is (kind == "boolean"):
         values = default if isinstance(default, list) else [default]
         if all(_is_plain(value) for value in values):
-            said["default"] = default
-    return said
+            converted["default"] = default
+    return converted
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a default can be said as it is."""
+    """Whether a default can be written unchanged."""
     if isinstance(value, str):
         return cut(value) == value
     return isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _flat(schema: Any, defs: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema with its references followed, and with "or null" taken off."""
+    """A schema with its references followed, and without "or null"."""
     flat = dict(schema) if isinstance(schema, Mapping) else {}
     for _ in range(8):
         ref = flat.pop("$ref", None)
@@ -239,20 +238,20 @@ def _flat(schema: Any, defs: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object"} if odd else flat
 
 
-# -- answers ------------------------------------------------------------------
+# -- responses ----------------------------------------------------------------
 
 
 def _response_semantics(operation: Operation) -> dict[str, Any] | None:
-    """Where the items of an answer are, what their fields mean, and a card for one; None if unknown."""
-    path, fields = _items(operation.spec, _answer(operation))
+    """Where the items of a response are, what their fields mean, and a card for one; None if unknown."""
+    path, fields = _items(operation.spec, followed(operation.spec, operation.answer_schema))
     if not fields:
         return None
     plain = {re.sub(r"[_-]", "", name).lower(): name for name, kind in fields.items() if kind == "string"}
     meanings: dict[str, str] = {}
     for meaning, words in _MEANINGS.items():
-        found = next((plain[word] for word in words if word in plain), None)
-        if found:
-            meanings[meaning] = f"$.{found}"
+        name = next((plain[word] for word in words if word in plain), None)
+        if name:
+            meanings[meaning] = f"$.{name}"
     shown = {name: f"${{if({name}, {name}, 'N/A')}}" for name, kind in fields.items() if kind != "boolean"}
     shown |= {name: f"${{{name}}}" for name, kind in fields.items() if kind == "boolean"}  # false is a value
     head = meanings.get("title", "")[2:]
@@ -267,7 +266,7 @@ def _response_semantics(operation: Operation) -> dict[str, Any] | None:
 
 
 def _items(spec: Spec, schema: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-    """(JSONPath, fields) of what an answer is about: the objects of a list, else the object itself."""
+    """(JSONPath, fields) of the items of a response: the objects of a list, else the object itself."""
     if schema.get("type") == "array":
         return "$", _fields(spec, schema.get("items"))
     own = _fields(spec, schema)
@@ -282,34 +281,23 @@ def _items(spec: Spec, schema: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     return (f"$.{named}", lists[named]) if named else ("$", own)
 
 
-def _answer(operation: Operation) -> Mapping[str, Any]:
-    """The schema of the first answer of JSON that means success."""
-    for status, response in sorted(operation.responses.items(), key=lambda item: str(item[0])):
-        if re.fullmatch(r"2(\d\d|XX)", str(status), re.IGNORECASE):
-            content = mapping(followed(operation.spec, response).get("content"))
-            for media_type, media in content.items():
-                if is_json(str(media_type)):
-                    return followed(operation.spec, mapping(media).get("schema"))
-    return {}
-
-
 def _properties(spec: Spec, schema: Any, depth: int = 0) -> dict[str, Any]:
-    """The first properties of an object, with those of its `allOf`: what a card has room for, and no more."""
+    """The first properties of an object, with those of its `allOf`: no more than a card has room for."""
     schema = followed(spec, schema)
     parts = schema.get("allOf")
-    found: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
     for part in parts[:8] if isinstance(parts, list) and depth < 2 else []:
-        found |= _properties(spec, part, depth + 1)
+        properties |= _properties(spec, part, depth + 1)
     own = islice(mapping(schema.get("properties")).items(), MAX_FIELDS)
-    return found | {name: item for name, item in own if isinstance(name, str)}
+    return properties | {name: item for name, item in own if isinstance(name, str)}
 
 
 def _fields(spec: Spec, schema: Any) -> dict[str, str]:
     """The fields of an object that hold one value, with their types."""
-    found = {}
+    fields = {}
     for name, item in _properties(spec, schema).items():
-        given = followed(spec, item)
-        kind = _flat(given if "$ref" not in given else {}, {}).get("type")
+        target = followed(spec, item)
+        kind = _flat(target if "$ref" not in target else {}, {}).get("type")
         if kind in _SCALARS and _WORD.fullmatch(name):
-            found[name] = str(kind)
-    return found
+            fields[name] = str(kind)
+    return fields

@@ -1,4 +1,4 @@
-"""What Microsoft 365 Copilot's documents rule out, looked for in a manifest and in the spec as it is written."""
+"""The documented rules of Microsoft 365 Copilot, checked in a manifest and in the spec as it is written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kit.addresses import host_of, is_private
 from kit.hosts.findings import Finding
 from kit.hosts.texts import MAX_TEXT, followed, spec_url
 from kit.manifest import NoAuth
-from kit.openapi.values import mapping, pointer_token, unique
+from kit.openapi.values import as_list, mapping, pointer_token, unique
 
 if TYPE_CHECKING:
     from kit.description import Description
@@ -33,14 +33,14 @@ GUIDANCE = f"{_DOCS}/openapi-document-guidance.md"
 MAX_FUNCTIONS = 10  # "the quality of the responses might degrade if more", OVERVIEW, Limitations
 # Characters beyond these "MAY be ignored": MANIFEST.
 LIMITS = {"name_for_human": 20, "description_for_human": 100, "description_for_model": 2048}
-MAX_VISITS = 200_000  # schemas that one check looks at: a stranger's document may have no end
+MAX_VISITS = 200_000  # schemas that one check visits: an untrusted document may be endless
 
-# What a schema can have that Copilot does not take: how it is said, and what to do.
+# What Copilot does not support in a schema: severity, message, remedy, source.
 _FLAWS: dict[str, tuple[Literal["error", "warning"], str, str, str]] = {
-    "nested": ("error", "has an object inside", "Flatten it: give each inner field a place of its own at the top.", ISSUES),
+    "nested": ("error", "has an object inside", "Flatten it: move each inner field to the top level.", ISSUES),
     "polymorphic": ("error", "uses oneOf, allOf or anyOf", "Write one plain schema; an optional field is left out of 'required', not made anyOf with null.", ISSUES),
-    "circular": ("error", "has a schema that contains itself", "Flatten it: name the inner one by its id.", ISSUES),
-    "enum": ("warning", "has an enum of other values than text", "Make it an enum of texts, or say the values in the description.", MANIFEST),
+    "circular": ("error", "has a schema that contains itself", "Flatten it: refer to the inner one by its id.", ISSUES),
+    "enum": ("warning", "has an enum with values other than text", "Make it an enum of texts, or list the values in the description.", MANIFEST),
 }  # fmt: skip
 
 
@@ -49,28 +49,26 @@ def check(plugin: Description) -> Iterator[Finding]:
     yield from _manifest_rules(plugin)
     yield from _address_rules(plugin)
     if not plugin.spec.description.strip():
-        yield _finding("warning", "/info", "The spec does not say what the API is for.", "Write info.description: Copilot chooses by it.", GUIDANCE)  # fmt: skip
+        message = "The spec does not say what the API is for."
+        remedy = "Write info.description: Copilot chooses by it."
+        yield _finding("warning", "/info", message, remedy, GUIDANCE)
     count = len(plugin.tool_names)
     if count > MAX_FUNCTIONS:
-        yield _finding(
-            "warning",
-            "/paths",
-            f"There are {count} functions; with more than {MAX_FUNCTIONS} Copilot's answers get worse.",
-            "Leave out what a user would not ask for.",
-            OVERVIEW,
-        )
+        message = f"There are {count} functions; with more than {MAX_FUNCTIONS} Copilot's answers get worse."
+        yield _finding("warning", "/paths", message, "Leave out what a user would not ask for.", OVERVIEW)
     schemas = _Schemas(plugin.spec)
     for tool, name in function_names(plugin).items():
         operation = plugin.tool(tool).operation
         yield from _operation_rules(operation, name, plugin.tool(tool).description)
         yield from _schema_rules(operation, name, schemas)
     if schemas.budget <= 0:
+        message = (
+            "There are too many schemas to check them all: the rest may contain what Copilot does "
+            "not support."
+        )
+        remedy = "Check a smaller part of the spec."
         yield _finding(
-            "warning",
-            "/components/schemas",
-            "The schemas are too many to look at all: what Copilot does not take may be in the rest.",
-            "Check a smaller part of the spec.",
-            "no document of Microsoft's: the kit's own limit",
+            "warning", "/components/schemas", message, remedy, "not from Microsoft: the kit's own limit"
         )
     yield from _security_rules(plugin)
 
@@ -80,128 +78,81 @@ def _manifest_rules(plugin: Description) -> Iterator[Finding]:
     for name, limit in LIMITS.items():
         text, place = getattr(manifest, name), f"manifest/{name}"
         if not text.strip() and name != "description_for_model":
-            yield _finding("error", place, f"{name} is empty, and required.", "Write it.", MANIFEST)
+            yield _finding("error", place, f"{name} is empty, but required.", "Write it.", MANIFEST)
         elif len(text) > limit:
-            yield _finding(
-                "warning",
-                place,
-                f"{name} has {len(text)} characters; Copilot may ignore those after {limit}.",
-                f"Say what counts in the first {limit}.",
-                MANIFEST,
-            )
+            message = f"{name} has {len(text)} characters; Copilot may ignore those after {limit}."
+            yield _finding("warning", place, message, f"Put what matters in the first {limit}.", MANIFEST)
     if not re.search(r"[A-Za-z0-9]", manifest.name_for_model):
-        yield _finding(
-            "error",
-            "manifest/name_for_model",
-            f"{manifest.name_for_model!r} gives no namespace: it has no letter or digit.",
-            "Give it a name of letters and digits.",
-            MANIFEST,
-        )
+        message = f"{manifest.name_for_model!r} gives no namespace: it has no letter or digit."
+        remedy = "Give it a name of letters and digits."
+        yield _finding("error", "manifest/name_for_model", message, remedy, MANIFEST)
     legal = manifest.legal_info_url
     if legal and not legal.startswith(("https://", "http://")):
-        yield _finding(
-            "warning",
-            "manifest/legal_info_url",
-            f"{legal!r} is not an absolute URL: left out.",
-            "Write https://...",
-            MANIFEST,
-        )
+        message = f"{legal!r} is not an absolute URL: left out."
+        yield _finding("warning", "manifest/legal_info_url", message, "Write https://...", MANIFEST)
     if getattr(manifest.auth, "authorization_type", "bearer") == "basic":
-        yield _finding(
-            "error",
-            "manifest/auth/authorization_type",
-            "Copilot sends a key as a bearer token; it does not know 'basic'.",
-            "Take the token as 'bearer'.",
-            AUTH,
-        )
+        message = "Copilot sends a key as a bearer token; it does not know 'basic'."
+        remedy = "Accept the token as 'bearer'."
+        yield _finding("error", "manifest/auth/authorization_type", message, remedy, AUTH)
 
 
 def _address_rules(plugin: Description) -> Iterator[Finding]:
     """Copilot fetches the spec and calls the API from Microsoft's servers, so both must be public."""
     url = spec_url(plugin)
     if "://" not in url:
+        message = f"The spec has no address: the Copilot manifest refers to the file {url} beside it."
+        remedy = f"Add the spec to the app package as {url}, or serve it."
         yield _finding(
-            "warning",
-            "manifest/api/url",
-            f"The spec has no address: the Copilot manifest names it {url}, a file beside itself.",
-            f"Put the spec into the app package as {url}, or serve it.",
-            f"{MANIFEST}#relative-references-in-urls",
+            "warning", "manifest/api/url", message, remedy, f"{MANIFEST}#relative-references-in-urls"
         )
     for place, address in (("manifest/api/url", url), ("/servers", plugin.base_url)):
         host = host_of(address)
         if host and is_private(host):
-            yield _finding(
-                "error",
-                place,
-                f"{address} cannot be reached from Microsoft's servers.",
-                "Serve the plugin at a public https address, and give it as public_url.",
-                f"{OVERVIEW}#how-plugins-work",
-            )
+            message = f"{address} cannot be reached from Microsoft's servers."
+            remedy = "Serve the plugin at a public https address, and pass that as public_url."
+            yield _finding("error", place, message, remedy, f"{OVERVIEW}#how-plugins-work")
         elif address.startswith("http://"):
+            message = f"{address} is not https: anyone on the way can read what is sent."
+            remedy = "Serve it over https."
             yield _finding(
-                "warning",
-                place,
-                f"{address} is not https: what is sent can be read on the way.",
-                "Serve it over https.",
-                "no document of Microsoft's that we know of asks for https",
+                "warning", place, message, remedy, "no known document of Microsoft's requires https"
             )
 
 
 def _operation_rules(operation: Operation, name: str, description: str) -> Iterator[Finding]:
-    given, place = operation.raw.get("operationId"), f"{operation.pointer}/operationId"
+    own, place = operation.raw.get("operationId"), f"{operation.pointer}/operationId"
     where = f"{operation.method} {operation.path}"
-    if not isinstance(given, str) or not given.strip():
-        yield _finding(
-            "error",
-            operation.pointer,
-            f"{where} has no operationId: Copilot finds nothing that {name} stands for.",
-            f'Write "operationId": "{name}".',
-            MANIFEST,
-            name,
+    if not isinstance(own, str) or not own.strip():
+        message = f"{where} has no operationId: Copilot cannot find the function {name}."
+        yield _finding("error", operation.pointer, message, f'Write "operationId": "{name}".', MANIFEST, name)
+    elif own != name:
+        is_repeated = own.strip() == name or re.fullmatch(r"[A-Za-z0-9_-]+", own)
+        why = "occurs twice" if is_repeated else "is not a legal name"
+        message = f"The operationId {own[:100]!r} {why}: Copilot cannot find the function {name}."
+        remedy = f"Name it with letters, digits and _, such as {name.replace('-', '_')}."
+        yield _finding("error", place, message, remedy, MANIFEST, name)
+    elif "-" in own:
+        message = (
+            f"The operationId {own[:100]!r} has a hyphen: Copilot's schema allows it, its "
+            "documentation does not."
         )
-    elif given != name:
-        why = "occurs twice" if given.strip() == name or re.fullmatch(r"[A-Za-z0-9_-]+", given) else "is not a legal name"  # fmt: skip
-        yield _finding(
-            "error",
-            place,
-            f"The operationId {given[:100]!r} {why}: Copilot does not find the function {name}.",
-            f"Name it with letters, digits and _, such as {name.replace('-', '_')}.",
-            MANIFEST,
-            name,
-        )
-    elif "-" in given:
-        yield _finding(
-            "warning",
-            place,
-            f"The operationId {given[:100]!r} has a hyphen: Copilot's schema allows it, its page does not.",
-            f"Name it {given.replace('-', '_')}.",
-            MANIFEST,
-            name,
-        )
+        yield _finding("warning", place, message, f"Name it {own.replace('-', '_')}.", MANIFEST, name)
     if not description.strip():
-        yield _finding(
-            "warning",
-            operation.pointer,
-            f"{where} has neither summary nor description: Copilot chooses by them.",
-            "Say in a sentence what it does.",
-            GUIDANCE,
-            name,
-        )
+        message = f"{where} has neither summary nor description: Copilot chooses by them."
+        remedy = "Say in a sentence what it does."
+        yield _finding("warning", operation.pointer, message, remedy, GUIDANCE, name)
     elif len(description) > MAX_TEXT:
+        message = f"The description has {len(description):,} characters, the limit is 4K: cut."
+        remedy = "Shorten it, and put what matters first."
         yield _finding(
-            "warning",
-            f"{operation.pointer}/description",
-            f"The description has {len(description):,} characters, 4K is the limit: cut.",
-            "Say what counts first, and less.",
-            f"{MANIFEST}#string-length",
-            name,
+            "warning", f"{operation.pointer}/description", message, remedy, f"{MANIFEST}#string-length", name
         )
 
 
 def function_names(plugin: Description) -> dict[str, str]:
-    """For each tool the name of its function: the operationId, since Copilot looks for that in the spec.
+    """The function name of each tool: the operationId, by which Copilot finds it in the spec.
 
-    Where it is missing or illegal this is the tool's own name, and `check` says so.
+    If that is missing or illegal, it is the tool's own name, and `check` reports it.
     """
     names = {name: plugin.tool(name).operation.id for name in plugin.tool_names}
     names = {name: own if _NAME.fullmatch(own) else "" for name, own in names.items()}
@@ -224,23 +175,22 @@ def _schema_rules(operation: Operation, name: str, schemas: _Schemas) -> Iterato
 
 
 def _schemas_of(operation: Operation) -> Iterator[tuple[str, str, Any, int]]:
-    """(place, what it is, schema, how many objects it is in) for the parameters and the body."""
+    """(place, what it is, schema, how many objects enclose it) for the parameters and the body."""
     spec, item_place = operation.spec, operation.pointer.rpartition("/")[0]
     item = followed(spec, mapping(spec.document.get("paths")).get(operation.path))
     for place, holder in ((item_place, item), (operation.pointer, operation.raw)):
-        parameters = holder.get("parameters")
-        for number, raw in enumerate(parameters if isinstance(parameters, list) else []):
-            given = followed(spec, raw)
-            content = mapping(given.get("content"))
-            schema = given.get("schema", mapping(next(iter(content.values()), None)).get("schema"))
-            yield f"{place}/parameters/{number}", f"The parameter {given.get('name')!r}", schema, 1
+        for number, raw in enumerate(as_list(holder.get("parameters"))):
+            parameter = followed(spec, raw)
+            content = mapping(parameter.get("content"))
+            schema = parameter.get("schema", mapping(next(iter(content.values()), None)).get("schema"))
+            yield f"{place}/parameters/{number}", f"The parameter {parameter.get('name')!r}", schema, 1
     body = followed(spec, operation.raw.get("requestBody"))
     for media in list(mapping(body.get("content")).values())[:1]:
         yield f"{operation.pointer}/requestBody", "The body", mapping(media).get("schema"), 0
 
 
 class _Schemas:
-    """The schemas of one spec. What a reference leads to is read once, however many operations use it."""
+    """The schemas of one spec. The target of a reference is read once, however many operations use it."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
@@ -254,18 +204,17 @@ class _Schemas:
         key = (ref, level) if isinstance(ref, str) else None
         if key in self._known:
             return self._known[key]
-        found: dict[str, str] = {}
+        first_places: dict[str, str] = {}
         graph: dict[str, set[str]] = {}
         seen: set[tuple[str, int]] = set()
-        own, refs = self._look(schema, "")
-        waiting = [("", level, own, refs)]
+        waiting = [("", level, *self._look(schema, ""))]
         while waiting:
             at, depth, flaws, refs = waiting.pop()
             for kind, place in flaws.items():
                 if kind != "object":
-                    found.setdefault(kind, place)
+                    first_places.setdefault(kind, place)
                 elif depth:
-                    found.setdefault("nested", place)
+                    first_places.setdefault("nested", place)
             graph.setdefault(at, set()).update(target for target, _ in refs)
             for target, inner in refs:
                 state = (target, min(1, depth + inner))
@@ -276,10 +225,10 @@ class _Schemas:
         try:
             TopologicalSorter(graph).prepare()
         except CycleError as error:
-            found["circular"] = error.args[1][0]
+            first_places["circular"] = error.args[1][0]
         if key is not None:
-            self._known[key] = found
-        return found
+            self._known[key] = first_places
+        return first_places
 
     def _at(self, ref: str) -> tuple[dict[str, str], list[tuple[str, int]]]:
         if ref not in self._read:
@@ -287,18 +236,20 @@ class _Schemas:
         return self._read[ref]
 
     def _look(self, schema: Any, place: str) -> tuple[dict[str, str], list[tuple[str, int]]]:
-        """What is written at one place: its flaws, and the references, each with the objects around it.
+        """What one place contains: flaws, and references, each with the number of objects around it.
 
-        `object` is not a flaw yet: it becomes one where the reference itself is inside an object.
+        `object` is not a flaw yet: it becomes one if the reference itself is inside an object.
         """
         flaws: dict[str, str] = {}
         refs: list[tuple[str, int]] = []
         waiting = [(schema, 0, place)]
-        seen: set[tuple[int, bool]] = set()  # an anchor of YAML makes one schema out of many, or a loop
+        seen: set[tuple[int, bool]] = set()  # a YAML anchor may repeat a schema, or make a loop
         while waiting and self.budget > 0:
             node, level, at = waiting.pop()
             self.budget -= 1
-            if not isinstance(node, Mapping) or node.get("readOnly") is True:  # what is read is not sent
+            if (
+                not isinstance(node, Mapping) or node.get("readOnly") is True
+            ):  # read-only properties are not sent
                 continue
             if (id(node), level > 0) in seen:
                 continue
@@ -327,39 +278,35 @@ class _Schemas:
 
 
 def _security_rules(plugin: Description) -> Iterator[Finding]:
-    """Rules for the schemes that the spec asks for; those that it only declares do no harm."""
+    """Rules for the schemes that the spec requires; those that it only declares do no harm."""
     document = plugin.spec.document
-    asked: dict[str, str] = {}  # each scheme, and the first place that asks for it
+    required: dict[str, str] = {}  # each scheme, and the first place that requires it
     doubled: set[str] = set()
     for name, function in function_names(plugin).items():
         operation = plugin.tool(name).operation
         own = "security" in operation.raw
         place = f"{operation.pointer}/security" if own else "/security"
-        given = operation.raw["security"] if own else document.get("security")
-        needs = [[str(key) for key in need] for need in given if isinstance(need, Mapping)] if isinstance(given, list) else []  # fmt: skip
+        alternatives = as_list(operation.raw["security"] if own else document.get("security"))
+        needs = [[str(key) for key in need] for need in alternatives if isinstance(need, Mapping)]
         schemes = list(dict.fromkeys(scheme for need in needs for scheme in need))
-        asked = {**dict.fromkeys(schemes, place), **asked}
+        required = {**dict.fromkeys(schemes, place), **required}
         if len(schemes) > 1 and place not in doubled:
             doubled.add(place)
             together = any(len(need) > 1 for need in needs)
-            yield _finding(
-                "error" if together else "warning",
-                place,
-                f"{'Both' if together else 'Each'} of {', '.join(schemes)} may be asked for: {TITLE} sends one.",
-                "Ask for one scheme at each endpoint.",
-                ISSUES,
-                function if own else "",
+            message = (
+                f"{'Both' if together else 'Each'} of {', '.join(schemes)} may be required: {TITLE} "
+                "sends one."
             )
-    if asked and isinstance(plugin.manifest.auth, NoAuth):
-        yield _finding(
-            "warning",
-            "manifest/auth",
-            f"The manifest says that no auth is needed, the spec asks for {', '.join(asked)}.",
-            "Say in the manifest which it is: Copilot is given what the manifest says.",
-            AUTH,
-        )
+            remedy = "Require one scheme at each endpoint."
+            yield _finding(
+                "error" if together else "warning", place, message, remedy, ISSUES, function if own else ""
+            )
+    if required and isinstance(plugin.manifest.auth, NoAuth):
+        message = f"The manifest says that no auth is needed, but the spec requires {', '.join(required)}."
+        remedy = "Correct the manifest: Copilot gets its auth."
+        yield _finding("warning", "manifest/auth", message, remedy, AUTH)
     schemes_node = mapping(mapping(document.get("components")).get("securitySchemes"))
-    for scheme in asked:
+    for scheme in required:
         yield from _scheme_rules(scheme, followed(plugin.spec, schemes_node.get(scheme)))
 
 
@@ -368,31 +315,18 @@ def _scheme_rules(name: str, scheme: Mapping[str, Any]) -> Iterator[Finding]:
     kind, where = scheme.get("type"), scheme.get("in")
     if kind == "apiKey" and where == "cookie":
         yield _finding(
-            "error", place, f"The key {name} goes into a cookie.", "Take it as a bearer token.", ISSUES
+            "error", place, f"The key {name} goes into a cookie.", "Accept it as a bearer token.", ISSUES
         )
     elif kind == "apiKey" and str(scheme.get("name")).lower() != "authorization":
-        yield _finding(
-            "warning",
-            place,
+        message = (
             f"The key {name} goes into {'the query' if where == 'query' else 'a header of its own'}: one page "
             "of Microsoft's calls that unsupported (known-issues, March 2026), another supported "
-            "(plugin-authentication, June 2026).",
-            "A bearer token works by both.",
-            ISSUES,
+            "(plugin-authentication, June 2026)."
         )
+        yield _finding("warning", place, message, "A bearer token works according to both.", ISSUES)
     elif kind == "oauth2" and "authorizationCode" not in mapping(scheme.get("flows")):
-        yield _finding(
-            "error",
-            place,
-            f"{name} has no authorization code flow, the only one of OAuth that Copilot knows.",
-            "Offer authorizationCode, with or without PKCE.",
-            ISSUES,
-        )
+        message = f"{name} has no authorization code flow, the only OAuth flow that Copilot supports."
+        yield _finding("error", place, message, "Offer authorizationCode, with or without PKCE.", ISSUES)
     elif kind == "http" and str(scheme.get("scheme")).lower() != "bearer":
-        yield _finding(
-            "error",
-            place,
-            f"{name} is HTTP {scheme.get('scheme')!r}; of these Copilot knows bearer only.",
-            "Take a bearer token.",
-            AUTH,
-        )
+        message = f"{name} is HTTP {scheme.get('scheme')!r}; Copilot supports only bearer."
+        yield _finding("error", place, message, "Accept a bearer token.", AUTH)

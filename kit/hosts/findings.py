@@ -1,6 +1,6 @@
-"""`Findings`: what hosts' documented rules say of a plugin, and what to do about it.
+"""`Findings`: the documented rules of hosts that a plugin breaks, and what to do about it.
 
-It shows itself as a line for each host, then a row for each finding and a column for each host.
+Shown as a line for each host, then a row for each finding and a column for each host.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _MARKS = {"error": "✗", "warning": "!"}
 
 @dataclass(frozen=True)
 class Finding:
-    """One rule that one host has and the plugin breaks.
+    """One rule of one host that the plugin breaks.
 
-    `severity` is "error" where the host refuses or fails, "warning" where it degrades, cuts, or where
-    no official text supports the limit (then `source` says so). `place` is a JSON pointer into the spec
-    (`/paths/~1todos/post`), or into the manifest where it begins with `manifest`
-    (`manifest/name_for_human`). `source` is the address of the text that has the rule. `function` is the
-    name of the operation, where the finding is about one.
+    `severity` is "error" if the host refuses or fails, "warning" if it degrades or cuts, or if no official
+    text supports the limit (then `source` says so). `place` is a JSON pointer into the spec
+    (`/paths/~1todos/post`), or into the manifest if it begins with `manifest` (`manifest/name_for_human`).
+    `source` is the address of the text with the rule, `function` the name of the operation, if the finding
+    is about one.
     """
 
     host: str
@@ -36,14 +36,14 @@ class Finding:
 
 
 class Findings(list[Finding]):
-    """What `check` found, as a list; it shows itself as a table with a column for each host.
+    """What `check` found, as a list; shown as a table with a column for each host.
 
-    `hosts` are those that were asked. `ok` is whether none of them has an error.
+    `hosts` are those that were checked. `ok` is whether none of them has an error.
     """
 
-    def __init__(self, findings: Iterable[Finding], asked: Iterable[str], title: str) -> None:
+    def __init__(self, findings: Iterable[Finding], hosts: Iterable[str], title: str) -> None:
         super().__init__(findings)
-        self.hosts = list(asked)
+        self.hosts = list(hosts)
         self.title = title
 
     @property
@@ -64,10 +64,36 @@ class Findings(list[Finding]):
         return {host: _verdict(self.of(host)) for host in self.hosts}
 
     def __repr__(self) -> str:
-        return _text(self)
+        lines = [f"{self.title}\n{columns(list(self.verdicts.items()), '  ')}"]
+        for key, hosts in list(_rows(self).items())[:MOST]:
+            severity, message, remedy, place, function, source = key
+            where = f"{function}, {place}" if function else place
+            lines.append(
+                f"{_MARKS[severity]} {', '.join(hosts)}: {message}\n    {remedy}\n    at {where or 'the document'}; rule: {source}"
+            )
+        rest = len(_rows(self)) - MOST
+        return "\n".join(lines + ([f"... and {rest:,} more"] if rest > 0 else []))
 
     def _repr_html_(self) -> str:
-        return _table(self)
+        verdicts = "<br>".join(
+            f"<b>{escape(host)}</b>: {escape(verdict)}" for host, verdict in self.verdicts.items()
+        )
+        hosts = [host for host in self.hosts if self.of(host)]
+        rows = []
+        for key, named in list(_rows(self).items())[:MOST]:
+            severity, message, remedy, place, function, source = key
+            marks = [
+                f'<span title="{severity}">{_MARKS[severity]}</span>' if host in named else ""
+                for host in hosts
+            ]
+            where = (f"{code(function)}<br>" if function else "") + code(place or "the document")
+            address = source.split()[0]
+            rule = link(address, "rule") if address.startswith("https://") else f"<i>{escape(source)}</i>"
+            rows.append((f"{escape(message)}<br><i>{escape(remedy)}</i>", where, *marks, rule))
+        head = ("finding", "where", *hosts, "rule")
+        rest = len(_rows(self)) - MOST
+        more = f"<p>and {rest:,} more</p>" if rest > 0 else ""
+        return box(f"<b>{escape(self.title)}</b><br>{verdicts}") + (table(head, rows) + more if rows else "")
 
 
 def _verdict(findings: list[Finding]) -> str:
@@ -79,53 +105,10 @@ def _verdict(findings: list[Finding]) -> str:
     return f"not ready: {', '.join(counts)}" if errors else "; ".join(["ready", *counts])
 
 
-# -- how they show themselves -------------------------------------------------
-
-
-def _text(findings: Findings) -> str:
-    """The findings for a terminal."""
-    lines = [f"{findings.title}\n{columns(list(findings.verdicts.items()), '  ')}"]
-    for key, hosts in list(_rows(findings).items())[:MOST]:
-        severity, message, remedy, place, function, source = key
-        where = f"{function}, {place}" if function else place
-        lines.append(
-            f"{_MARKS[severity]} {', '.join(hosts)}: {message}\n    {remedy}\n    at {where or 'the document'}; rule: {source}"
-        )
-    rest = len(_rows(findings)) - MOST
-    return "\n".join(lines + ([f"... and {rest:,} more"] if rest > 0 else []))
-
-
-def _table(findings: Findings) -> str:
-    """The findings for a notebook."""
-    verdicts = "<br>".join(
-        f"<b>{escape(host)}</b>: {escape(said)}" for host, said in findings.verdicts.items()
-    )
-    hosts = [host for host in findings.hosts if findings.of(host)]
-    rows = []
-    for key, named in list(_rows(findings).items())[:MOST]:
-        severity, message, remedy, place, function, source = key
-        marks = [
-            f'<span title="{severity}">{_MARKS[severity]}</span>' if host in named else "" for host in hosts
-        ]
-        where = (f"{code(function)}<br>" if function else "") + code(place or "the document")
-        address = source.split()[0]
-        rule = link(address, "rule") if address.startswith("https://") else f"<i>{escape(source)}</i>"
-        rows.append((f"{escape(message)}<br><i>{escape(remedy)}</i>", where, *marks, rule))
-    head = ("finding", "where", *hosts, "rule")
-    rest = len(_rows(findings)) - MOST
-    more = f"<p>and {rest:,} more</p>" if rest > 0 else ""
-    return box(f"<b>{escape(findings.title)}</b><br>{verdicts}") + (table(head, rows) + more if rows else "")
-
-
 def _rows(findings: Findings) -> dict[tuple[str, str, str, str, str, str], list[str]]:
-    """The hosts that say the same, errors first."""
+    """The hosts by finding, errors first: several may have the same rule."""
     rows: dict[tuple[str, str, str, str, str, str], list[str]] = {}
-
-    def rank(finding: Finding) -> bool:
-        return finding.severity != "error"
-
-    for it in sorted(findings, key=rank):
-        rows.setdefault((it.severity, it.message, it.remedy, it.place, it.function, it.source), []).append(
-            it.host
-        )
+    for finding in sorted(findings, key=lambda finding: finding.severity != "error"):
+        key = (finding.severity, finding.message, finding.remedy)
+        rows.setdefault((*key, finding.place, finding.function, finding.source), []).append(finding.host)
     return rows

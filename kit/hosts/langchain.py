@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kit.description import Description
 
 TITLE = "LangChain"
-FILE = ""  # none: its tools are objects of Python
+FILE = ""
 HOST = "langchain"
 _AI_PLUGIN_TOOL = "https://github.com/langchain-ai/langchain-community (0.4: tools/plugin.py)"
 
@@ -35,23 +35,27 @@ class Callable(Protocol):
 
 
 def render(plugin: Description) -> list[StructuredTool]:
-    """The tools of an installed plugin, as `make_tools` makes them."""
+    """The tools of an installed plugin."""
     if not isinstance(plugin, Callable):
         raise KitError("LangChain's tools call the plugin.", "Install it first: kit.install(...).")
     return make_tools(plugin)
 
 
 def check(plugin: Description) -> Iterator[Finding]:
-    """What LangChain's own reader of manifests, `AIPluginTool`, fails at."""
+    """What `AIPluginTool`, LangChain's own reader of manifests, fails at."""
     for name in ("logo_url", "contact_email", "legal_info_url"):
         if not getattr(plugin.manifest, name):
-            yield Finding(HOST, "warning", f"manifest/{name}", f"AIPluginTool refuses a manifest without {name}.", "Write it, or use plugin.langchain(), which needs none.", _AI_PLUGIN_TOOL)  # fmt: skip
+            message = f"AIPluginTool refuses a manifest without {name}."
+            remedy = "Write it, or use plugin.langchain(), which does not need it."
+            yield Finding(HOST, "warning", f"manifest/{name}", message, remedy, _AI_PLUGIN_TOOL)
     if "://" not in plugin.manifest.api_url and "://" not in plugin.spec.source:
-        yield Finding(HOST, "warning", "manifest/api/url", "AIPluginTool cannot fetch a spec at a relative address.", "Write it in full, or use plugin.langchain().", _AI_PLUGIN_TOOL)  # fmt: skip
+        message = "AIPluginTool cannot fetch a spec at a relative address."
+        remedy = "Write it in full, or use plugin.langchain()."
+        yield Finding(HOST, "warning", "manifest/api/url", message, remedy, _AI_PLUGIN_TOOL)
 
 
 def make_tools(plugin: Callable) -> list[StructuredTool]:
-    """The tools of an installed plugin. An error of the plugin goes back to the model as its text."""
+    """The tools of an installed plugin. The model receives an error of the plugin as text."""
     try:
         from langchain_core.tools import StructuredTool
     except ImportError:
@@ -61,7 +65,7 @@ def make_tools(plugin: Callable) -> list[StructuredTool]:
         ) from None
 
     def one(name: str, description: str, schema: dict[str, Any]) -> StructuredTool:
-        # The result goes to the model as text, and to the program as it is, in the message's artifact.
+        # The model receives the result as text, the program as an object in the message's artifact.
         def call(**arguments: Any) -> tuple[str, Any]:
             result = plugin.call(name, arguments)
             return result.for_model(), result

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 TITLE = "MCP"
 HOST = "mcp"
 _warning = partial(Finding, HOST, "warning")
-FILE = "tools.json"  # what it is called where it is written down
+FILE = "tools.json"
 
-# The property by which an answer that is not what its operation declares is handed on anyway.
+# The property that passes on an answer that differs from what its operation declares.
 UNEXPECTED = "unexpected"
-# The keywords of an outputSchema. Clients refuse the whole result over any other, and some the whole
-# list: a pattern that JavaScript cannot compile, a date-time without a zone, a text that is one too long.
-_SAID = frozenset({
+# The keywords of an outputSchema. Over others, clients refuse the whole result, and some the whole list:
+# a pattern that JavaScript cannot compile, a date-time without a zone, a text that is one too long.
+_STRUCTURE = frozenset({
     "type", "properties", "required", "items", "prefixItems", "additionalProperties", "anyOf", "oneOf",
     "allOf", "enum", "const", "title", "description", "default", "$ref", "$defs",
 })  # fmt: skip
@@ -49,8 +49,7 @@ MAX_TOOLS = 40  # in Cursor
 
 def render(plugin: Description) -> dict[str, Any]:
     """The plugin's tools as `tools/list` lists them, in the order of the spec: `{"tools": [...]}`."""
-    tools = [plugin.tool(name) for name in plugin.tool_names]
-    return {"tools": [listed_tool(tool, declared_answer(tool)) for tool in tools]}
+    return {"tools": [listed_tool(tool, declared_answer(tool)) for tool in plugin.by_name.values()]}
 
 
 def listed_tool(tool: Tool, declared: Declared | None) -> dict[str, Any]:
@@ -72,36 +71,36 @@ def listed_tool(tool: Tool, declared: Declared | None) -> dict[str, Any]:
 def hints(tool: Tool) -> dict[str, bool]:
     """The hints of a tool, from its HTTP method and `x-openai-isConsequential`.
 
-    The world is open unless one knows better, which is the protocol's own default. ChatGPT wants
-    all three of read-only, destructive and open world on every tool.
+    The world counts as open, which is the protocol's own default. ChatGPT requires all three of
+    read-only, destructive and open world on every tool.
     """
     method, consequential = tool.operation.method, tool.operation.consequential
     reads = method in ("GET", "HEAD") and tool.operation.raw.get("x-openai-isConsequential") is not True
-    given = {
+    values = {
         "readOnlyHint": reads,
         "destructiveHint": method == "DELETE" or (not reads and consequential),
         "openWorldHint": True,
     }
-    return {**given, "idempotentHint": True} if method in ("PUT", "DELETE") else given
+    return {**values, "idempotentHint": True} if method in ("PUT", "DELETE") else values
 
 
 class Declared(NamedTuple):
-    """What an operation says that it answers. MCP knows objects alone: anything else is `result` in one."""
+    """The declared answer of an operation. MCP allows only objects: anything else is `result` in one."""
 
     schema: dict[str, Any]
     is_wrapped: bool
 
 
 def declared_answer(tool: Tool) -> Declared | None:
-    """What the operation says that it answers, as JSON Schema; None if it says nothing that can be listed.
+    """The declared answer of an operation as JSON Schema; None if there is none that can be listed.
 
-    Only the form of it, without patterns, formats and bounds (see `_SAID`), and none of more than
-    20,000 characters. What is not an object is wrapped, as the official servers do it.
+    Only its structure, without patterns, formats and bounds (see `_STRUCTURE`), up to 20,000 characters.
+    What is not an object is wrapped, as in the official servers.
     """
-    given = tool.answer(MAX_OUTPUT_SCHEMA)
-    if not given:
+    answer = tool.answer(MAX_OUTPUT_SCHEMA)
+    if not answer:
         return None
-    schema = _form(given)
+    schema = _structure(answer)
     if schema.get("type") == "object" and schema.keys() <= _PLAIN:
         return None if UNEXPECTED in schema.get("properties", {}) else Declared(schema, False)
     definitions = schema.pop("$defs", None)
@@ -109,16 +108,16 @@ def declared_answer(tool: Tool) -> Declared | None:
     return Declared({**wrapped, "$defs": definitions} if definitions else wrapped, True)
 
 
-def _form(node: Any, named: bool = False) -> Any:
-    """A schema without the keywords that are not in `_SAID`. `named`: `node` maps names to schemas."""
+def _structure(node: Any, named: bool = False) -> Any:
+    """A schema without the keywords that are not in `_STRUCTURE`. `named`: `node` maps names to schemas."""
     if isinstance(node, list):
-        return [_form(item) for item in node]
+        return [_structure(item) for item in node]
     if not isinstance(node, dict):
         return node
     return {
-        key: value if key in _DATA and not named else _form(value, not named and key in _NAMED)
+        key: value if key in _DATA and not named else _structure(value, not named and key in _NAMED)
         for key, value in node.items()
-        if named or (key in _SAID and not (key == "additionalProperties" and value is False))
+        if named or (key in _STRUCTURE and not (key == "additionalProperties" and value is False))
     }
 
 
@@ -126,12 +125,14 @@ def _with_unexpected(declared: Mapping[str, Any]) -> dict[str, Any]:
     """The schema that is listed: what is declared, or anything else as `unexpected`.
 
     Clients raise for a result that does not fit its outputSchema, and live APIs often send a null or
-    leave out a field where their spec says otherwise. Such a call has worked anyway.
+    leave out a field contrary to their spec. Such a call has still succeeded.
     """
     schema = dict(declared)
     schema["properties"] = {
         **declared.get("properties", {}),
-        UNEXPECTED: {"description": "Alone, where the answer is not as described here: what came."},
+        UNEXPECTED: {
+            "description": "Present alone if the answer is not as described here: the actual answer."
+        },
     }
     required = schema.pop("required", None)
     if required:
@@ -143,67 +144,60 @@ def _with_unexpected(declared: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check(plugin: Description) -> Iterator[Finding]:
-    """The rules of MCP, and of ChatGPT as its host, that the plugin breaks. None of them keeps it from working.
+    """The rules of MCP, and of ChatGPT as its host, that the plugin breaks. None of them prevents it from working.
 
-    The names of tools need no look: letters, digits, _ and -, 64 at most, keep the protocol's rule (128).
+    Tool names need no check: letters, digits, _ and -, at most 64, satisfy the protocol's rule (128).
     """
     manifest = plugin.manifest
     if len(manifest.description_for_model) > MAX_INSTRUCTIONS:
-        yield _warning(
-            "manifest/description_for_model",
+        message = (
             f"It becomes the server's instructions and has {len(manifest.description_for_model)} characters; "
-            f"a host may read the first {MAX_INSTRUCTIONS} only.",
-            f"Say what matters most within the first {MAX_INSTRUCTIONS} characters.",
-            _CHATGPT,
+            f"a host may read the first {MAX_INSTRUCTIONS} only."
         )
+        remedy = f"Say what matters most within the first {MAX_INSTRUCTIONS} characters."
+        yield _warning("manifest/description_for_model", message, remedy, _CHATGPT)
     if not manifest.legal_info_url:
-        yield _warning(
-            "manifest/legal_info_url",
-            "There is no legal page; ChatGPT asks for a privacy policy when a plugin is submitted.",
-            "Give legal_info_url= the address of a page with it.",
-            _CHATGPT,
-        )
+        message = "There is no legal page; ChatGPT asks for a privacy policy when a plugin is submitted."
+        yield _warning("manifest/legal_info_url", message, "Set legal_info_url= to a page with it.", _CHATGPT)
     if not isinstance(manifest.auth, NoAuth):
-        yield _warning(
-            "manifest/auth",
-            f"The plugin wants auth {manifest.auth.type!r}; ChatGPT signs in to an MCP server by OAuth 2.1 alone.",
-            "On your own machine `kit mcp URL --token` does. For ChatGPT, serve "
-            "/.well-known/oauth-protected-resource and check the tokens in your operations.",
-            _AUTH,
+        message = (
+            f"The plugin requires auth {manifest.auth.type!r}; ChatGPT signs in to an MCP server "
+            "only by OAuth 2.1."
         )
+        remedy = (
+            "On your own machine `kit mcp URL --token` works. For ChatGPT, serve "
+            "/.well-known/oauth-protected-resource and check the tokens in your operations."
+        )
+        yield _warning("manifest/auth", message, remedy, _AUTH)
     if len(plugin.tool_names) > MAX_TOOLS:
-        yield _warning(
-            "/paths",
-            f"There are {len(plugin.tool_names)} tools; clients have been seen to offer a model some {MAX_TOOLS}.",
-            "Split the plugin, or take out operations that a model does not need.",
-            "no official text: reported for Cursor",
+        message = (
+            f"There are {len(plugin.tool_names)} tools; some clients offer a model only about {MAX_TOOLS}."
         )
-    for name in plugin.tool_names:
-        tool = plugin.tool(name)
+        remedy = "Split the plugin, or remove operations that a model does not need."
+        yield _warning("/paths", message, remedy, "no official text: reported for Cursor")
+    for name, tool in plugin.by_name.items():
         place, function = tool.operation.pointer, tool.operation.id
         if len(plugin.name) + len(name) + 2 > MAX_QUALIFIED_NAME:
+            message = (
+                f"{plugin.name!r} and {name!r} have more than {MAX_QUALIFIED_NAME} characters together; "
+                "clients join the two, and some leave such a tool out."
+            )
+            remedy = "Shorten the function's name."
             yield _warning(
                 f"{place}/operationId",
-                f"{plugin.name!r} and {name!r} have more than {MAX_QUALIFIED_NAME} characters together; "
-                "clients join the two, and some leave such a tool out.",
-                "Shorten the function's name.",
+                message,
+                remedy,
                 "no official text: reported for Cursor and Copilot (github/copilot-cli#1879)",
                 function,
             )
         if not tool.description:
-            yield _warning(
-                place,
-                f"{function} has no summary and no description: a model cannot know when to call it.",
-                "Give it a docstring that says what it does and when to use it.",
-                _TOOLS,
-                function,
-            )
+            message = f"{function} has no summary and no description: a model cannot know when to call it."
+            remedy = "Give it a docstring that says what it does and when to use it."
+            yield _warning(place, message, remedy, _TOOLS, function)
         if declared_answer(tool) is None:
-            yield _warning(
-                f"{place}/responses",
-                f"{function} does not say what JSON it answers, or says too much of it, so the tool has no outputSchema; "
-                "ChatGPT warns of that when a plugin is submitted.",
-                "Say it: in a function, by the annotation of what it returns.",
-                _CHATGPT,
-                function,
+            message = (
+                f"{function} does not declare its JSON answer, or declares too large a one, so the tool has no outputSchema; "
+                "ChatGPT warns about that when a plugin is submitted."
             )
+            remedy = "Declare it: in a function, by the return annotation."
+            yield _warning(f"{place}/responses", message, remedy, _CHATGPT, function)

@@ -1,4 +1,4 @@
-"""OpenAI's function calling: the tools in both shapes, and the rules that bound them."""
+"""OpenAI's function calling: the tools for both APIs, and their limits."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from kit.description import Description
 
 TITLE = "OpenAI function calling"
-FILE = "tools.json"  # what it is called where it is written down
+FILE = "tools.json"
 HOST = "openai"
 _finding = partial(Finding, HOST)
 MAX_TOOLS = 128  # in one request: "array too long. Expected an array with maximum length 128"
 
 _GUIDE = "https://developers.openai.com/api/docs/guides/function-calling"
 _SEARCH = "https://developers.openai.com/api/docs/guides/tools-tool-search"
+_SELECT = "Pass some of them with tools(select=...), or all with tools(search=True)."
 _NO_TEXT = "no official text: the API refused more in reports of 2024 and 2025"
 
 
@@ -32,35 +33,31 @@ def check(plugin: Description) -> Iterator[Finding]:
     """A finding for every documented limit of function calling that the tools break."""
     tools = plugin.by_name
     if len(tools) > MAX_TOOLS:
-        yield _finding(
-            "warning", "/paths", f"There are {len(tools):,} tools; one request takes {MAX_TOOLS}.",
-            "Give a part of them with tools(select=...), or all with tools(search=True).", _NO_TEXT,
-        )  # fmt: skip
+        message = f"There are {len(tools):,} tools; one request takes {MAX_TOOLS}."
+        yield _finding("warning", "/paths", message, _SELECT, _NO_TEXT)
     elif len(tools) > 20:
-        yield _finding(
-            "warning", "/paths", f"There are {len(tools)} tools; with fewer than 20 a model chooses better.",
-            "Give a part of them with tools(select=...), or all with tools(search=True).", _GUIDE,
-        )  # fmt: skip
+        message = f"There are {len(tools)} tools; with fewer than 20 a model chooses better."
+        yield _finding("warning", "/paths", message, _SELECT, _GUIDE)
     tokens = plugin.tokens
     if tokens > MANY_TOKENS:
         over = "more than" if tokens > CONTEXT else "a good part of"
-        yield _finding(
-            "error" if tokens > CONTEXT else "warning", "/paths",
-            f"The tools take about {tokens:,} tokens, {over} the {CONTEXT:,} that many models have in all.",
-            "Give a part of them with tools(select=...), or all with tools(search=True).", _SEARCH,
-        )  # fmt: skip
+        message = (
+            f"The tools take about {tokens:,} tokens, {over} the {CONTEXT:,} that many models have in all."
+        )
+        yield _finding("error" if tokens > CONTEXT else "warning", "/paths", message, _SELECT, _SEARCH)
     for name, tool in tools.items():
         operation = tool.operation
         if not tool.description:
-            yield _finding(
-                "warning", operation.pointer, "It has neither summary nor description: a model cannot tell what it does.",
-                "Write one sentence: what it does, and when to use it.", _GUIDE, name,
-            )  # fmt: skip
+            message = "It has neither summary nor description: a model cannot tell what it does."
+            remedy = "Write one sentence: what it does, and when to use it."
+            yield _finding("warning", operation.pointer, message, remedy, _GUIDE, name)
         if len(tool.description) > 1024:
-            yield _finding(
-                "warning", f"{operation.pointer}/description",
-                f"The description has {len(tool.description):,} characters; more than 1,024 were refused at times.",
-                "Say what counts in the first 1,024.", _NO_TEXT, name,
-            )  # fmt: skip
+            message = (
+                f"The description has {len(tool.description):,} characters; more than 1,024 have "
+                "been refused."
+            )
+            remedy = "Put what matters in the first 1,024."
+            yield _finding("warning", f"{operation.pointer}/description", message, remedy, _NO_TEXT, name)
     for operation_id, reason in plugin.skipped:
-        yield _finding("error", "/paths", f"No tool can be made of {operation_id!r}: {reason}.", "Fix its schema.", _GUIDE, operation_id)  # fmt: skip
+        message = f"{operation_id!r} cannot become a tool: {reason}."
+        yield _finding("error", "/paths", message, "Fix its schema.", _GUIDE, operation_id)

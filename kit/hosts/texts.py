@@ -1,4 +1,4 @@
-"""What hosts share: texts cut to their limits, where the spec is, what a reference leads to."""
+"""What hosts share: texts cut to their limits, the URL of the spec, the targets of references."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ URL = re.compile(r"https?://[^\s/]\S*")
 
 def cut(text: str, limit: int = MAX_TEXT) -> str:
     """`text` in at most `limit` characters: whole words, then an ellipsis."""
-    text = text.encode("utf-8", "replace").decode().strip()  # half a surrogate pair cannot be sent
+    text = text.encode("utf-8", "replace").decode().strip()  # a lone surrogate cannot be sent
     if len(text) <= limit:
         return text
     head = text[: limit - 1]
     words = head.rsplit(None, 1)
     if not text[limit - 1].isspace() and len(words) == 2 and len(words[0]) > limit // 2:
-        head = words[0]  # half a word is left off, but not for a text that is one long word
+        head = words[0]  # drops half a word, unless the text is one long word
     return head.rstrip() + "…"
 
 
@@ -38,7 +38,7 @@ def summaries(plugin: Description, most: int, limit: int = 200) -> list[str]:
 
 
 def spec_url(plugin: Description) -> str:
-    """Where the spec is: its address, else the name of its file, relative to the manifest."""
+    """The URL of the spec, else the name of its file, relative to the manifest."""
     for url in (plugin.spec.source, plugin.manifest.api_url):
         if URL.fullmatch(url):
             return url
@@ -65,16 +65,17 @@ def texts_too_long(
         for key in ("summary", "description"):
             length = len(getattr(operation, key))
             if length > operation_limit:
-                yield Finding(
-                    host, "warning", f"{operation.pointer}/{key}",
-                    f"The {key} has {length:,} characters, the limit is {operation_limit}.",
-                    f"Cut {length - operation_limit:,}: say what it does, and when to use it.", source, name,
-                )  # fmt: skip
+                message = f"The {key} has {length:,} characters, the limit is {operation_limit}."
+                remedy = f"Cut {length - operation_limit:,}: say what it does, and when to use it."
+                yield Finding(host, "warning", f"{operation.pointer}/{key}", message, remedy, source, name)
         for parameter in operation.parameters:
             length = len(parameter.description)
             if length > parameter_limit:
+                message = (
+                    f"The description of {parameter.name!r} has {length:,} characters, the limit is "
+                    f"{parameter_limit}."
+                )
+                remedy = f"Cut {length - parameter_limit:,}."
                 yield Finding(
-                    host, "warning", f"{operation.pointer}/parameters",
-                    f"The description of {parameter.name!r} has {length:,} characters, the limit is {parameter_limit}.",
-                    f"Cut {length - parameter_limit:,}.", source, name,
-                )  # fmt: skip
+                    host, "warning", f"{operation.pointer}/parameters", message, remedy, source, name
+                )

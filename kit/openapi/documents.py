@@ -1,11 +1,11 @@
-"""A stranger's JSON or YAML text as a mapping, bounded in size, depth and growth.
+"""Untrusted JSON or YAML text as a mapping, bounded in size, depth and growth.
 
-JSON goes through the standard library, YAML through ryaml (YAML 1.2, as OpenAPI wants it: dates and `no`
-stay text), which reads Plaid's 3 MB in a tenth of the time of PyYAML's C loader. What ryaml refuses though
-ChatGPT took it (a key given twice, merge keys) PyYAML reads.
+JSON goes through the standard library, YAML through ryaml (YAML 1.2, as OpenAPI requires: dates and `no`
+stay text), which reads Plaid's 3 MB in a tenth of the time of PyYAML's C loader. PyYAML reads what ryaml
+refuses although ChatGPT took it: repeated keys and merge keys.
 
-Each reader has bounds and words of its own, and other ones in each version. So what is too deep, too large
-or cut off is found here, in the text and where the reader stopped in it, and said in one sentence.
+Each reader has its own limits and messages, which change between versions. So what is too deep, too large
+or cut off is detected here, in the text and where the reader stopped, and reported in one sentence.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kit.errors import SpecError
 
 MAX_LENGTH = 32_000_000  # characters; the largest public spec has 7 million
 MAX_DEPTH = 100  # levels; the deepest of 850 real documents has 32
-# Values in a document with its YAML aliases written out. Stripe's, 2.5 MB, has 94,000 that hold others.
+# Values in a document with its YAML aliases expanded. Stripe's, 2.5 MB, has 94,000 that hold others.
 MAX_VALUES = 3_000_000
 
 NO_SPEC = "An OpenAPI document is a JSON or YAML mapping with 'openapi' and 'paths'. Is the address right?"
@@ -38,7 +38,7 @@ _STRING_OR_BRACKET = re.compile(
 
 
 class Unreadable(ValueError):
-    """Why a text cannot be read, as what follows its name in a sentence. `position`: how far it could be."""
+    """Why a text cannot be read, worded to follow its name. `position` is how far the reader got."""
 
     def __init__(self, reason: str, position: int | None = None) -> None:
         super().__init__(reason)
@@ -46,10 +46,7 @@ class Unreadable(ValueError):
 
 
 def read_json(text: str | bytes, *, is_bounded: bool = True, **options: Any) -> Any:
-    """What `json.loads` reads, no deeper than 100 levels. Raises `Unreadable` for all else, and nothing more.
-
-    Without `is_bounded`, the caller looks at the depth.
-    """
+    """`json.loads`, no deeper than 100 levels unless the caller checks that. Raises nothing but `Unreadable`."""
     try:
         if isinstance(text, bytes):
             text = text.decode(json.detect_encoding(text))
@@ -60,7 +57,7 @@ def read_json(text: str | bytes, *, is_bounded: bool = True, **options: Any) -> 
         raise Unreadable(f"is not text in UTF-8, from byte {error.start:,} on") from None
     except RecursionError:
         raise Unreadable(_TOO_DEEP) from None
-    except ValueError:  # more digits than Python takes, 4,300
+    except ValueError:  # more than 4,300 digits, Python's limit
         raise Unreadable("has a number with too many digits to be read", 0) from None
     if is_bounded and any(depth > MAX_DEPTH for depth, _ in _levels(value)):
         raise Unreadable(_TOO_DEEP)
@@ -68,7 +65,7 @@ def read_json(text: str | bytes, *, is_bounded: bool = True, **options: Any) -> 
 
 
 def _stopped(text: str, position: int) -> str:
-    """Where a reader stopped, and what is there: for each the same words."""
+    """Where a reader stopped, and what is there, in the same words for each reader."""
     if not text[position:].strip() or _OPEN_STRING.match(text, position):
         position = len(text.rstrip())
         what = "it is cut off at"
@@ -82,14 +79,14 @@ def _stopped(text: str, position: int) -> str:
 def parse(text: str | bytes, source: str = "the document") -> dict[str, Any]:
     """The mapping that a JSON or YAML text holds. Raises `SpecError` with the reason if it holds none.
 
-    What JSON cannot say (NaN, infinity, half a character) is null or `?`.
+    What JSON cannot express (NaN, infinity, half a character) becomes null or `?`.
     """
     if isinstance(text, bytes):
         text = _decoded(text)
     if len(text) > MAX_LENGTH:
         raise SpecError(
-            f"{source} has {len(text):,} characters, and {MAX_LENGTH:,} is the most that is read.",
-            "Give a part of it.",
+            f"{source} has {len(text):,} characters, and the limit is {MAX_LENGTH:,}.",
+            "Use a part of it.",
             source=source,
         )
     text = text.lstrip("\ufeff").strip()
@@ -115,7 +112,7 @@ def parse(text: str | bytes, source: str = "the document") -> dict[str, Any]:
 
 
 def _decoded(content: bytes) -> str:
-    """UTF-8 by default; UTF-16 and UTF-32 where a byte order mark says so."""
+    """UTF-8 by default; UTF-16 and UTF-32 if a byte order mark says so."""
     for mark, encoding in ((b"\xff\xfe\0\0", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if content.startswith(mark):
             return content.decode(encoding, errors="replace")
@@ -126,21 +123,21 @@ def _parse_yaml(text: str, source: str, position: int) -> Any:
     """`position` is how far the text could be read as JSON."""
     ryaml: Any = importlib.import_module("ryaml")  # its types do not name what it exports
     text = _CONTROL.sub(" ", text)
-    # A merge key is none of YAML 1.2, but people write it; ryaml takes it for a key like another. And the
-    # time that ryaml takes grows with the square of open brackets: 20,000 of them cost 5 s.
+    # YAML 1.2 has no merge keys, but people write them; to ryaml they are keys like any other. And the time
+    # that ryaml takes grows with the square of the open brackets: 20,000 of them cost 5 s.
     if _brackets(text)[0] <= MAX_DEPTH and not re.search(r"^\s*(?:- )?<<\s*:", text, re.MULTILINE):
         with contextlib.suppress(ryaml.InvalidYamlError, ValueError, TypeError):
             return ryaml.loads(text)
-    return _parse_slowly(text, source, position)
+    return _parse_with_pyyaml(text, source, position)
 
 
-def _parse_slowly(text: str, source: str, position: int) -> Any:
+def _parse_with_pyyaml(text: str, source: str, position: int) -> Any:
     import yaml
 
     depth, read = 0, 0
     documents = 0
     try:
-        # PyYAML builds what is nested by calling itself in C: too deep a text would end the process.
+        # PyYAML recurses in C: a text nested too deeply would crash the process.
         for event in yaml.parse(text, getattr(yaml, "CLoader", yaml.Loader)):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_DEPTH:
@@ -153,27 +150,27 @@ def _parse_slowly(text: str, source: str, position: int) -> Any:
     except yaml.YAMLError as error:
         mark: Any = getattr(error, "problem_mark", None)
         stop = mark.index if mark else getattr(error, "position", 0)
-        # It looks ahead for the end of a key, by up to 1,024 characters: what it met there may be too deep.
+        # It looks up to 1,024 characters ahead for the end of a key: what is there may be too deep.
         if depth + _brackets(text[read:stop])[1] > MAX_DEPTH:
             raise _too_deep(source) from None
         where = _stopped(text, max(stop, position))
         raise SpecError(f"{source} is neither JSON nor YAML: {where}.", NO_SPEC, source=source) from None
     except (ValueError, TypeError):
         raise SpecError(
-            f"{source} has a key or a number that JSON cannot have.", NO_SPEC, source=source
+            f"{source} has a key or a number that JSON does not allow.", NO_SPEC, source=source
         ) from None
     except RecursionError:
         raise _too_deep(source) from None
 
 
 def _brackets(text: str) -> tuple[int, int]:
-    """How many brackets are open at the most and at the end of a text, as far as its quotes can be told."""
+    """How many brackets are open at most, and at the end of a text; those in quotes do not count."""
     most = now = 0
-    for found in _STRING_OR_BRACKET.finditer(text):
-        if found[0] in "[{":
+    for match in _STRING_OR_BRACKET.finditer(text):
+        if match[0] in "[{":
             now += 1
             most = max(most, now)
-        elif found[0] in "]}":
+        elif match[0] in "]}":
             now = max(0, now - 1)
     return most, now
 
@@ -199,16 +196,20 @@ def _loader() -> Any:
 
 
 def _bound(data: Any, source: str) -> None:
-    """Refuses what is nested too deeply, or grows out of hand when its aliases are written out."""
+    """Refuses what is nested too deeply, or grows too large when its aliases are expanded."""
     for depth, count in _levels(data):
         if depth > MAX_DEPTH:
             raise _too_deep(source)
         if count > MAX_VALUES:
-            raise _too_much(source)
+            raise SpecError(
+                f"{source} grows too large when its aliases are expanded: more than {MAX_VALUES:,} values.",
+                "Write what repeats once under 'components', and refer to it with $ref.",
+                source=source,
+            )
 
 
 def _levels(data: Any) -> Iterator[tuple[int, int]]:
-    """For each level of what is nested: its number, and how many values there are down to it."""
+    """For each level of nesting: its number, and how many values there are down to it."""
     level, depth, count = [data] if isinstance(data, _CONTAINERS) else [], 0, 0
     while level:
         depth += 1
@@ -224,11 +225,3 @@ def _levels(data: Any) -> Iterator[tuple[int, int]]:
 
 def _too_deep(source: str) -> SpecError:
     return SpecError(f"{source} {_TOO_DEEP}.", NO_SPEC, source=source)
-
-
-def _too_much(source: str) -> SpecError:
-    return SpecError(
-        f"{source} grows out of hand when its aliases are written out: more than {MAX_VALUES:,} values.",
-        "Write what repeats once under 'components', and refer to it with $ref.",
-        source=source,
-    )

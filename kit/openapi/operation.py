@@ -1,6 +1,6 @@
-"""One operation of an OpenAPI document, read when it is asked for: its parameters, its body, its answers.
+"""One operation of an OpenAPI document, read on demand: its parameters, its body, its responses.
 
-What is broken in it is mended where its meaning is plain, and every repair is noted in `Spec.problems`.
+What is broken is fixed where its meaning is plain, and every repair is noted in `Spec.problems`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from kit.markup import short
 from kit.openapi import swagger
 from kit.openapi import views as spec_views
-from kit.openapi.values import as_list, excerpt, mapping, text
+from kit.openapi.values import as_list, mapping, text
 
 if TYPE_CHECKING:
     from kit.openapi.spec import Spec
 
 LOCATIONS = ("path", "query", "querystring", "header", "cookie")
-# OpenAPI 3.1, Parameter Object: definitions of these headers shall be ignored.
+# OpenAPI 3.1, Parameter Object: definitions of these headers are ignored.
 IGNORED_HEADERS = ("accept", "content-type", "authorization")
 
 _STYLES = {
@@ -48,12 +49,12 @@ class Parameter:
     style: str = ""
     explode: bool = False
     allow_reserved: bool = False
-    media_type: str = ""  # where the value is given as `content`, JSON in most cases
-    allow_empty: bool = False  # OpenAPI: an empty value in a query is to be allowed explicitly
+    media_type: str = ""  # if the value is declared as `content`, JSON in most cases
+    allow_empty: bool = False  # OpenAPI: an empty value in a query must be allowed explicitly
 
     @property
     def may_be_empty(self) -> bool:
-        """Whether an empty text can be told from none at all in this place."""
+        """Whether an empty text differs from no value in this place."""
         return self.location in ("header", "cookie") or (self.location == "query" and self.allow_empty)
 
 
@@ -69,7 +70,7 @@ class Body:
 
 
 class Operation:
-    """One operation of a document. `pointer` is its place there, `raw` what stands there.
+    """One operation of a document. `pointer` is its place there, `raw` what is written there.
 
     `method` is in capitals, `path` begins with `/` and has its `{placeholders}`.
     """
@@ -100,7 +101,7 @@ class Operation:
 
     @property
     def subject(self) -> str:
-        """What it is about: its first tag, else the first word of the path that says something."""
+        """What it is about: its first tag, else the first meaningful word of the path."""
         if self.tags:
             return self.tags[0]
         words = re.findall(r"[^/?&{}]+", re.sub(r"{[^{}]*}", "", self.path))
@@ -117,8 +118,8 @@ class Operation:
 
         developers.openai.com/api/docs/actions/production has the rule.
         """
-        said = self.raw.get("x-openai-isConsequential")
-        return said if isinstance(said, bool) else self.method != "GET"
+        extension = self.raw.get("x-openai-isConsequential")
+        return extension if isinstance(extension, bool) else self.method != "GET"
 
     @property
     def servers(self) -> list[Any]:
@@ -127,7 +128,7 @@ class Operation:
 
     @property
     def security(self) -> list[Any]:
-        """The alternatives of `security`; none of them: anyone may call."""
+        """The alternatives of `security`; if there are none, anyone may call."""
         own = self.raw.get("security")
         return as_list(own if "security" in self.raw else self.spec.document.get("security"))
 
@@ -136,14 +137,14 @@ class Operation:
         """Path, query, header and cookie parameters; those of the path item come first."""
         self._note_slips()
         merged: dict[tuple[str, str], Parameter] = {}
-        for given, pointer in self._given:
-            parameter = self._parameter(given, pointer)
+        for raw, pointer in self._raw_parameters:
+            parameter = self._parameter(raw, pointer)
             if parameter is not None:
                 merged[parameter.location, parameter.name] = parameter
         in_query = {name for location, name in merged if location == "query"}
         for name in dict.fromkeys(re.findall(r"{([^{}]+)}", self.path)):
             if name in in_query and name not in re.findall(r"{([^{}]+)}", self.path.partition("?")[0]):
-                self._problem(self.pointer, f"the path has its query in it: {name!r} is sent once")
+                self._problem(self.pointer, f"the path includes its query: {name!r} is sent once")
             elif ("path", name) not in merged:
                 self._problem(self.pointer, f"the path parameter {name!r} is not declared: read as text")
                 schema = {"type": "string"}
@@ -158,57 +159,58 @@ class Operation:
 
     @cached_property
     def address(self) -> str:
-        """The path as it is requested: without a fragment, by which some tell operations apart, and without
-        the placeholders in a query that parameters in the query fill themselves.
+        """The path as it is requested: without a fragment, by which some documents distinguish operations,
+        and without the placeholders in a query that query parameters fill.
         """
         path, mark, query = self.path.partition("#")[0].partition("?")
         named = {p.name for p in self.parameters if p.location == "query"}
-        kept = [it for it in query.split("&") if not ("{" in it and it.partition("=")[0] in named)]
+        kept = [pair for pair in query.split("&") if not ("{" in pair and pair.partition("=")[0] in named)]
         return f"{path}?{'&'.join(kept)}" if mark and kept != [""] and kept else path
 
     @cached_property
     def body(self) -> Body | None:
         """The request body, JSON where there is a choice; None if there is none."""
         pointer = f"{self.pointer}/requestBody"
-        given = self.spec.resolve(self.raw.get("requestBody"), pointer)
-        if not given:
-            given = mapping(swagger.body([it for it, _ in self._given], self._media_types("consumes")))
-        content = mapping(given.get("content"))
-        if not content and "schema" in given:
+        declared = self.spec.resolve(self.raw.get("requestBody"), pointer)
+        if not declared:
+            parameters = [raw for raw, _ in self._raw_parameters]
+            declared = mapping(swagger.body(parameters, self._media_types("consumes")))
+        content = mapping(declared.get("content"))
+        if not content and "schema" in declared:
             self._problem(pointer, "has a schema without a media type: read as application/json")
-            content = {"application/json": {"schema": given["schema"]}}
+            content = {"application/json": {"schema": declared["schema"]}}
         if not content:
             return None
         media_type = min(content, key=_preference)
         chosen = self.spec.resolve(content[media_type], pointer)
         schema = chosen.get("schema", {})
         if "schema" not in chosen and chosen.keys() & {"type", "properties"}:
-            self._problem(
-                pointer, "has its schema in the place of the media type's object: read all the same"
-            )
+            self._problem(pointer, "has its schema in place of the media type object: read anyway")
             schema = chosen
-        if "itemSchema" in chosen and "schema" not in chosen:  # OpenAPI 3.2: one after another
+        if "itemSchema" in chosen and "schema" not in chosen:  # OpenAPI 3.2: a sequence of items
             schema = {"type": "array", "items": chosen["itemSchema"]}
         return Body(
             media_type=str(media_type),
             schema=schema,
-            required=_is_true(given.get("required")),
-            description=text(given.get("description")),
+            required=_is_true(declared.get("required")),
+            description=text(declared.get("description")),
             encoding=_encoding(chosen.get("encoding")),
         )
 
     @cached_property
     def responses(self) -> dict[str, Mapping[str, Any]]:
-        """The answers by status ("200", "4XX", "default"), their references followed."""
-        found = {}
-        for status, given in mapping(self.raw.get("responses")).items():
-            response = self.spec.resolve(given, f"{self.pointer}/responses/{status}")
-            found[str(status)] = swagger.response(response, self._media_types("produces"))
-        return found
+        """The responses by status ("200", "4XX", "default"), their references followed."""
+        produces = self._media_types("produces")
+        return {
+            str(status): swagger.response(
+                self.spec.resolve(response, f"{self.pointer}/responses/{status}"), produces
+            )
+            for status, response in mapping(self.raw.get("responses")).items()
+        }
 
     @property
     def answer_schema(self) -> Any:
-        """The schema of the JSON that a call answers when all went well; None if nothing says it."""
+        """The schema of the JSON that a successful call returns; None if it is not declared."""
         for status, response in sorted(self.responses.items()):
             if status[:1] != "2":
                 continue
@@ -220,67 +222,65 @@ class Operation:
     # -- reading --------------------------------------------------------------
 
     @cached_property
-    def _given(self) -> list[tuple[Mapping[str, Any], str]]:
-        """Every parameter as it stands there, with its place; those of the path item first."""
-        found = []
-        place = self.pointer.rpartition("/")[0]
-        for node, pointer in ((self.item, place), (self.raw, self.pointer)):
-            given = node.get("parameters")
-            if given is not None and not isinstance(given, list):
-                self._problem(f"{pointer}/parameters", f"is {type(given).__name__}, not a list: left out")
-            for number, raw in enumerate(as_list(given)):
+    def _raw_parameters(self) -> list[tuple[Mapping[str, Any], str]]:
+        """Every parameter as it is written, with its place; those of the path item first."""
+        resolved = []
+        for node, pointer in ((self.item, self.pointer.rpartition("/")[0]), (self.raw, self.pointer)):
+            parameters = node.get("parameters")
+            if parameters is not None and not isinstance(parameters, list):
+                problem = f"is {type(parameters).__name__}, not a list: left out"
+                self._problem(f"{pointer}/parameters", problem)
+            for number, raw in enumerate(as_list(parameters)):
                 where = f"{pointer}/parameters/{number}"
-                found.append((self.spec.resolve(raw, where), where))
-        return found
+                resolved.append((self.spec.resolve(raw, where), where))
+        return resolved
 
-    def _parameter(self, given: Mapping[str, Any], pointer: str) -> Parameter | None:
-        location, name = self._location(given, pointer), str(given.get("name"))
+    def _parameter(self, raw: Mapping[str, Any], pointer: str) -> Parameter | None:
+        location, name = self._location(raw, pointer), str(raw.get("name"))
         if location is None or (location == "header" and name.lower() in IGNORED_HEADERS):
             return None
-        if swagger.is_schemaless(given):
+        if swagger.is_schemaless(raw):
             if self.spec.version != "2.0":
-                self._problem(
-                    pointer, f"the type of {name!r} stands outside of its schema: read all the same"
-                )
-            given = swagger.parameter(given)
-        media_type, schema = "", given.get("schema", {})
-        if isinstance(given.get("content"), Mapping) and given["content"]:
-            media_type, content = next(iter(given["content"].items()))
+                self._problem(pointer, f"the type of {name!r} is outside its schema: read anyway")
+            raw = swagger.parameter(raw)
+        media_type, schema = "", raw.get("schema", {})
+        if isinstance(raw.get("content"), Mapping) and raw["content"]:
+            media_type, content = next(iter(raw["content"].items()))
             schema = self.spec.resolve(content, pointer).get("schema", {})
-        style, explode = self._style(given, location, pointer), given.get("explode")
-        if location == "path" and not _is_true(given.get("required")) and self.spec.version != "2.0":
+        style, explode = self._style(raw, location, pointer), raw.get("explode")
+        if location == "path" and not _is_true(raw.get("required")) and self.spec.version != "2.0":
             self._problem(pointer, f"the path parameter {name!r} is not 'required: true': read as if it were")
         return Parameter(
             name=name,
             location=location,
-            required=location == "path" or _is_true(given.get("required")),
+            required=location == "path" or _is_true(raw.get("required")),
             schema=schema,
-            description=text(given.get("description")),
+            description=text(raw.get("description")),
             style=style,
             explode=explode if isinstance(explode, bool) else style in ("form", "cookie", "deepObject"),
-            allow_reserved=given.get("allowReserved") is True,
+            allow_reserved=raw.get("allowReserved") is True,
             media_type=str(media_type),
-            allow_empty=given.get("allowEmptyValue") is True,
+            allow_empty=raw.get("allowEmptyValue") is True,
         )
 
-    def _location(self, given: Mapping[str, Any], pointer: str) -> str | None:
+    def _location(self, raw: Mapping[str, Any], pointer: str) -> str | None:
         """Where a parameter goes; None for one that is part of the body, or cannot be used."""
-        location, name = str(given.get("in")).lower(), given.get("name")
+        location, name = str(raw.get("in")).lower(), raw.get("name")
         if location in ("body", "formdata"):
             if self.spec.version != "2.0" and not self.raw.get("requestBody"):
-                self._problem(pointer, f"in: {given['in']} is Swagger 2.0's: read as the request body")
+                self._problem(pointer, f"in: {raw['in']} is Swagger 2.0: read as the request body")
             return None
-        if given and location not in LOCATIONS and f"{{{name}}}" in self.path:
-            self._problem(pointer, f"the place of {name!r} is {given.get('in')!r}: read as path")
+        if raw and location not in LOCATIONS and f"{{{name}}}" in self.path:
+            self._problem(pointer, f"the place of {name!r} is {raw.get('in')!r}: read as path")
             location = "path"
         if location not in LOCATIONS or not isinstance(name, str | int | float) or name == "":
-            self._problem(pointer, f"a parameter without a name or place is left out: {excerpt(given)}")
+            self._problem(pointer, f"a parameter without a name or a place is left out: {short(repr(raw))}")
             return None
         return location
 
-    def _style(self, given: Mapping[str, Any], location: str, pointer: str) -> str:
+    def _style(self, raw: Mapping[str, Any], location: str, pointer: str) -> str:
         usual = _STYLES[location][0]
-        style = given.get("style", usual)
+        style = raw.get("style", usual)
         if style not in _STYLES[location]:
             self._problem(pointer, f"style {style!r} is not for parameters in {location}: read as {usual!r}")
             return usual
@@ -292,11 +292,11 @@ class Operation:
             if key not in allowed and not str(key).startswith("x-"):
                 self._problem(self.pointer, f"has the unknown key {str(key)!r}: ignored")
         if not mapping(self.raw.get("responses")):
-            self._problem(self.pointer, "has no 'responses': any answer is taken")
+            self._problem(self.pointer, "has no 'responses': any response is accepted")
 
     def _media_types(self, key: str) -> list[str]:
-        given = self.raw.get(key, self.spec.document.get(key)) if self.spec.version == "2.0" else None
-        return [str(it) for it in as_list(given)]
+        media_types = self.raw.get(key, self.spec.document.get(key)) if self.spec.version == "2.0" else None
+        return [str(media_type) for media_type in as_list(media_types)]
 
     def _problem(self, pointer: str, message: str) -> None:
         self.spec.problem(pointer, message)
@@ -326,9 +326,9 @@ def _encoding(value: Any) -> dict[str, dict[str, Any]]:
     """How each field of a form is written (OpenAPI, Encoding Object)."""
     kinds = {"contentType": str, "style": str, "explode": bool, "allowReserved": bool}
     return {
-        str(name): {key: given[key] for key, kind in kinds.items() if isinstance(given.get(key), kind)}
-        for name, given in mapping(value).items()
-        if isinstance(given, Mapping)
+        str(name): {key: declared[key] for key, kind in kinds.items() if isinstance(declared.get(key), kind)}
+        for name, declared in mapping(value).items()
+        if isinstance(declared, Mapping)
     }
 
 

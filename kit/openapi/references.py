@@ -1,7 +1,7 @@
-"""References to other documents: `bundle` puts what they lead to into one, when asked to and from its own ground only.
+"""References to other documents: `bundle` puts what they lead to into one document.
 
-What a `$ref` fetches is chosen by a stranger. So nothing is fetched unless the user says so, and then only
-from the plugin's own domain or, for a file, from the file's own folder.
+The author of the document chooses what a `$ref` fetches. So nothing is fetched unless the user asks for it, and
+then only from the plugin's own domain or, for a file, from the file's own folder.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from kit.openapi.documents import parse
 from kit.openapi.spec import Problem
 
 MAX_DOCUMENTS = 100
-PLACE = "x-documents"  # the root's key under which the others are put
+PLACE = "x-documents"  # the root's key that holds the others
 
 Fetch = Callable[[str], Awaitable[bytes]]
 
 
 async def bundle(document: Mapping[str, Any], url: str, fetch: Fetch) -> tuple[dict[str, Any], list[Problem]]:
-    """The document with everything that it refers to inside, and what could not be had.
+    """The document with everything that it refers to inside, and what could not be fetched.
 
-    `fetch` gives the bytes at an absolute address, or raises `KitError` with the reason.
+    `fetch` returns the bytes at an absolute address, or raises `KitError` with the reason.
     """
     numbers = {url: -1}  # of documents by address; the root has none
     problems: list[Problem] = []
     others: list[Any] = []
     root: dict[str, Any] = _moved(document, url, numbers)
-    waiting = [it for it in numbers if numbers[it] >= 0]
+    waiting = [address for address, number in numbers.items() if number >= 0]
     while waiting:
         address = waiting.pop(0)
         try:
@@ -38,10 +38,10 @@ async def bundle(document: Mapping[str, Any], url: str, fetch: Fetch) -> tuple[d
                 raise KitError(f"more than {MAX_DOCUMENTS} documents")
             known = set(numbers)
             others.append(_moved(parse(await fetch(address), address), address, numbers))
-            waiting += [it for it in numbers if it not in known]
+            waiting += [new for new in numbers if new not in known]
         except KitError as error:
             others.append({})
-            problems.append((address, f"is referred to, and cannot be had: {error.problem}"))
+            problems.append((address, f"is referred to, but cannot be fetched: {error.problem}"))
             if len(others) > MAX_DOCUMENTS:
                 break
     return ({**root, PLACE: others} if others else root), problems
@@ -50,7 +50,7 @@ async def bundle(document: Mapping[str, Any], url: str, fetch: Fetch) -> tuple[d
 def _moved(node: Any, base: str, numbers: dict[str, int]) -> Any:
     """A copy of a part of the document at `base`, its references pointing into the bundle.
 
-    It calls itself: `parse` has bounded the depth.
+    Recursive: `parse` has bounded the depth.
     """
     if isinstance(node, list):
         return [_moved(item, base, numbers) for item in node]

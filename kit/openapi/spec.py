@@ -1,7 +1,7 @@
-"""An OpenAPI document of anyone's: OpenAPI 3.0, 3.1, 3.2 or Swagger 2.0, its references followed.
+"""An OpenAPI document: OpenAPI 3.0, 3.1, 3.2 or Swagger 2.0, its references followed.
 
-Nothing of a stranger's document is refused that can be used: what had to be mended or left out is
-listed in `Spec.problems`, and one broken operation never takes the others with it.
+Nothing usable in a document is refused: what had to be fixed or left out is listed in
+`Spec.problems`, and one broken operation never affects the others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kit.openapi.values import as_list, mapping, pointer_token, unique
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 VERSIONS = ("3.0", "3.1", "3.2")
-MAX_REFS = 100  # references that lead to references, before they are taken for nothing
+MAX_REFS = 100  # references followed in a row, before they count as leading nowhere
 
 _ROOT_KEYS = (
     "openapi", "$self", "info", "jsonSchemaDialect", "servers", "paths", "webhooks", "components", "security",
@@ -38,7 +38,7 @@ Problem = tuple[str, str]  # (JSON pointer, what was wrong and what became of it
 
 
 class Spec:
-    """A read document. `document` is the parsed mapping, `source` says where it came from.
+    """A document that was read. `document` is the parsed mapping, `source` says where it came from.
 
     `version` is "2.0" for Swagger, else "3.0", "3.1" or "3.2".
     """
@@ -53,7 +53,7 @@ class Spec:
 
     @classmethod
     def read(cls, text: str | bytes, source: str = "the document") -> Spec:
-        """Reads JSON or YAML. Raises `SpecError` for what is no OpenAPI document at all."""
+        """Reads JSON or YAML. Raises `SpecError` if it is not an OpenAPI document at all."""
         return cls(parse(text, source), source)
 
     @property
@@ -72,25 +72,25 @@ class Spec:
 
     @property
     def security_schemes(self) -> dict[str, Mapping[str, Any]]:
-        """The ways to sign in that the document names, by name."""
+        """The security schemes of the document, by name."""
         if self.version == "2.0":
-            given = mapping(self.document.get("securityDefinitions"))
-            return {str(name): swagger.security_scheme(mapping(it)) for name, it in given.items()}
-        given = mapping(mapping(self.document.get("components")).get("securitySchemes"))
-        return {str(name): self.resolve(it) for name, it in given.items()}
+            definitions = mapping(self.document.get("securityDefinitions"))
+            return {str(name): swagger.security_scheme(mapping(item)) for name, item in definitions.items()}
+        schemes = mapping(mapping(self.document.get("components")).get("securitySchemes"))
+        return {str(name): self.resolve(scheme) for name, scheme in schemes.items()}
 
     @property
     def problems(self) -> list[Problem]:
-        """What had to be mended or left out. What is inside of schemas shows when tools are made of them."""
+        """What had to be fixed or left out. Problems inside schemas appear once tools are made of them."""
         for operation in self.operations.values():
-            with contextlib.suppress(Exception):  # what cannot be read at all is said where tools are made
+            with contextlib.suppress(Exception):  # what cannot be read at all is reported when tools are made
                 _ = operation.parameters, operation.body
         return list(self._problems)
 
     @cached_property
     def operations(self) -> dict[str, Operation]:
         """The operations by id, in the order of the document."""
-        found: dict[str, Operation] = {}
+        by_id: dict[str, Operation] = {}
         for path, where, item, key, node in self._nodes():
             pointer = f"{where}/{pointer_token(key)}"
             identifier = node.get("operationId")
@@ -98,27 +98,27 @@ class Spec:
                 identifier = "_".join(re.findall(r"[A-Za-z0-9]+", f"{key.lower()} {path}"))
                 self.problem(pointer, f"has no operationId: named {identifier!r}")
             name = str(identifier).strip()
-            if name in found:
-                other = unique(name, found)
+            if name in by_id:
+                other = unique(name, by_id)
                 self.problem(f"{pointer}/operationId", f"{name!r} occurs twice: named {other!r}")
                 name = other
             method = key.rpartition("/")[2]
-            found[name] = Operation(self, name, method, path, item, node, pointer)
-        return found
+            by_id[name] = Operation(self, name, method, path, item, node, pointer)
+        return by_id
 
     def _nodes(self) -> Iterator[tuple[str, str, Mapping[str, Any], str, Mapping[str, Any]]]:
         """(path, its pointer, path item, method, operation) for everything that is an operation."""
         paths = self.document.get("paths")
-        for raw_path, given in mapping(paths).items():
+        for raw_path, declared in mapping(paths).items():
             path, where = str(raw_path), f"/paths/{pointer_token(raw_path)}"
             if path.startswith("x-"):
                 continue
             if not path.startswith("/"):
                 self.problem(where, "the path does not begin with '/': read as if it did")
                 path = f"/{path}"
-            item = self.resolve(given, where)
-            if not isinstance(given, Mapping):
-                self.problem(where, f"is {type(given).__name__}, not a mapping: left out")
+            item = self.resolve(declared, where)
+            if not isinstance(declared, Mapping):
+                self.problem(where, f"is {type(declared).__name__}, not a mapping: left out")
             for key, node in item.items():
                 name = str(key).lower()
                 if name not in METHODS:
@@ -128,26 +128,24 @@ class Spec:
                     self.problem(f"{where}/{key}", f"is {type(node).__name__}, not a mapping: left out")
                 else:
                     if key != name:
-                        self.problem(
-                            f"{where}/{key}", "the method is not in small letters: read all the same"
-                        )
+                        self.problem(f"{where}/{key}", "the method is not in lower case: read anyway")
                     yield path, where, item, str(key), node
             for key, node in mapping(item.get("additionalOperations")).items():  # OpenAPI 3.2
                 if isinstance(node, Mapping) and re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", str(key)):
                     yield path, where, item, f"additionalOperations/{key}", node
 
     def _read_version(self) -> str:
-        given = self.document.get("openapi")
-        if given is None and "swagger" in self.document:
-            said = str(self.document["swagger"]).strip()
-            if not said.startswith("2"):
+        declared = self.document.get("openapi")
+        if declared is None and "swagger" in self.document:
+            version = str(self.document["swagger"]).strip()
+            if not version.startswith("2"):
                 raise SpecError(
-                    f"{self.source} is Swagger {said}: the kit reads Swagger 2.0 and OpenAPI 3.",
-                    "Convert it first: https://converter.swagger.io does.",
+                    f"{self.source} is Swagger {version}: the kit reads Swagger 2.0 and OpenAPI 3.",
+                    "Convert it first, for example at https://converter.swagger.io.",
                     source=self.source,
                 )
             return "2.0"
-        if given is None:
+        if declared is None:
             if not isinstance(self.document.get("paths"), Mapping):
                 raise SpecError(
                     f"{self.source} has neither 'openapi' nor 'paths': its keys are "
@@ -157,10 +155,10 @@ class Spec:
                 )
             self.problem("/openapi", "is missing: read as 3.1")
             return "3.1"
-        match = re.search(r"\d+\.\d+", str(given))
+        match = re.search(r"\d+\.\d+", str(declared))
         version = match[0] if match and match[0] in VERSIONS else "3.1"
-        if not isinstance(given, str) or not re.fullmatch(r"3\.[012]\.\d+(-.+)?", given):
-            self.problem("/openapi", f"is {given!r}, no version of OpenAPI 3: read as {version}")
+        if not isinstance(declared, str) or not re.fullmatch(r"3\.[012]\.\d+(-.+)?", declared):
+            self.problem("/openapi", f"is {declared!r}, not a version of OpenAPI 3: read as {version}")
         return version
 
     def _note_slips(self) -> None:
@@ -168,11 +166,11 @@ class Spec:
         for key in ("title", "version"):
             value = mapping(info).get(key)
             if value is None:
-                self.problem("/info", f"has no {key!r}: none is needed here")
+                self.problem("/info", f"has no {key!r}: not needed here")
             elif not isinstance(value, str):
-                self.problem(f"/info/{key}", f"is {value!r}, not text: read all the same")
+                self.problem(f"/info/{key}", f"is {value!r}, not text: read anyway")
         if not isinstance(self.document.get("paths"), Mapping):
-            self.problem("/paths", "there are none: no operations")
+            self.problem("/paths", "is missing: no operations")
         allowed = _ROOT_KEYS_OF_SWAGGER if self.version == "2.0" else _ROOT_KEYS
         for key in self.document:
             if key not in allowed and not str(key).startswith("x-"):
@@ -181,7 +179,7 @@ class Spec:
     # -- references -----------------------------------------------------------
 
     def resolve(self, node: Any, pointer: str = "") -> Mapping[str, Any]:
-        """`node`, or what its `$ref` leads to; an empty mapping, and a problem, where that is nothing."""
+        """`node`, or what its `$ref` leads to; if that is nothing, an empty mapping and a noted problem."""
         for _ in range(MAX_REFS):
             if not isinstance(node, Mapping) or not isinstance(node.get("$ref"), str):
                 return mapping(node)
@@ -205,7 +203,7 @@ class Spec:
             )
 
     def lookup(self, ref: str) -> Any:
-        """What a reference inside the document points to; None if nothing. Others are not fetched."""
+        """What a reference inside the document points to, else None. Others are not fetched."""
         if ref not in self._targets:
             self._targets[ref] = self._lookup(ref) if ref.startswith("#") else None
         return self._targets[ref]
@@ -219,13 +217,13 @@ class Spec:
             elif isinstance(node, list) and token.isdecimal() and int(token[:9]) < len(node):
                 node = node[int(token[:9])]
             elif isinstance(node, Mapping) and token.isdecimal() and int(token[:9]) in node:
-                node = node[int(token[:9])]  # a status code, which YAML reads as a number
+                node = node[int(token[:9])]  # a status code, which is a number in YAML
             else:
                 return None
         return node
 
     def problem(self, pointer: str, message: str) -> None:
-        """Notes what had to be mended or left out, once."""
+        """Notes what had to be fixed or left out, once."""
         self._problems[pointer, message] = None
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Reading documents in which anything may stand anywhere: a value if it has the expected type, else an empty one."""
+"""Reading documents in which anything may be anywhere: a value if it has the expected type, else an empty one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """`value` if it is a mapping, else an empty one."""
-    # dict first: Mapping is an abstract class, and asking that takes ten times as long
+    # dict first: an instance check against Mapping, an abstract class, takes ten times as long
     return value if isinstance(value, (dict, Mapping)) else {}
 
 
@@ -18,14 +18,8 @@ def as_list(value: Any) -> list[Any]:
 
 
 def text(value: Any) -> str:
-    """`value` without space around it if it is text, else nothing."""
+    """`value` stripped if it is text, else an empty text."""
     return value.strip() if isinstance(value, str) else ""
-
-
-def excerpt(value: Any) -> str:
-    """The `repr` of a value, in at most 80 characters."""
-    shown = repr(value)
-    return shown if len(shown) <= 80 else shown[:79] + "…"
 
 
 def pointer_token(token: Any) -> str:
@@ -34,14 +28,13 @@ def pointer_token(token: Any) -> str:
 
 
 def unique(name: str, taken: Container[str], most: int = 1_000_000) -> str:
-    """`name`, or with the first free number behind it, in at most `most` characters."""
+    """`name`, with the first free number appended if it is taken, in at most `most` characters."""
 
     def numbered(number: int) -> str:
         ending = f"_{number}" if number > 1 else ""
         return name[: most - len(ending)] + ending
 
-    # Thousands of one name are somebody's joke, and must not take the square of that: the first free number
-    # is looked for as in a sorted list.
+    # A binary search: thousands of operations of one name must not take quadratic time.
     high = 1
     while numbered(high) in taken:
         high *= 2

@@ -1,4 +1,4 @@
-"""How a spec and an operation show themselves: a table, or a tree by subject where the operations are many."""
+"""The views of a spec and an operation: a table, or a tree by subject if there are many operations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ if TYPE_CHECKING:
     from kit.openapi.operation import Operation
     from kit.openapi.spec import Spec
 
-MANY = 30  # operations, from which on a table is no help
+MANY = 30  # operations, beyond which a table no longer helps
 
-# Works where a notebook is trusted; elsewhere the input is taken out, and the browser's own search opens
-# what is folded.
+# Works in a trusted notebook; elsewhere the input is stripped, and the browser's own search opens the folds.
 _SEARCH = """const words = this.value.toLowerCase().split(/\\s+/);
 for (const group of this.parentNode.querySelectorAll('details')) {
   let shown = 0;
@@ -30,25 +29,25 @@ for (const group of this.parentNode.querySelectorAll('details')) {
 
 
 def operation_text(operation: Operation) -> str:
-    """One operation for a terminal, as the document has it."""
+    """One operation for a terminal, as written in the document."""
     return f"{operation.id}  {operation.method} {operation.path}\n{pretty(operation.raw)}"
 
 
 def operation_card(operation: Operation) -> str:
-    """One operation: where each argument travels, and the document itself."""
+    """One operation: where each argument goes, and the document itself."""
     rows = [
         (code(name), place, escape(kind), "yes" if needed else "no")
         for name, place, kind, needed, _ in _parameter_rows(operation.spec, operation)
     ]
     parts = [f"{code(operation.method)} {code(operation.path)}"]
-    parts += [table(("argument", "travels in the", "type", "required"), rows)] if rows else []
-    parts += [details("as the document has it", pre(operation.raw), is_open=True)]
+    parts += [table(("argument", "sent in", "type", "required"), rows)] if rows else []
+    parts += [details("as written in the document", pre(operation.raw), is_open=True)]
     return box("".join(parts))
 
 
-def spec_text(spec: Spec, wanted: Mapping[str, Operation] | None = None) -> str:
-    """The operations for a terminal: all of them, or those that are `wanted`."""
-    operations = list((spec.operations if wanted is None else wanted).values())
+def spec_text(spec: Spec, selection: Mapping[str, Operation] | None = None) -> str:
+    """The operations for a terminal: all of them, or a selection."""
+    operations = list((spec.operations if selection is None else selection).values())
     if len(operations) > MANY:
         return _tree_text(spec.title or spec.source, operations)
     blocks = []
@@ -65,7 +64,7 @@ def spec_text(spec: Spec, wanted: Mapping[str, Operation] | None = None) -> str:
 
 
 def spec_table(spec: Spec) -> str:
-    """The operations as a table, or as a tree where they are many."""
+    """The operations as a table, or as a tree if there are many."""
     if len(spec.operations) > MANY:
         return _tree_card(spec.title or spec.source, list(spec.operations.values())) + problems(spec.problems)
     rows = []
@@ -78,10 +77,10 @@ def spec_table(spec: Spec) -> str:
         about = escape(operation.summary)
         if operation.description and operation.description != operation.summary:
             about += ("<br>" if about else "") + escape(short(operation.description, 300))
-        asks = "" if not operation.consequential else "<br><i>changes something</i>"
+        mark = "<br><i>changes something</i>" if operation.consequential else ""
         rows.append(
             (
-                code(operation.id) + asks,
+                code(operation.id) + mark,
                 f"{code(operation.method)} {code(operation.path)}",
                 about,
                 parameters or "none",
@@ -96,36 +95,39 @@ def spec_table(spec: Spec) -> str:
 
 def groups(operations: Iterable[Operation]) -> dict[str, list[Operation]]:
     """The operations by subject."""
-    found: dict[str, list[Operation]] = {}
+    by_subject: dict[str, list[Operation]] = {}
     for operation in operations:
-        found.setdefault(operation.subject, []).append(operation)
-    return found
+        by_subject.setdefault(operation.subject, []).append(operation)
+    return by_subject
 
 
 def _tree_text(title: str, operations: list[Operation]) -> str:
     """The tree for a terminal."""
     blocks = [f"{title}: {len(operations):,} operations"]
     for name, members in groups(operations).items():
-        rows = [(it.id, f"{it.method} {it.path}", it.summary or it.description) for it in members]
+        rows = [
+            (operation.id, f"{operation.method} {operation.path}", operation.summary or operation.description)
+            for operation in members
+        ]
         blocks.append(f"{name} ({len(members)})\n{columns(rows, '  ')}")
     return "\n\n".join(blocks)
 
 
 def _tree_card(title: str, operations: list[Operation]) -> str:
-    """The tree for a notebook, with a field to search in it."""
+    """The tree for a notebook, with a search field."""
     parts = []
     for name, members in groups(operations).items():
         rows = []
-        for it in members:
-            about = it.summary or short(it.description, 200)
-            words = f"{it.id} {it.method} {it.path} {' '.join(it.tags)} {about}".lower()
+        for operation in members:
+            about = operation.summary or short(operation.description, 200)
+            words = f"{operation.id} {operation.method} {operation.path} {' '.join(operation.tags)} {about}".lower()
             rows.append(
-                f'<div data-words="{escape(words)}" style="margin:.15em 0 .15em 1.2em">{code(it.id)} '
-                f"{code(f'{it.method} {it.path}')} {escape(short(about, 120))}</div>"
+                f'<div data-words="{escape(words)}" style="margin:.15em 0 .15em 1.2em">{code(operation.id)} '
+                f"{code(f'{operation.method} {operation.path}')} {escape(short(about, 120))}</div>"
             )
         parts.append(details(f"<b>{escape(name)}</b> ({len(members)})", "".join(rows)))
     search = (
-        '<input type="search" placeholder="search: a word of the name, the path or the summary" '
+        '<input type="search" placeholder="search: a word in the name, the path or the summary" '
         f'aria-label="search the operations" size="50" oninput="{escape(_SEARCH)}">'
     )
     return box(f"<b>{escape(title)}</b>: {len(operations):,} operations<br>{search}{''.join(parts)}")
@@ -146,13 +148,7 @@ def _parameter_rows(spec: Spec, operation: Operation) -> list[tuple[str, str, st
                 rows.append((str(name), "body", _kind(item, spec), name in required, str(description)))
         else:
             rows.append(
-                (
-                    "body",
-                    "body",
-                    _kind(schema, spec),
-                    operation.body.required,
-                    operation.body.description,
-                )
+                ("body", "body", _kind(schema, spec), operation.body.required, operation.body.description)
             )
     return rows
 

@@ -1,7 +1,7 @@
 """A line for each request that a server answers, with a request id: JSON for machines, or text.
 
-`LOG_FORMAT=json` makes every line JSON, those of uvicorn and of the author's own loggers too; what is
-logged while a request is answered carries its id. Secrets are hidden.
+`LOG_FORMAT=json` makes every line JSON, including those of uvicorn and of the author's loggers; what is
+logged while a request is handled carries its id. Secrets are hidden.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class JsonLines(logging.Formatter):
     """One JSON object a line: time, level, logger, message, request_id, and what is known of a request."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Logging's name for it."""
+        """Called by logging."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -54,14 +54,14 @@ class TextLines(logging.Formatter):
     """A line for a person: time, level, message, request id."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Logging's name for it."""
+        """Called by logging."""
         known = getattr(record, "request_id", "") or request_id.get()
         line = str(hide(super().format(record)))
         return line + (f" [{known}]" if known and not record.exc_info else "")
 
 
 def write(log_format: str) -> None:
-    """Lets the process write its log as "json" or "text", on stderr. A second call changes nothing."""
+    """Makes the process write its log as "json" or "text" to stderr. A second call changes nothing."""
     root = logging.getLogger()
     formatter = JsonLines() if log_format == "json" else TextLines("%(asctime)s %(levelname)s %(message)s")
     if not root.handlers:
@@ -72,7 +72,7 @@ def write(log_format: str) -> None:
         for name in ("", "uvicorn", "uvicorn.error"):
             for each in logging.getLogger(name).handlers:
                 each.setFormatter(formatter)
-    # Its line has the query as it came, with secrets in it; and two lines a request are one too many.
+    # Its line shows secrets in the query, and a second line for each request would be one too many.
     uvicorn = logging.getLogger("uvicorn.access")
     uvicorn.handlers, uvicorn.propagate = [], False
     _log.setLevel(logging.INFO)
@@ -82,7 +82,7 @@ class AccessLog:
     """Middleware: a line for each request, and its id in the answer's `X-Request-ID`.
 
     The id is the request's own `X-Request-ID` if that is sane, else a new one. It stays set after the
-    answer: what the server then logs of an exception still has it.
+    answer, so what the server then logs about an exception still has it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -97,14 +97,14 @@ class AccessLog:
         try:
             await self.app(scope, receive, entry.send)
         except Exception:
-            entry.write(500)  # it broke off in the middle of an answer, or before
+            entry.write(500)  # it failed during the answer, or before
             raise
         finally:
-            entry.write(499)  # without an answer the client has gone: 499, as nginx writes it
+            entry.write(499)  # no answer: the client disconnected, which nginx logs as 499
 
 
 class _Entry:
-    """One request on its way to its line, which is written once: with the end of the answer, or without."""
+    """One request until its line is written, once: at the end of the answer, or without one."""
 
     __slots__ = ("forward", "is_written", "request_id", "scope", "start", "status")
 

@@ -1,12 +1,13 @@
-"""The annotations of an operation: made into types, searched for models, given redefined classes."""
+"""The annotations of an operation: resolved to types, and searched for models."""
 
 from __future__ import annotations
 
 import inspect
-import types
+import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from types import CodeType, FrameType
 from typing import Any
 
 from fastapi import params
@@ -23,30 +24,60 @@ def callables(
 ) -> list[Callable[..., Any]]:
     """`endpoint` and every function that it depends on, each once.
 
-    `visit` is called with each before its annotations are read.
+    `visit` is called with each of them before its annotations are read.
     """
-    found: list[Callable[..., Any]] = []
+    calls: list[Callable[..., Any]] = []
     waiting = [endpoint, *(d.dependency for d in dependencies if d.dependency)]
     while waiting:
         call = waiting.pop(0)
-        if call in found or not callable(call):
+        if call in calls or not callable(call):
             continue
-        found.append(call)
+        calls.append(call)
         visit(call)
         try:
             parameters = inspect.signature(call).parameters.values()
         except (TypeError, ValueError):
             continue
         for parameter in parameters:
-            said = (parameter.default, *getattr(parameter.annotation, "__metadata__", ()))
-            waiting += [d.dependency for d in said if isinstance(d, params.Depends) and d.dependency]
-    return found
+            markers = (parameter.default, *getattr(parameter.annotation, "__metadata__", ()))
+            waiting += [d.dependency for d in markers if isinstance(d, params.Depends) and d.dependency]
+    return calls
 
 
-def resolve(call: Callable[..., Any], operation: str, names: Mapping[str, Any]) -> None:
-    """Turns the annotations that are text into types, or says which name in them is unknown.
+def resolve_all(endpoint: Callable[..., Any], dependencies: Iterable[Any], operation: str) -> None:
+    """Resolves the annotations of `endpoint` and of every function that it depends on."""
+    callables(endpoint, dependencies, lambda call: _resolve(call, operation, _names_around(call)))
 
-    `names` are those that are local where the operation is written. FastAPI itself would take a name that a later cell defines for a query parameter, silently.
+
+def _names_around(call: Callable[..., Any]) -> dict[str, Any]:
+    """The local names where `call` was written: a plugin may be created inside a function.
+
+    Those that the function itself uses are its closure; those in its annotations alone are in the frames of
+    the functions that enclose it, however far up the one that registers it is.
+    """
+    function = inspect.unwrap(call)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return {}
+    names = dict(inspect.getclosurevars(function).nonlocals)
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if _is_written_in(code, frame.f_code):
+            names = {**frame.f_locals, **names}
+        frame = frame.f_back
+    return names
+
+
+def _is_written_in(code: CodeType, outer: CodeType) -> bool:
+    inside = [each for each in outer.co_consts if isinstance(each, CodeType)]
+    return code in inside or any(_is_written_in(code, each) for each in inside)
+
+
+def _resolve(call: Callable[..., Any], operation: str, names: Mapping[str, Any]) -> None:
+    """Turns the annotations that are text into types. Raises `OperationError` for an unknown name.
+
+    `names` are the local ones where the operation is written. For a name that a later cell defines,
+    FastAPI would silently assume a query parameter.
     """
     function = inspect.unwrap(call)
     if not inspect.isfunction(function):
@@ -67,14 +98,13 @@ def resolve(call: Callable[..., Any], operation: str, names: Mapping[str, Any]) 
             operation=operation,
         ) from None
     for name, hint in hints.items():
-        if isinstance(function.__annotations__.get(name), str) or "ForwardRef" in str(
-            function.__annotations__.get(name)
-        ):
+        annotation = function.__annotations__.get(name)
+        if isinstance(annotation, str) or "ForwardRef" in str(annotation):
             function.__annotations__[name] = hint
 
 
 def complete(route: Any, operation: str) -> None:
-    """Every model of `route` must be whole; one whose field names a later class answers 500."""
+    """Completes every model of `route`; one with a field of a class that is still missing would answer 500."""
     scope = getattr(inspect.unwrap(route.endpoint), "__globals__", {})
     for model in models_of(route):
         if not issubclass(model, BaseModel) or model.__pydantic_complete__:
@@ -94,53 +124,19 @@ def models_of(route: Any) -> set[type]:
     annotations = [route.response_model, *(r.get("model") for r in route.responses.values())]
     for call in callables(route.endpoint, route.dependencies):
         annotations += getattr(inspect.unwrap(call), "__annotations__", {}).values()
-    found: set[type] = set()
+    models: set[type] = set()
     waiting = annotations
     while waiting:
         annotation = waiting.pop()
         waiting += typing.get_args(annotation)
-        if not isinstance(annotation, type) or annotation in found:
+        if not isinstance(annotation, type) or annotation in models:
             continue
         if issubclass(annotation, BaseModel):
-            found.add(annotation)
+            models.add(annotation)
             waiting += [field.annotation for field in annotation.model_fields.values()]
         elif hasattr(annotation, "__dataclass_fields__") or typing.is_typeddict(annotation):
-            found.add(annotation)
+            models.add(annotation)
             waiting += annotation.__annotations__.values()
         elif issubclass(annotation, Enum):
-            found.add(annotation)
-    return found
-
-
-def refresh_fields(model: type, fresh: Mapping[type, type]) -> None:
-    """A model that stays, but has fields of a class that was defined again, gets the new class."""
-    if not issubclass(model, BaseModel) or model in fresh:
-        return
-    changed = False
-    for name, field in model.model_fields.items():
-        annotation = swap(field.annotation, fresh)
-        if annotation is not field.annotation:
-            field.annotation = model.__annotations__[name] = annotation
-            changed = True
-    if changed:
-        model.model_rebuild(force=True)
-
-
-def swap(annotation: Any, fresh: Mapping[type, type]) -> Any:
-    """`annotation` with classes replaced, inside generics, unions and Annotated too."""
-    if isinstance(annotation, type) and annotation in fresh:
-        return fresh[annotation]
-    args = typing.get_args(annotation)
-    if not args or typing.get_origin(annotation) is typing.Literal:
-        return annotation
-    swapped = tuple(swap(arg, fresh) if not isinstance(arg, list) else arg for arg in args)
-    if all(a is b for a, b in zip(args, swapped, strict=True)):
-        return annotation
-    origin = typing.get_origin(annotation)
-    if origin is typing.Annotated:
-        return typing.Annotated[(swapped[0], *annotation.__metadata__)]
-    if hasattr(annotation, "copy_with"):
-        return annotation.copy_with(swapped)
-    if isinstance(annotation, types.UnionType):
-        return typing.Union[swapped]  # noqa: UP007 - built at run time
-    return origin[swapped]
+            models.add(annotation)
+    return models

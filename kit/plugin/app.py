@@ -20,7 +20,8 @@ from kit.openapi.views import spec_table
 from kit.plugin import accesslog, settings
 from kit.plugin.accesslog import AccessLog
 from kit.plugin.limits import AllowedHosts, BodyLimit, Timeout
-from kit.plugin.registry import Refresh, Registry, operation_name, operations
+from kit.plugin.refresh import Refresh
+from kit.plugin.registry import Registry, operation_name, operations
 from kit.plugin.startup import Startup
 from kit.plugin.wellknown import CHATGPT_ORIGINS, CORS, Health, Pages, WellKnown, is_read, route_path
 
@@ -31,11 +32,11 @@ class Plugin(FastAPI):
     """A plugin: FastAPI, plus a manifest, the well-known routes, and cells that can run again.
 
     What FastAPI takes, `Plugin` takes; its operations are added with `.get`, `.post` and so on.
-    The operationId is the function's name. Left out, `name_for_human` is made from
-    `name_for_model`, and `description_for_human` is `description_for_model` where it is short
-    enough. `public_url` is where the world reaches the plugin, if not by the address a request
-    names. `cors_origins` are the pages that may call it: ChatGPT's. What a server says wins over both:
-    the environment variables of `kit.plugin.settings`, among them PUBLIC_URL.
+    The operationId is the function's name. By default, `name_for_human` is derived
+    from `name_for_model`, and `description_for_human` is `description_for_model` if that is short
+    enough. `public_url` is where the world reaches the plugin, if not at the address that a request
+    names. `cors_origins` are the pages that may call it: ChatGPT's. The environment variables of
+    `kit.plugin.settings`, such as PUBLIC_URL, take precedence.
 
     Raises `ManifestError` with every broken rule of the manifest at once, `OperationError` for a
     function that cannot become an operation, `OperationClash` for two of one name.
@@ -77,7 +78,7 @@ class Plugin(FastAPI):
         self._cors_origins = tuple(cors_origins)
         self._wrapped: FastAPI | None = None
         self._finished: tuple[Any, Any, dict[str, Any]] | None = None
-        # What the plugin serves besides, by path: `/mcp`. Its own operations and a wrapped app come first.
+        # What else the plugin serves, by path: `/mcp`. Its own operations and a wrapped app come first.
         self.extensions: dict[str, ASGIApp] = {}
         # Called with the plugin that takes this one's place when its cell runs again.
         self.followers: set[Callable[[Plugin], None]] = set()
@@ -91,7 +92,7 @@ class Plugin(FastAPI):
         )
         self._pages = Pages(self)
         self._well_known = Middleware(WellKnown, self._pages)
-        self.user_middleware.append(self._well_known)  # innermost: the author's see the pages
+        self.user_middleware.append(self._well_known)  # innermost: the author's middleware sees the pages
         self.router.default = self._nothing_matched
         self._builtin_routes: list[BaseRoute] = list(self.router.routes)
         self._own_middleware = list(self.user_middleware)
@@ -105,7 +106,7 @@ class Plugin(FastAPI):
 
     @property
     def spec(self) -> Spec:
-        """The OpenAPI document, read: `.operations` by name, and a table of them to look at."""
+        """The OpenAPI document as a `Spec`: `.operations` by name, shown as a table."""
         return Spec(self.openapi(), source=f"the plugin {self.manifest.name_for_model!r}")
 
     def openapi(self) -> dict[str, Any]:
@@ -116,7 +117,7 @@ class Plugin(FastAPI):
         """
         self._registry.refresh()
         with warnings.catch_warnings():
-            # One function for several methods: FastAPI warns of what is put right below.
+            # One function for several methods: FastAPI warns about what is fixed below.
             warnings.filterwarnings("ignore", "Duplicate Operation ID")
             document = super().openapi()
         wrapped = self._wrapped.openapi() if self._wrapped else None
@@ -134,7 +135,7 @@ class Plugin(FastAPI):
         return self._finished[2]
 
     def remove(self, operation: str) -> None:
-        """Takes an operation out, live. Raises `OperationError` if there is none of that name."""
+        """Removes an operation, live. Raises `OperationError` if there is none of that name."""
         self._registry.remove(operation)
 
     def rename(self, operation: str, new_name: str) -> None:
@@ -146,7 +147,7 @@ class Plugin(FastAPI):
         """A plugin whose operations are those of `app`, which is not touched.
 
         `app` keeps its own middleware, state and lifespan, and answers whatever the plugin
-        itself does not. The manifest is made from the app's title and description unless given.
+        itself does not. The manifest comes from the app's title and description unless given.
         """
         name = name_for_model or "_".join("".join(c if c.isalnum() else " " for c in app.title).split())
         texts = {
@@ -170,31 +171,29 @@ class Plugin(FastAPI):
     # -- serving --------------------------------------------------------------
 
     def build_middleware_stack(self) -> ASGIApp:
-        """The way of a request from the outermost layer to the operation; FastAPI's own stack is the end of it.
+        """The layers of a request from the outermost to the operation; FastAPI's own stack is the innermost.
 
-        Where the author has middleware, it sees the manifest and its like too, which then stand within it.
+        If the author has middleware, it sees the manifest and the other pages too, which are then inside it.
         """
         own, apps = self._settings, [app for app in (self, self._wrapped) if app is not None]
-        if self.user_middleware == [
-            self._well_known
-        ]:  # nobody wants to see the pages: they take the short way
+        if self.user_middleware == [self._well_known]:  # no middleware needs to see the pages
             self.user_middleware = []
         layers = [
             Middleware(Startup, plugin=self),
-            # a probe has no name, no token, and comes every second: no host is checked, no line written
+            # a probe comes every second, without a host name or a token: no host is checked, no line written
             Middleware(Health, apps=apps),
-            # outside all that can refuse or fail: every answer has a line and an id
+            # outside everything that can refuse or fail: every answer gets a line and an id
             Middleware(AccessLog) if own.log_format else None,
             # before anything of the author's runs
             Middleware(AllowedHosts, hosts=own.allowed_hosts) if own.allowed_hosts else None,
-            # before a request is read with a model that a cell has defined again
+            # before a request is read with an outdated model
             Middleware(Refresh, registry=self._registry),
-            # outside the limits and FastAPI's error handling: a page gets to read 413, 504 and 500 too
+            # outside the limits and FastAPI's error handling: a page can read 413, 504 and 500 too
             Middleware(CORS, origins=self._cors_origins),
             None if self.user_middleware else self._well_known,
-            # before the clock starts: what is too long by its header is refused at once
+            # before the clock starts: a body that is too long by its header is refused immediately
             Middleware(BodyLimit, max_body=own.max_body) if own.max_body else None,
-            # around the author's middleware, which may be what is slow
+            # around the author's middleware, which may be slow itself
             Middleware(Timeout, seconds=own.request_timeout) if own.request_timeout else None,
         ]
         stack = super().build_middleware_stack()
@@ -220,17 +219,17 @@ class Plugin(FastAPI):
         routes = self._wrapped.routes if extension and self._wrapped else ()
         return None if any(route.matches(scope)[0] is not Match.NONE for route in routes) else extension
 
-    # -- the cell that makes the plugin, run again ----------------------------
+    # -- when the cell of the plugin runs again -------------------------------
 
     def _take_over(self) -> None:
-        """If this cell run replaces a plugin of the same name, its operations come along.
+        """If this cell run replaces a plugin of the same name, takes over its operations.
 
-        Otherwise whoever edits a description and runs that one cell again would be left with a
-        plugin without operations, and a server that still shows the old one.
+        Otherwise, editing a description and running that one cell again would leave a plugin
+        without operations, and a server that still shows the old one.
         """
         for earlier in self._earlier():
             self._registry.take_over(earlier._registry, earlier._builtin_routes)
-            added = [it for it in earlier.user_middleware if it not in earlier._own_middleware]
+            added = [layer for layer in earlier.user_middleware if layer not in earlier._own_middleware]
             self.user_middleware[:0] = added  # the latest is the outermost
             self.exception_handlers = {**earlier.exception_handlers, **self.exception_handlers}
             self.dependency_overrides.update(earlier.dependency_overrides)
@@ -245,7 +244,7 @@ class Plugin(FastAPI):
                 for follow in list(earlier.followers):
                     follow(self)
                     followed.append(follow)
-            except Exception:  # this one does not start: what is there stays, with its operations
+            except Exception:  # this one does not start: the earlier one stays, with its operations
                 for follow in followed:
                     follow(earlier)
                 raise
@@ -267,7 +266,7 @@ class Plugin(FastAPI):
 
 
 class Served(Protocol):
-    """A plugin that is being served: what `kit.serve` gives."""
+    """A plugin that is being served: what `kit.serve` returns."""
 
     plugin: Plugin
 

@@ -1,6 +1,6 @@
 """A database for a plugin, SQLite or PostgreSQL: `DATABASE_URL` says which, and the code stays the same.
 
-read() and write() mean the same on both, which the defaults of the two do not:
+read() and write() mean the same on both, unlike the defaults of the two:
 
 - A write is alone from its start: BEGIN IMMEDIATE on SQLite, an advisory lock on PostgreSQL. 4 processes
   x 100 times "read, add one, write" kept 400 of 400. A deferred BEGIN kept 369, the other 31 were "database
@@ -10,11 +10,11 @@ read() and write() mean the same on both, which the defaults of the two do not:
 - SQLite: WAL with synchronous=NORMAL stored 939 todos a second instead of 119, and no reader waits for a
   writer; with 50 ms instead of 30 s to wait for a turn, 194 requests failed. A killed process loses nothing
   that it committed; a power cut may take the last commits. foreign_keys, off by default, are on.
-- Only one process can switch a new file to WAL; 4 that start at once failed in 2 of 25 tries, whatever the
-  timeout, so the switch is tried again. With that, 0 of 60.
+- Only one process can switch a new file to WAL; 4 that start together failed in 2 of 25 tries, whatever the
+  timeout, so the switch is retried. With that, 0 of 60.
 - Threads of one process queue for their write before they take a connection: 12 threads stored 3,500 a
   second (slowest 1 %: 30 ms) instead of 1,300 (105 ms), and readers always find a connection free.
-- PostgreSQL: pool_pre_ping tries a connection before its use, so a restarted server fails no request.
+- PostgreSQL: pool_pre_ping tests a connection before its use, so no request fails after a server restart.
 """
 
 from __future__ import annotations
@@ -56,35 +56,35 @@ _open: ContextVar[tuple[Database, ...]] = ContextVar("open", default=())
 
 
 def database(url: str | None = None) -> Database:
-    """The database of `DATABASE_URL`; where that is not set the one of `url`, and else the file data.db.
+    """The database of `DATABASE_URL`; if that is not set, of `url`; by default, the file data.db.
 
     `sqlite:///data.db` is a file in this folder, `sqlite://` is in memory, `postgresql://...` a server. Raises
-    `DatabaseError` for another URL, a missing folder or package, and a server that does not let one in.
+    `DatabaseError` for another URL, a missing folder or package, and a server that refuses the connection.
     """
     try:
         import sqlmodel  # noqa: F401
         from sqlalchemy import make_url
     except ImportError as error:
         raise _missing("sqlmodel", error) from None
-    given = os.environ.get("DATABASE_URL", "").strip()
-    name = "DATABASE_URL" if given else "The database's URL"
-    given = given or url or "sqlite:///data.db"
+    text = os.environ.get("DATABASE_URL", "").strip()
+    name = "DATABASE_URL" if text else "The database's URL"
+    text = text or url or "sqlite:///data.db"
     try:
-        parsed = make_url(given)
-    except Exception:  # its text stays out of the message: a password may be in it
+        parsed = make_url(text)
+    except Exception:  # its text may contain a password, so it stays out of the message
         raise DatabaseError(f"{name} cannot be read.", _FORM) from None
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
         raise DatabaseError(f"{name} starts with {parsed.drivername}://, which the kit cannot open.", _FORM)
-    # What follows the first @ would count as the host, and be shown.
-    if parsed.drivername != "sqlite" and given.count("@") > 1:
-        raise DatabaseError(f"{name} has more than one @.", "Write that of a user or a password as %40.")
+    # What follows the first @ would count as the host and be shown.
+    if parsed.drivername != "sqlite" and text.count("@") > 1:
+        raise DatabaseError(f"{name} has more than one @.", "Write an @ in a user name or password as %40.")
     return Database(parsed)
 
 
 class Database:
-    """A database that `database()` opened. `engine` is SQLAlchemy's, for all that is not offered here.
+    """A database that `database()` opened. `engine` is SQLAlchemy's, for everything not offered here.
 
     SQLite in memory has one connection: its readers and writers take turns.
     """
@@ -98,7 +98,8 @@ class Database:
         options: dict[str, Any] = {"connect_args": {"timeout": WAIT, "check_same_thread": False}}
         self._is_single = False
         if url.get_backend_name() == "postgresql":
-            limit = {} if "connect_timeout" in url.query else {"connect_timeout": 10}  # seconds; else minutes
+            # seconds; by default it takes minutes
+            limit = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
             options = {"connect_args": limit, "pool_pre_ping": True}
         elif url.database in (None, "", ":memory:"):
             self._is_single, options["poolclass"] = True, StaticPool
@@ -106,7 +107,7 @@ class Database:
             path = Path(str(url.database)).absolute()  # a later chdir does not move the data
             if not path.parent.is_dir():
                 raise DatabaseError(
-                    f"The folder of {path} does not exist.", f"Make it: mkdir -p {path.parent}"
+                    f"The folder of {path} does not exist.", f"Create it: mkdir -p {path.parent}"
                 )
             url = url.set(database=str(path))
         try:
@@ -118,50 +119,54 @@ class Database:
         if url.get_backend_name() == "sqlite":
             event.listen(self.engine, "connect", _prepare)
         else:
-            self.engine.connect().close()  # a wrong password is told here, not in a request
+            self.engine.connect().close()  # a wrong password fails here, not in a request
         self._turn, self._pid = threading.Lock(), os.getpid()
-        weakref.finalize(self, _close, self.engine, self._pid)  # a cell that runs again leaves nothing open
+        weakref.finalize(self, _close, self.engine, self._pid)  # a re-run cell leaves nothing open
 
     def create(self, *tables: type[SQLModel] | MetaData | Table) -> Database:
-        """Makes the tables that are missing, and gives itself back. Several processes may do so at once.
+        """Creates the missing tables and returns self. Several processes may do so at once.
 
-        Takes table classes, their base class, or a MetaData; tables that those refer to come along. Raises
-        `DatabaseError` if a table is there but lacks a column: what is there is never changed.
+        Takes table classes, their base class, or a MetaData, with the tables they refer to. Raises
+        `DatabaseError` if a table exists but lacks a column: existing tables are never changed.
         """
         from sqlalchemy import inspect
 
-        wanted = [table for given in tables for table in _tables(given)]
-        for each in wanted:  # grows while it is read
-            wanted += {key.column.table for key in each.foreign_keys}.difference(wanted)
-        if not wanted:
+        required = [table for source in tables for table in _tables(source)]
+        for each in required:  # grows while it is read
+            required += {key.column.table for key in each.foreign_keys}.difference(required)
+        if not required:
             raise DatabaseError(
                 "There is no table to create.", "Name table classes. Does one lack table=True?"
             )
         with self.write() as session:
             connection = session.connection()
-            for metadata in {each.metadata for each in wanted}:
-                metadata.create_all(connection, [each for each in wanted if each.metadata is metadata])
-            for each in wanted:
-                there = {column["name"] for column in inspect(connection).get_columns(each.name, each.schema)}
-                if lost := {column.name for column in each.columns} - there:
-                    problem = f"The table {each.name} was made earlier, without {', '.join(sorted(lost))}."
+            for metadata in {each.metadata for each in required}:
+                metadata.create_all(connection, [each for each in required if each.metadata is metadata])
+            for each in required:
+                existing = {
+                    column["name"] for column in inspect(connection).get_columns(each.name, each.schema)
+                }
+                if missing := {column.name for column in each.columns} - existing:
+                    problem = (
+                        f"The table {each.name} was created earlier, without {', '.join(sorted(missing))}."
+                    )
                     remedy = f"Change it in {_place(self.engine)}, or drop it if its rows may go."
                     raise DatabaseError(problem, remedy)
         return self
 
     def read(self) -> AbstractContextManager[Session]:
-        """A session that sees one moment and can write nothing (a `DatabaseError` says so): for GET operations."""
+        """A session that sees one moment and cannot write (`DatabaseError` if it tries): for GET operations."""
         return self._session("read")
 
     def write(self) -> AbstractContextManager[Session]:
-        """A session that alone writes, commits at its end, and undoes all of it if an exception comes.
+        """A session that writes alone, commits at its end, and rolls back on an exception.
 
         Others wait for it up to 30 s, then get a `DatabaseError`: no slow call and no `await` belongs in it.
         """
         return self._session("write")
 
     def close(self) -> None:
-        """Closes the connections; the next use opens new ones. What is in memory is gone."""
+        """Closes the connections; the next use opens new ones. A database in memory is lost."""
         self.engine.dispose()
 
     def __repr__(self) -> str:
@@ -188,21 +193,21 @@ class Database:
 
         if self in (outer := _open.get()):
             raise DatabaseError(
-                f"{mode}() inside a read() or write() would wait for it.", "Use the open session."
+                f"{mode}() inside a read() or write() would wait for it forever.", "Use the open session."
             )
         if self._pid != os.getpid() and not self._is_single:
             # A forked process may neither use nor close the connections of its parent.
             self._pid, self._turn, self._inherited = os.getpid(), threading.Lock(), self.engine.pool
             self.engine.dispose(close=False)
-        takes_turn = self._is_single or mode == "write"  # here, so that who waits holds no connection
+        takes_turn = self._is_single or mode == "write"  # here, so that waiting holds no connection
         if takes_turn and not self._turn.acquire(timeout=WAIT):
             raise _late(_place(self.engine))
         _open.set((*outer, self))
         try:
             with Session(self.engine.execution_options(kit=mode), expire_on_commit=False) as session:
-                session.connection()  # begins now: what is read first counts too
+                session.connection()  # begins the transaction now, so that the first read counts too
                 yield session
-                session.flush()  # in a read(), what was added is not dropped in silence
+                session.flush()  # in a read(), what was added is not silently dropped
                 if mode == "write":
                     session.commit()
         finally:
@@ -217,11 +222,11 @@ def _begin(connection: Connection) -> None:
 
 
 def _explain(context: ExceptionContext) -> DatabaseError | None:
-    """The kit's error for what a user can mend; the rest stays SQLAlchemy's."""
+    """The kit's error for what a user can fix; the rest stays SQLAlchemy's."""
     error, connection = context.original_exception, context.connection
     number, state = getattr(error, "sqlite_errorcode", 0) & 0xFF, getattr(error, "sqlstate", "")
     if context.is_pre_ping or context.engine is None:
-        return None  # the pool only tried whether a connection is alive
+        return None  # the pool only tested a connection
     place = _place(context.engine)
     if number == sqlite3.SQLITE_BUSY or state == "55P03":
         return _late(place)
@@ -232,7 +237,7 @@ def _explain(context: ExceptionContext) -> DatabaseError | None:
     reads = connection.get_execution_options().get("kit") == "read"
     if reads and (number == sqlite3.SQLITE_READONLY or state == "25006"):
         return DatabaseError(
-            "A session that was opened with read() was to write.",
+            "A session opened with read() cannot write.",
             "Use write(), and not in a GET operation: a browser or a model may repeat a GET.",
             database=place,
         )
@@ -248,7 +253,7 @@ def _late(place: str) -> DatabaseBusy:
 
 
 def _place(engine: Engine) -> str:
-    """The URL without its password, which may also be in its query; a file near by without its folders."""
+    """The URL without its password, which may also be in its query; a file below this folder relative to it."""
     url = engine.url.set(query={})
     if engine.name == "sqlite" and url.database:
         with suppress(ValueError):
@@ -257,15 +262,15 @@ def _place(engine: Engine) -> str:
 
 
 def _close(engine: Engine, pid: int) -> None:
-    if pid == os.getpid():  # in a forked process they are not its own
+    if pid == os.getpid():  # a forked process does not own them
         engine.dispose()
 
 
 def _prepare(connection: sqlite3.Connection, record: Any) -> None:
-    """SQLAlchemy's recipe for transactions that it begins itself, and the settings of a connection."""
+    """Settings of a new connection. SQLAlchemy begins transactions itself: its own recipe."""
     connection.isolation_level = None
     end = time.monotonic() + WAIT
-    # Of processes that open a new file at once, one switches it to WAL and the others fail at once.
+    # Of processes that open a new file together, one switches it to WAL and the others fail.
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL").close()
@@ -278,17 +283,16 @@ def _prepare(connection: sqlite3.Connection, record: Any) -> None:
     connection.execute("PRAGMA foreign_keys = ON").close()
 
 
-def _tables(given: Any) -> list[Table]:
+def _tables(source: Any) -> list[Table]:
     from sqlalchemy import MetaData, Table
 
-    if isinstance(given, Table) or hasattr(given, "__table__"):
-        return [getattr(given, "__table__", given)]
-    metadata = given if isinstance(given, MetaData) else getattr(given, "metadata", MetaData())
+    if isinstance(source, Table) or hasattr(source, "__table__"):
+        return [getattr(source, "__table__", source)]
+    metadata = source if isinstance(source, MetaData) else getattr(source, "metadata", MetaData())
     return list(metadata.tables.values())
 
 
 def _missing(package: str, error: ImportError) -> DatabaseError:
     return DatabaseError(
-        f"A database needs {package}: {error}.",
-        "Install both: pip install sqlmodel 'psycopg[binary]'",
+        f"A database needs {package}: {error}.", "Install both: pip install sqlmodel 'psycopg[binary]'"
     )

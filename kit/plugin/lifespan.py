@@ -1,4 +1,4 @@
-"""`LifespanManager`: what a server does for an app before its first request and after its last."""
+"""`LifespanManager`: runs the startup and shutdown of an app, as a server does."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _log = logging.getLogger("uvicorn.error")
 
 
 class LifespanFailed(Exception):
-    """An app said that it cannot start. The text is the traceback that it gave."""
+    """An app reported that it cannot start. The text is its traceback."""
 
 
 class LifespanManager:
     """An ASGI app whose lifespan is run by `startup` and `shutdown`, and whose requests have its state.
 
-    All in one task of its own, as the task groups of a lifespan demand. An app that knows no lifespan
-    is served without (https://asgi.readthedocs.io/en/latest/specs/lifespan.html).
+    All in one task, as the task groups of a lifespan require. An app without lifespan support is
+    served without (https://asgi.readthedocs.io/en/latest/specs/lifespan.html).
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -46,7 +46,7 @@ class LifespanManager:
             raise LifespanFailed(message.get("message", ""))
 
     async def shutdown(self) -> None:
-        """A failure is logged: nobody is left who could do something about it."""
+        """A failure is only logged: nothing is left to stop."""
         message = await self._ask("lifespan.shutdown")
         if message["type"] == "lifespan.shutdown.failed":
             _log.error(message.get("message", ""))
@@ -63,7 +63,7 @@ class LifespanManager:
             self._reply.set_result(message)
 
     async def _ask(self, event: str) -> Message:
-        """What the app replies to an event; for one that knows no lifespan, that all is well."""
+        """The reply of the app to an event; success for an app without lifespan support."""
         assert self._task is not None
         reply = self._reply = asyncio.get_running_loop().create_future()
         self._events.put_nowait({"type": event})

@@ -1,6 +1,6 @@
-"""Middleware for what a server does not take on: strange hosts, large bodies, answers that are too slow.
+"""Middleware: allowed hosts, body size, timeout.
 
-Plain ASGI around the plugin, so that `kit serve`, uvicorn alone and a function on Lambda have it alike.
+Plain ASGI around the plugin, so it works the same in `kit serve`, in uvicorn alone and on Lambda.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from kit.plugin.wellknown import base_url
 class AllowedHosts:
     """Answers only requests for one of `hosts`; `*.example.com` is any subdomain.
 
-    The host is the one under which the client sees the plugin, as `base_url` finds it: behind a trusted
-    proxy, the one that the proxy names. (Starlette's TrustedHostMiddleware does not look there.)
+    The host is the one under which the client sees the plugin, as in `base_url`: behind a trusted proxy,
+    the one that the proxy names, which Starlette's TrustedHostMiddleware ignores.
     """
 
     def __init__(self, app: ASGIApp, hosts: tuple[str, ...]) -> None:
@@ -38,10 +38,10 @@ class AllowedHosts:
 
 
 class BodyLimit:
-    """Refuses a body of more than `max_body` bytes. Without a Content-Length it is counted as it comes in.
+    """Refuses a body of more than `max_body` bytes, counted as it arrives if there is no Content-Length.
 
-    Starlette's RequestBodyLimitMiddleware reads the length only when the operation reads the body, which may
-    be after its work, and its text does not say what the limit is and who sets it.
+    Starlette's RequestBodyLimitMiddleware checks the length only when the operation reads the body, which may
+    be after its work, and its text does not say what the limit is and where it is set.
     """
 
     def __init__(self, app: ASGIApp, max_body: int) -> None:
@@ -69,8 +69,8 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.max_body:
-                # FastAPI makes status 400 of any other exception, and it is answered where it is raised:
-                # by the exception handlers of the plugin, or of an app that it wraps.
+                # FastAPI answers 400 to any other exception. This one is handled where it is raised: by the
+                # exception handlers of the plugin, or of an app that it wraps.
                 raise HTTPException(413, _detail(*self.refusal))
             return message
 
@@ -80,8 +80,8 @@ class BodyLimit:
 class Timeout:
     """Answers 504 and cancels the request if no answer begins within `seconds`.
 
-    An answer that has begun may go on: a stream has no end to wait for. A plain function runs in a thread,
-    which cannot be cancelled: it goes on, and what it returns is dropped.
+    An answer that has begun may continue: a stream may have no end. A plain function runs in a thread,
+    which cannot be cancelled: it continues, and what it returns is dropped.
     """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
@@ -96,7 +96,7 @@ class Timeout:
         try:
             await self.app(scope, receive, request.send)
         except asyncio.CancelledError:
-            if not request.is_late or request.task.cancelling() > 1:  # the server itself ends
+            if not request.is_late or request.task.cancelling() > 1:  # the server itself is stopping
                 raise
         finally:
             request.end()
@@ -106,7 +106,7 @@ class Timeout:
 
 
 class _Pending:
-    """A request whose answer is waited for. `asyncio.timeout` does the same, at 2 µs more for each request."""
+    """A request that waits for its answer. `asyncio.timeout` does the same, at 2 µs more for each request."""
 
     __slots__ = ("forward", "has_begun", "is_cancelled", "task", "timer")
 

@@ -1,7 +1,7 @@
-"""What a plugin keeps in the memory of its process, where several processes would each have their own.
+"""State that a plugin keeps in memory, of which several processes would each have their own copy.
 
-A look at the functions, not a proof: at what the operations, their dependencies and the author's
-functions that those call refer to, and whether they change it.
+A heuristic, not a proof: it looks at what the operations, their dependencies and the author's functions
+that those call refer to, and whether they change it.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ _CHANGES = frozenset(
 
 
 def warn(plugin: Plugin) -> None:
-    """Warns in the log, once for all workers, of what each of them would have a copy of its own of."""
+    """Warns in the log, once for all workers, about state of which each has its own copy."""
     for what in in_memory(plugin) if is_first_worker() else ():
         _log.warning(
-            "%s in memory: each of the workers has its own, and it ends with the worker. "
-            "What all of them are to see belongs into a database outside: DATABASE_URL or a file.", what,
+            "%s in memory: each worker has its own, which is lost when the worker ends. "
+            "What all of them share belongs in a database outside: DATABASE_URL or a file.", what,
         )  # fmt: skip
 
 
 def is_first_worker() -> bool:
-    """Whether this process is the first child of its supervisor, ours or uvicorn's: one speaks for all."""
+    """Whether this process is the first child of its supervisor, the kit's or uvicorn's: one warns for all."""
     return multiprocessing.current_process().name == "SpawnProcess-1"
 
 
 def in_memory(plugin: Plugin) -> list[str]:
     """One phrase for each thing that operations change and that lives in memory: `todos, a dict`."""
-    found: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     waiting: list[Any] = list(_functions(plugin))
     seen: set[int] = set()
     while waiting:
@@ -64,8 +64,8 @@ def in_memory(plugin: Plugin) -> list[str]:
                 if is_users(value.__code__.co_filename):
                     waiting.append(value)
             elif name in rebound or (kind := _state(name, value, changes)):
-                found[name] = type(value).__name__ if name in rebound else kind
-    return [f"{name}, {'an' if kind[0] in 'aeiou' else 'a'} {kind}" for name, kind in sorted(found.items())]
+                kinds[name] = type(value).__name__ if name in rebound else kind
+    return [f"{name}, {'an' if kind[0] in 'aeiou' else 'a'} {kind}" for name, kind in sorted(kinds.items())]
 
 
 def _functions(plugin: Plugin) -> Iterator[Callable[..., Any]]:
@@ -82,8 +82,8 @@ def _functions(plugin: Plugin) -> Iterator[Callable[..., Any]]:
 
 
 def _uses(function: FunctionType) -> tuple[set[str], set[str], bool]:
-    """The names from outside that a function reads, those that it binds anew, and whether it changes things
-    in place; with the functions inside of it. Nothing where its source cannot be had."""
+    """The outer names that a function reads, those that it rebinds, and whether it changes anything in
+    place; nested functions count. Nothing if its source is not available."""
     read, bound, outer, changes = set[str](), set[str](), set[str](), False
     text = "".join(linecache.getlines(function.__code__.co_filename))
     for node in _bodies(text).get(function.__code__.co_firstlineno, ()):
@@ -101,14 +101,15 @@ def _uses(function: FunctionType) -> tuple[set[str], set[str], bool]:
 @lru_cache
 def _bodies(source: str) -> dict[int, list[ast.AST]]:
     """The nodes of each function of a file, its decorators, defaults and annotations left out, by its first line."""
-    found: dict[int, list[ast.AST]] = {}
+    bodies: dict[int, list[ast.AST]] = {}
     for function in ast.walk(ast.parse(source)):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            first = min(it.lineno for it in (function, *getattr(function, "decorator_list", ())))
-            nodes = found.setdefault(first, [it for it in ast.walk(function.args) if isinstance(it, ast.arg)])
+            first = min(node.lineno for node in (function, *getattr(function, "decorator_list", ())))
+            arguments: list[ast.AST] = [node for node in ast.walk(function.args) if isinstance(node, ast.arg)]
+            nodes = bodies.setdefault(first, arguments)
             body = [function.body] if isinstance(function, ast.Lambda) else function.body
             nodes += (node for statement in body for node in ast.walk(statement))
-    return found
+    return bodies
 
 
 def _values(function: FunctionType, names: set[str]) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def _values(function: FunctionType, names: set[str]) -> dict[str, Any]:
 def _state(name: str, value: Any, changes: bool) -> str:
     """The kind of a value that holds state, "" for one that does not."""
     if isinstance(value, _KINDS):
-        # A filled one with a constant's name is a table to look things up in.
+        # A filled one with the name of a constant is a lookup table.
         return type(value).__name__ if changes and not (value and name.isupper()) else ""
     if getattr(value, "_is_single", False):
         return "database"

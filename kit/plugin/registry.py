@@ -1,8 +1,8 @@
 """How a function becomes an operation, and how running its cell again replaces it in place.
 
-FastAPI appends every route it is given, and of two for one path the first answers. Here a route that
-is registered again takes the place of the earlier one. Each change stores one new list of routes,
-so a request that is under way goes on with the old list and the next one sees the new.
+FastAPI appends every route, and of two for one path the first answers. Here a route that is registered
+again replaces the earlier one. Each change stores a new list of routes: a request under way continues
+with the old list, and the next one sees the new.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from types import CodeType, FrameType
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -20,15 +19,11 @@ from fastapi.exceptions import FastAPIError
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pydantic.errors import PydanticUserError
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit import jupyter
 from kit.errors import OperationClash, OperationError
-from kit.plugin.annotations import callables, complete, models_of, refresh_fields, resolve, swap
-
-_ROUTE_OPTIONS = tuple(
-    name for name in inspect.signature(APIRoute.__init__).parameters if name not in ("self",)
-)
+from kit.plugin.annotations import callables, complete, models_of, resolve_all
+from kit.plugin.refresh import remake
 
 
 def operations(routes: Iterable[BaseRoute]) -> Iterator[RouteContext]:
@@ -39,7 +34,7 @@ def operations(routes: Iterable[BaseRoute]) -> Iterator[RouteContext]:
 
 
 def has_path(routes: Iterable[BaseRoute], path: str) -> bool:
-    """Whether one of `routes`, or of the routers among them, is written down at just this path."""
+    """Whether one of `routes`, or of the routers among them, has exactly this path."""
     return any(context.path == path for context in iter_route_contexts(list(routes)))
 
 
@@ -49,9 +44,9 @@ def operation_name(context: RouteContext) -> str:
 
 
 class _WatchedRouter(APIRouter):
-    """A router that asks registries before it takes a route or another router.
+    """A router that passes routes and routers through registries before it adds them.
 
-    Those of an app and of the author exist already: `of` gives them this class, above their own.
+    The routers of the app and of the author already exist: `of` puts this class above their own.
     """
 
     registries: list[Registry]
@@ -83,14 +78,14 @@ class Registry:
 
     def __init__(self, app: FastAPI, pages: dict[str, Any]) -> None:
         self.app = app
-        self._pages = pages  # the kit's own, by path: the author's take their place
+        self._pages = pages  # the kit's own, by path; the author's replace them
         self._lock = threading.RLock()
         self._cells: dict[int, tuple[APIRoute, jupyter.Cell | None]] = {}
         self.watched: list[tuple[dict[str, Any], type]] = []
         self.hook(app.router)
 
     def hook(self, router: APIRouter) -> None:
-        """From now on, what is added to `router` passes through here first."""
+        """From now on, what is added to `router` passes through this registry first."""
         watched = _WatchedRouter.of(router)
         if self not in watched.registries:
             watched.registries.append(self)
@@ -106,7 +101,7 @@ class Registry:
         **options: Any,
     ) -> None:
         name = getattr(endpoint, "__name__", type(endpoint).__name__)
-        _resolve_all(endpoint, options.get("dependencies") or (), name)
+        resolve_all(endpoint, options.get("dependencies") or (), name)
         with self._lock:
             before = router.routes
             try:
@@ -114,7 +109,7 @@ class Registry:
             except (FastAPIError, PydanticUserError, AssertionError, TypeError) as error:
                 raise OperationError(
                     f"{name} cannot become an operation: {error}",
-                    "Mend the function and run its cell again; what was served before still is.",
+                    "Fix the function and run its cell again; what was served before still is.",
                     operation=name,
                 ) from error
             new = router.routes[-1]
@@ -145,7 +140,7 @@ class Registry:
         for route in replaced:
             if route.name != new.name and self._cell(route) == cell:
                 raise self._clash(
-                    f"{_place(new)} is the route of two functions, {route.name} and {new.name}.",
+                    f"{_method_and_path(new)} is the route of two functions, {route.name} and {new.name}.",
                     f"Give {new.name} another path or method.",
                     new,
                     route,
@@ -158,16 +153,16 @@ class Registry:
                     continue
                 assert isinstance(other, APIRoute)
                 if other.endpoint in functions:
-                    continue  # one function under two paths: FastAPI allows it, the spec renames
+                    continue  # one function under two paths: FastAPI allows it, and the spec renames it
                 earlier = self._cell(other)
                 if cell and earlier and cell.id and cell.id == earlier.id and cell != earlier:
-                    replaced.append(other)  # its own cell, run again with another path
+                    replaced.append(other)  # the same cell, run again with another path
                     continue
                 raise self._clash(
                     f"Two operations are named {_name(new)}: {self._describe(other)} "
                     f"and {self._describe(new, cell)}.",
                     "Rename one of the functions, or pass operation_id=. If you moved it, first "
-                    f"run .remove({_name(new)!r}) on the plugin.",
+                    f"call .remove({_name(new)!r}) on the plugin.",
                     new,
                     other,
                 )
@@ -179,9 +174,9 @@ class Registry:
                 kept.append(new)
         for route in replaced:
             if not _is_in(route, router.routes):
-                self._drop(route)
+                self._replace(route, None)
             if route.name != new.name:
-                print(f"{_place(new)} was {route.name}, and is {new.name} now.")
+                print(f"{_method_and_path(new)} was {route.name} and is now {new.name}.")
         return kept
 
     def include(
@@ -191,17 +186,17 @@ class Registry:
             before = list(router.routes)
             for route in list(included.routes):
                 if isinstance(route, APIRoute):
-                    _resolve_all(route.endpoint, route.dependencies, route.name)
+                    resolve_all(route.endpoint, route.dependencies, route.name)
                     complete(route, route.name)
             include(included, **options)
             entry = router.routes[-1]
-            mine = {(_place(c), c.name) for c in operations([entry])}
-            # A router that is included again, or made again by its cell, takes its own old place.
+            own = {(_method_and_path(c), c.name) for c in operations([entry])}
+            # A router that is included again, or created again by its cell, keeps its place.
             old = [
                 route
                 for route in before
                 if not isinstance(route, APIRoute)
-                and mine & {(_place(c), c.name) for c in operations([route])}
+                and own & {(_method_and_path(c), c.name) for c in operations([route])}
             ]
             others = [route for route in before if not _is_in(route, old)]
             taken = {operation_name(c): c for c in operations(others)}
@@ -211,7 +206,7 @@ class Registry:
                     _store(router, before)
                     raise self._clash(
                         f"Two operations are named {operation_name(context)}: "
-                        f"{_place(other)} and {_place(context)}.",
+                        f"{_method_and_path(other)} and {_method_and_path(context)}.",
                         "Rename one of the functions, or pass operation_id= to one of the routes.",
                         context.original_route,
                         other.original_route,
@@ -233,13 +228,13 @@ class Registry:
     def _describe(self, route: Any, cell: jupyter.Cell | None = None) -> str:
         cell = cell or self._cell(route)
         code = getattr(inspect.unwrap(route.endpoint), "__code__", None)
-        where = f"{cell}" if cell else f"line {code.co_firstlineno} of {code.co_filename}" if code else ""
-        return f"{route.name} ({_place(route)}{', ' if where else ''}{where})"
+        where = str(cell) if cell else f"line {code.co_firstlineno} of {code.co_filename}" if code else ""
+        return f"{route.name} ({_method_and_path(route)}{', ' if where else ''}{where})"
 
     # -- removing and renaming ------------------------------------------------
 
     def find(self, name: str) -> APIRoute:
-        """The route of the operation `name`; `OperationError` names what there is."""
+        """The route of the operation `name`. Raises `OperationError` with the names there are."""
         named = {operation_name(c): c.original_route for c in operations(self.app.routes)}
         route = named.get(name)
         if not isinstance(route, APIRoute):
@@ -251,9 +246,9 @@ class Registry:
         return route
 
     def remove(self, name: str) -> None:
-        """Takes the operation `name` out of the plugin."""
+        """Removes the operation `name` from the plugin."""
         with self._lock:
-            self._drop(self.find(name))
+            self._replace(self.find(name), None)
 
     def rename(self, name: str, new_name: str) -> None:
         """Gives the operation `name` another operationId."""
@@ -263,15 +258,12 @@ class Registry:
                 if operation_name(context) == new_name:
                     raise self._clash(
                         f"{name} cannot be renamed: {self._describe(context.original_route)} "
-                        f"is named {new_name} already.",
+                        f"is already named {new_name}.",
                         "Choose another name.",
                         route,
                         context.original_route,
                     )
             self._replace(route, remake(route, {}, operation_id=new_name))
-
-    def _drop(self, route: APIRoute) -> None:
-        self._replace(route, None)
 
     def _replace(self, route: APIRoute, new: APIRoute | None) -> None:
         for router in _routers(self.app.router):
@@ -283,7 +275,7 @@ class Registry:
             self._cells[id(new)] = (new, cell)
 
     def take_over(self, earlier: Registry, builtin: list[BaseRoute]) -> None:
-        """Takes the routes of another app's registry, except those that every plugin has."""
+        """Takes over the routes of another app's registry, except those that every plugin has."""
         own = len(earlier.app.router.dependencies)
         for route in earlier.app.router.routes:
             if _is_in(route, builtin):
@@ -313,9 +305,9 @@ class Registry:
         """Rebuilds the operations whose models a later cell has defined again."""
         fresh: dict[type, type] = {}
         for scope, model in self.watched:
-            now = scope.get(model.__name__)
-            if now is not model and isinstance(now, type) and now.__module__ == model.__module__:
-                fresh[model] = now
+            current = scope.get(model.__name__)
+            if current is not model and isinstance(current, type) and current.__module__ == model.__module__:
+                fresh[model] = current
         if not fresh:
             return
         with self._lock:
@@ -329,50 +321,16 @@ class Registry:
         try:
             new = remake(route, fresh)
             complete(new, route.name)
-        except Exception as error:  # whatever Pydantic says of the new class: the old one serves on
+        except Exception as error:  # Pydantic may raise anything for the new class: the old one stays in use
             names = ", ".join(model.__name__ for model in fresh)
-            print(f"{route.name} goes on with the earlier {names}: {error}", file=sys.stderr)
+            print(f"{route.name} keeps the earlier {names}: {error}", file=sys.stderr)
             return
         self._replace(route, new)
         self._watch(new)
 
 
-class Refresh:
-    """Middleware: takes up the models that a cell has defined again, where there are cells."""
-
-    def __init__(self, app: ASGIApp, registry: Registry) -> None:
-        self.app = app
-        self.registry = registry
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.registry.watched:
-            self.registry.refresh()
-        await self.app(scope, receive, send)
-
-
-def remake(route: APIRoute, fresh: Mapping[type, type], **changes: Any) -> APIRoute:
-    """A route like `route`, with the classes `fresh` maps from replaced by those it maps to."""
-    for model in models_of(route):
-        refresh_fields(model, fresh)
-    for call in callables(route.endpoint, route.dependencies):
-        annotations = getattr(inspect.unwrap(call), "__annotations__", {})
-        for name, annotation in annotations.items():
-            annotations[name] = swap(annotation, fresh)
-    options = {name: getattr(route, name) for name in _ROUTE_OPTIONS if hasattr(route, name)}
-    options["response_model"] = swap(route.response_model, fresh)
-    options["responses"] = {
-        status: {**response, "model": swap(response["model"], fresh)} if "model" in response else response
-        for status, response in route.responses.items()
-    }
-    new = type(route)(**{**options, **changes})
-    # What others set on it stays, as rate limiters and instrumentation do; FastAPI's own is made anew.
-    own = {name: value for name, value in vars(route).items() if not name.startswith("_")}
-    vars(new).update({name: value for name, value in own.items() if name not in vars(new)})
-    return new
-
-
 def _is_in(route: BaseRoute, routes: Iterable[BaseRoute]) -> bool:
-    """Whether this very route is there: Starlette calls two alike that have one path and function."""
+    """Whether this very route is among them: Starlette's == compares path and function."""
     return any(other is route for other in routes)
 
 
@@ -380,12 +338,12 @@ def _name(route: Any) -> str:
     return str(route.operation_id or route.unique_id)
 
 
-def _place(route: Any) -> str:
+def _method_and_path(route: Any) -> str:
     return f"{'/'.join(sorted(route.methods or ()))} {route.path}"
 
 
 def _store(router: APIRouter, routes: list[BaseRoute]) -> None:
-    router.routes = routes  # one reference: a loop that runs over the old list is not disturbed
+    router.routes = routes  # a new list: a loop over the old one is not disturbed
     changed = getattr(router, "_mark_routes_changed", None)
     if changed:
         changed()
@@ -403,34 +361,6 @@ def _routers(router: APIRouter) -> Iterator[APIRouter]:
             waiting += [r.original_router for r in router.routes if hasattr(r, "original_router")]
 
 
-def _resolve_all(endpoint: Callable[..., Any], dependencies: Iterable[Any], operation: str) -> None:
-    callables(endpoint, dependencies, lambda call: resolve(call, operation, _names_around(call)))
-
-
-def _names_around(call: Callable[..., Any]) -> dict[str, Any]:
-    """The local names where `call` was written: a plugin may be made inside a function.
-
-    Those that the function itself uses are its closure; those that stand in its annotations alone are in
-    the frames of the functions that it is written in, however far up the one that registers it is.
-    """
-    function = inspect.unwrap(call)
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return {}
-    names = dict(inspect.getclosurevars(function).nonlocals)
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if _is_written_in(code, frame.f_code):
-            names = {**frame.f_locals, **names}
-        frame = frame.f_back
-    return names
-
-
-def _is_written_in(code: CodeType, outer: CodeType) -> bool:
-    inside = [each for each in outer.co_consts if isinstance(each, CodeType)]
-    return code in inside or any(_is_written_in(code, each) for each in inside)
-
-
 def _is_imported(scope: dict[str, Any]) -> bool:
-    """Whether a function with these globals stands in a file: no cell will define it again."""
+    """Whether a function with these globals is in a file: no cell will define it again."""
     return "__file__" in scope and scope.get("__name__") != "__main__"

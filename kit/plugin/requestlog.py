@@ -1,4 +1,4 @@
-"""The log of the requests that a server answered: what came in, what went out, secrets hidden."""
+"""The log of the requests that a server answered: bodies in and out, with secrets hidden."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from kit.markup import box, code, columns, details, short, table
 from kit.openapi.documents import read_json
 from kit.redaction import hide
 
-MAX_ENTRIES = 200  # requests kept; the oldest go first. More would not fit the processor's cache
+MAX_ENTRIES = 200  # requests kept, the latest. More would not fit the processor's cache
 MAX_BODY = 20_000  # bytes kept of each body
 
 
 @dataclass(frozen=True)
 class LoggedRequest:
-    """One request that was answered. `number` counts all of the log's, from 1 on."""
+    """One request that was answered. `number` counts all requests, from 1."""
 
     number: int
     _start: float
@@ -71,21 +71,21 @@ def _readable(body: bytes) -> Any:
 
 
 class RequestLog:
-    """The latest 200 requests that were answered, oldest first. Shows as a table. `name` is who answers."""
+    """The latest 200 requests that were answered, oldest first. Shown as a table. `name` is the server's."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name
-        # Plain tuples: the garbage collector does not look into them, and a viewer is rare.
+        # Plain tuples: the garbage collector skips them, and views are rare.
         self._entries: deque[tuple[Any, ...]] = deque(maxlen=MAX_ENTRIES)
         self._next = count(1).__next__
 
     def add(self, *entry: Any) -> None:
-        """Takes a request that was answered: what `LoggedRequest` has but its number."""
+        """Adds a request that was answered: the fields of `LoggedRequest` after its number."""
         self._entries.append((self._next(), *entry))
 
     @property
     def count(self) -> int:
-        """How many requests were answered in all, those that were let go among them."""
+        """How many requests were answered in all, including those no longer kept."""
         entries = list(self._entries)
         return entries[-1][0] if entries else 0
 
@@ -149,7 +149,7 @@ class RequestLog:
 
 
 class RequestRecorder:
-    """Middleware: every request that the app answers, written down in `log`."""
+    """Middleware: records every request that the app answers in `log`."""
 
     def __init__(self, app: ASGIApp, log: RequestLog) -> None:
         self.app = app
@@ -164,7 +164,7 @@ class RequestRecorder:
 
 
 class _Recording:
-    """One request while it is answered: the first 20,000 bytes of what came in and of what goes out."""
+    """One request while it is answered: the first 20,000 bytes of each body."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, log: RequestLog) -> None:
         self.start = perf_counter()

@@ -1,12 +1,12 @@
-"""What a server is told by its environment, and nothing by its code: limits, hosts, logs, its address.
+"""The settings of a server that come from its environment alone: limits, hosts, logs, its address.
 
 | variable | default | |
 |---|---|---|
 | PUBLIC_URL | none | the https address that manifest and spec name |
 | ALLOWED_HOSTS | all | host names, comma separated; `*.example.com` is all subdomains |
-| MAX_BODY_BYTES | 10000000 | a larger request gets status 413; 0 is no limit |
-| REQUEST_TIMEOUT | 45 | seconds until an answer must begin, else status 504; 0 is no limit |
-| SHUTDOWN_TIMEOUT | 30 | seconds for the requests under way when the server is told to end |
+| MAX_BODY_BYTES | 10000000 | a larger request gets status 413; 0 means no limit |
+| REQUEST_TIMEOUT | 45 | seconds until an answer must begin, else status 504; 0 means no limit |
+| SHUTDOWN_TIMEOUT | 30 | seconds for the requests under way when the server is stopped |
 | LOG_FORMAT | none | `json` or `text`: a line for each request on stderr |
 """
 
@@ -25,7 +25,7 @@ _HOST_NAME = re.compile(r"\[[0-9a-f:.]+\]|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?"
 
 @dataclass(frozen=True)
 class Settings:
-    """One reading of the environment. Sizes are bytes, times seconds; 0 is no limit."""
+    """One reading of the environment. Sizes are bytes, times seconds; 0 means no limit."""
 
     public_url: str | None
     allowed_hosts: tuple[str, ...]  # empty: all
@@ -37,11 +37,11 @@ class Settings:
 
 def from_environment() -> Settings:
     """The settings as the environment has them now. Raises `SettingsError` naming the variable that is wrong."""
-    log_format = _said("LOG_FORMAT").lower()
+    log_format = _variable("LOG_FORMAT").lower()
     if log_format not in ("", "json", "text"):
         raise SettingsError(
             f"LOG_FORMAT is {log_format!r}.",
-            "It is json or text; unset, the kit logs no requests.",
+            "Set it to json or text; unset, the kit logs no requests.",
             setting="LOG_FORMAT",
         )
     public_url = _public_url()
@@ -58,36 +58,36 @@ def from_environment() -> Settings:
     )
 
 
-def _said(name: str) -> str:
+def _variable(name: str) -> str:
     return os.environ.get(name, "").strip()
 
 
 def _number(name: str, default: str, unit: str, form: str = r"\d+(\.\d+)?") -> float:
-    said = _said(name) or default
-    if not re.fullmatch(form, said, re.ASCII):
+    value = _variable(name) or default
+    if not re.fullmatch(form, value, re.ASCII):
         raise SettingsError(
-            f"{name} is {said!r}.",
-            f"It is a number of {unit}, such as {default}; 0 is no limit.",
+            f"{name} is {value!r}.",
+            f"Set it to a number of {unit}, such as {default}; 0 means no limit.",
             setting=name,
         )
-    return float(said)
+    return float(value)
 
 
 def _public_url() -> str | None:
-    if not (said := _said("PUBLIC_URL")):
+    if not (value := _variable("PUBLIC_URL")):
         return None
     try:
-        return checked(said)
+        return checked(value)
     except ServeError as error:
         raise SettingsError(f"PUBLIC_URL: {error.problem}", error.remedy, setting="PUBLIC_URL") from None
 
 
 def _hosts() -> tuple[str, ...]:
-    hosts = tuple(host.strip().lower() for host in _said("ALLOWED_HOSTS").split(",") if host.strip())
+    hosts = tuple(host.strip().lower() for host in _variable("ALLOWED_HOSTS").split(",") if host.strip())
     for host in hosts:
         if host != "*" and not _HOST_NAME.fullmatch(host):
             raise SettingsError(
-                f"ALLOWED_HOSTS has {host!r}, which is no host name.",
+                f"ALLOWED_HOSTS has {host!r}, which is not a host name.",
                 "Write names without scheme, port and path: plugin.example.com,*.example.org",
                 setting="ALLOWED_HOSTS",
             )

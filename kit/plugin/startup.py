@@ -1,4 +1,4 @@
-"""`Startup`: what a server's start is used for, before the author's own lifespan."""
+"""`Startup`: what the kit does when a server starts, before the author's own lifespan."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Startup:
-    """Middleware: sets up the sockets of a process that is a server's, and warns of state in a worker's memory."""
+    """Middleware: sets up the sockets of a server process, and warns about state in a worker's memory."""
 
     def __init__(self, app: ASGIApp, plugin: Plugin) -> None:
         self.app = app

@@ -1,7 +1,7 @@
-"""What a plugin serves beside its operations: manifest, spec, logo, legal page, front page, health, CORS.
+"""What a plugin serves besides its operations: manifest, spec, logo, legal page, front page, health, CORS.
 
-Manifest and spec are kept as bytes, one pair for each base URL that asked, and made anew only when
-an operation or a field of the manifest changed.
+Manifest and spec are kept as bytes, one pair for each base URL that asked, and rendered again only
+when an operation or a field of the manifest has changed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9._~@%+-]+)*")
 def base_url(scope: Scope, public_url: str | None = None) -> str:
     """The URL under which the client of this request sees the plugin, without a trailing slash.
 
-    `public_url` wins; else what a proxy says in `X-Forwarded-Proto`, `-Host` and `-Prefix`, if the
+    `public_url` wins; else what a proxy puts in `X-Forwarded-Proto`, `-Host` and `-Prefix`, if the
     request came from this machine or a proxy that the server trusts (`FORWARDED_ALLOW_IPS`, as
     uvicorn reads it); else the `Host` header.
     """
@@ -63,12 +63,11 @@ def base_url(scope: Scope, public_url: str | None = None) -> str:
     if forwarded and _trusted(scope.get("client")):
         if forwarded.get(b"proto") in ("http", "https"):
             scheme = forwarded[b"proto"]
-        said = forwarded.get(b"host", "")
-        if _HOST.fullmatch(said):
-            host = said
-        said_prefix = (forwarded.get(b"prefix") or forwarded.get(b"context") or "").rstrip("/")
-        if said_prefix and _PREFIX.fullmatch(said_prefix):
-            prefix = said_prefix
+        if _HOST.fullmatch(forwarded_host := forwarded.get(b"host", "")):
+            host = forwarded_host
+        path = (forwarded.get(b"prefix") or forwarded.get(b"context") or "").rstrip("/")
+        if path and _PREFIX.fullmatch(path):
+            prefix = path
     if not _HOST.fullmatch(host):
         server = scope.get("server") or ("localhost", None)
         host = f"{server[0]}:{server[1]}" if server[1] else str(server[0])
@@ -76,7 +75,7 @@ def base_url(scope: Scope, public_url: str | None = None) -> str:
 
 
 def route_path(scope: Scope) -> str:
-    """The path that a request asks this app for: without `root_path`, under which a proxy or a mount has it."""
+    """The path of a request within this app: without `root_path`, the prefix of a proxy or a mount."""
     path: str = scope["path"]
     root = scope.get("root_path")
     return path[len(root) :] if root and f"{path}/".startswith(f"{root}/") else path
@@ -100,7 +99,7 @@ def _trusted(client: Any) -> bool:
 
 
 class Pages:
-    """The pages of one plugin by their paths; nothing of a request is parsed but the base URL."""
+    """The pages of one plugin by path; all that is parsed of a request is the base URL."""
 
     def __init__(self, plugin: Plugin) -> None:
         self.plugin = plugin
@@ -116,7 +115,7 @@ class Pages:
         self.front_page = ("text/html", self._front)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers GET and HEAD with the page at the path of the request, else with the front page."""
+        """Answers GET and HEAD with the page at the requested path, else with the front page."""
         path = route_path(scope)
         body = self.body(path, base_url(scope, self.plugin.public_url))
         media_type, _ = self.by_path.get(path, self.front_page)
@@ -129,7 +128,7 @@ class Pages:
 
     def body(self, path: str, base: str) -> bytes:
         """The bytes served at `path` to a client that sees the plugin at `base`."""
-        # Asking for the document is what notices a changed operation or a redefined model.
+        # Building the document also detects changed operations and redefined models.
         state = (self.plugin.openapi(), self.plugin.manifest, self.plugin.manifest.revision)
         if self._state is None or any(a is not b for a, b in zip(state, self._state, strict=True)):
             self._state = state
@@ -148,7 +147,7 @@ class Pages:
 
     def _document(self, base: str) -> dict[str, Any]:
         document = self.plugin.openapi()
-        # The author's own servers stay; otherwise the plugin is where it was reached.
+        # The author's own servers stay; otherwise the server is the address of the request.
         return document if document.get("servers") else {**document, "servers": [{"url": base}]}
 
     def _spec(self, base: str) -> bytes:
@@ -170,20 +169,17 @@ class Pages:
         name, email = html.escape(manifest.name_for_human), html.escape(manifest.contact_email)
         return page(
             f"{name}: legal information",
-            f"<h1>{name}</h1><p>Legal information of this plugin. Questions: "
+            f"<h1>{name}</h1><p>Legal information about this plugin. Questions: "
             f'<a href="mailto:{email}">{email}</a>.</p>',
         )
 
     def _front(self, base: str) -> bytes:
         manifest, spec = self.plugin.manifest, self.plugin.spec
-        return page(
-            html.escape(manifest.name_for_human),
-            manifest_card(manifest, base) + spec_table(spec),
-        )
+        return page(html.escape(manifest.name_for_human), manifest_card(manifest, base) + spec_table(spec))
 
 
 class WellKnown:
-    """Middleware: answers for the pages, so that no operation's path parameter does."""
+    """Middleware: serves the pages, before the path parameter of an operation can match them."""
 
     def __init__(self, app: ASGIApp, pages: Pages) -> None:
         self.app = app
@@ -198,9 +194,9 @@ class WellKnown:
 
 
 class Health:
-    """Middleware: `/health` says that the plugin serves, unless one of `apps` has something there.
+    """Middleware: `/health` reports that the plugin is serving, unless one of `apps` has that path.
 
-    The database is not asked: a replica that cannot reach it is no better after a restart.
+    It does not check the database: restarting a replica that cannot reach it would not help.
     """
 
     def __init__(self, app: ASGIApp, apps: Collection[FastAPI]) -> None:
@@ -219,17 +215,17 @@ class Health:
 
 
 class CORS(CORSMiddleware):
-    """Starlette's CORS for requests from `origins`. Every other origin is the author's own affair."""
+    """Starlette's CORS for requests from `origins`. Every other origin is left to the author."""
 
     def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
         super().__init__(
             app,
             allow_origins=origins,
             allow_methods=["*"],
-            # "*" makes Starlette answer with the very names that were asked for, which browsers
-            # demand for Authorization and which covers ChatGPT's own openai-* headers.
+            # "*" makes Starlette answer with the requested names, which browsers require for
+            # Authorization and which covers ChatGPT's own openai-* headers.
             allow_headers=["*"],
-            # Chromium before 2025 asks for this in the preflight of a page that calls localhost.
+            # Chromium before 2025 requires this in the preflight of a page that calls localhost.
             allow_private_network=True,
         )
 

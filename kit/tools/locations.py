@@ -1,19 +1,18 @@
 """What a place in a request can carry: the schema of a parameter, narrowed to that.
 
-No null fits into a URL, an empty segment changes the path, and an empty list is the same as none. A
-model that is told so makes no request that the plugin must refuse.
+A URL cannot hold null, an empty segment changes the path, and an empty list is the same as none. A
+model that knows this makes no request that the plugin must refuse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from kit.openapi.operation import Parameter
 from kit.tools import strict
 from kit.tools.schemas import HEAVY, MAX_DEPTH, Converter, allows_null
 
-# What says of which type a value is, directly or not.
+# The keywords that determine the type of a value, directly or not.
 _TYPED = {"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "not", "if"}
 NOT_EMPTY = "."  # as a pattern: one character or more
 _LINES = ("application/jsonl", "application/x-ndjson", "application/json-seq", "application/x-jsonlines")
@@ -57,7 +56,7 @@ def _narrowed(
         if "pattern" in schema:
             bounds.append("minLength")
         elif not schema.get("minLength") and schema.get("format") not in strict.FORMATS:
-            # Said by a pattern, since OpenAI's strict mode has no minLength.
+            # A pattern, since OpenAI's strict mode has no minLength.
             schema = {**schema, "pattern": NOT_EMPTY}
     if parameter.required:
         bounds += ["minItems"] if "array" in kinds else []
@@ -66,13 +65,13 @@ def _narrowed(
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema that does not take null; one that takes nothing else stays."""
+    """A schema that does not allow null; one that allows nothing else is unchanged."""
     kind = schema.get("type")
     if isinstance(kind, list) and allows_null(schema) and len(kind) > 1:
-        rest = [it for it in kind if it != "null"]
+        rest = [name for name in kind if name != "null"]
         schema = {**schema, "type": rest[0] if len(rest) == 1 else rest}
     if None in schema.get("enum", ()) and len(schema["enum"]) > 1:
-        schema = {**schema, "enum": [it for it in schema["enum"] if it is not None]}
+        schema = {**schema, "enum": [value for value in schema["enum"] if value is not None]}
     for key in ("anyOf", "oneOf"):
         schema = _without_null_in(key, schema)
     if schema.get("default", 0) is None:
@@ -81,19 +80,15 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_null_in(key: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """The same for alternatives: if one is left, it is merged with what stands beside them."""
+    """The same for alternatives: if one is left, it is merged with the keywords beside them."""
     alternatives = schema.get(key, [])
-    rest = [part for part in alternatives if not _is_null(part)]
+    rest = [part for part in alternatives if part.get("type") != "null"]
     if not rest or len(rest) == len(alternatives):
         return schema
     others = {name: value for name, value in schema.items() if name != key}
     if len(rest) == 1 and not rest[0].keys() & others.keys() - {"description", "title", "default"}:
         return {**rest[0], **others}
     return {**others, key: rest}
-
-
-def _is_null(schema: Mapping[str, Any]) -> bool:
-    return schema.get("type") == "null"
 
 
 def is_lines(media_type: str) -> bool:

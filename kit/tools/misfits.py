@@ -1,7 +1,6 @@
 """What keeps a value from fitting a JSON Schema, in one sentence for a model that can correct it.
 
-A validator of jsonschema says which rule is broken and where; its own words are the library's, and other ones in
-each version.
+jsonschema says which rule is broken and where; its own wording changes between versions.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _KINDS = {
     "object": "an object",
     "string": "a string",
 }
-# with the {limit} that the schema sets, also {raw} without quotes, and the {value} that came
+# with the {limit} that the schema sets, also {raw} without quotes, and the actual {value}
 _RULES = {
     "const": "must be {limit}, not {value}",
     "minimum": "must be at least {limit}, not {value}",
@@ -47,7 +46,7 @@ _PARTS = {
 
 
 def explain(error: ValidationError) -> str:
-    """What is wrong with the value at an error's path. The path is the caller's to name."""
+    """What is wrong with the value at an error's path. The caller names the path."""
     value: Any = error.instance
     limit: Any = error.validator_value
     schema: Any = error.schema
@@ -64,9 +63,7 @@ def explain(error: ValidationError) -> str:
         return f"must have {_listed(name for name in limit if name not in value)}"
     if rule == "additionalProperties":
         known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
-        extra = (
-            name for name in value if name not in known and not any(re.search(p, name) for p in patterns)
-        )
+        extra = (n for n in value if n not in known and not any(re.search(p, n) for p in patterns))
         there = f"; there are: {_listed(known)}" if known else ""
         return f"must not have {_listed(extra)}{there}"
     if rule == "items" and limit is False:
@@ -80,7 +77,7 @@ def explain(error: ValidationError) -> str:
 
 
 def _alternatives(error: ValidationError) -> str:
-    """What the alternatives nearest to the value ask of it: those of its kind, and of its `const` or `enum`."""
+    """What the alternatives nearest to the value require: those of its type, and of its `const` or `enum`."""
     forms: dict[Any, list[ValidationError]] = {}
     for reason in error.context or ():
         forms.setdefault(reason.relative_schema_path[0], []).append(reason)
@@ -89,13 +86,11 @@ def _alternatives(error: ValidationError) -> str:
     least = min(map(_distance, forms.values()))
     nearest = [reasons for reasons in forms.values() if _distance(reasons) == least]
     if least == 2:
-        limits: list[Any] = [
-            reason.validator_value for form in nearest for reason in form if _is_kind(reason)
-        ]
-        return _kinds(
-            [kind for it in limits for kind in ([it] if isinstance(it, str) else it)], error.instance
-        )
-    sentences = list(dict.fromkeys("; ".join(dict.fromkeys(map(_located, it[:MAX_FORMS]))) for it in nearest))
+        limits: list[Any] = [r.validator_value for form in nearest for r in form if _is_kind(r)]
+        kinds = [kind for limit in limits for kind in ([limit] if isinstance(limit, str) else limit)]
+        return _kinds(kinds, error.instance)
+    located = (dict.fromkeys(map(_located, reasons[:MAX_FORMS])) for reasons in nearest)
+    sentences = list(dict.fromkeys(map("; ".join, located)))
     more = f"; or one of {len(sentences) - MAX_FORMS} other forms" if len(sentences) > MAX_FORMS else ""
     return short("; or ".join(sentences[:MAX_FORMS]), 2 * MAX_LENGTH) + more
 
@@ -120,12 +115,12 @@ def place(path: Iterable[str | int]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
 
 
-def _kinds(wanted: Iterable[str], value: Any) -> str:
-    *others, last = dict.fromkeys(_KINDS.get(kind, kind) for kind in wanted)
-    came = (
+def _kinds(allowed: Iterable[str], value: Any) -> str:
+    *others, last = dict.fromkeys(_KINDS.get(kind, kind) for kind in allowed)
+    actual = (
         "an object" if isinstance(value, dict) else "an array" if isinstance(value, list) else _shown(value)
     )
-    return f"must be {', '.join(others)}{' or ' if others else ''}{last}, not {came}"
+    return f"must be {', '.join(others)}{' or ' if others else ''}{last}, not {actual}"
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a stranger's schema says wrongly, and plainly means: types of other languages, values of other types."""
+"""Fixes what a schema gets wrong but plainly means: types of other languages, values of other types."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from kit.markup import short
 from kit.openapi.documents import read_json
-from kit.openapi.values import excerpt
 
 TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -28,11 +28,11 @@ _FORMATS = {"datetime": "date-time", "file": "binary"} | {
     it: it for it in ("date", "date-time", "uuid", "email", "uri")
 }
 
-Note = Callable[[str], None]  # takes what was wrong and what became of it
+Note = Callable[[str], None]  # called with what was wrong and how it was read
 
 
-def mend_type(kind: Any, out: dict[str, Any], version: str, note: Note) -> None:
-    """Puts a `type` of JSON Schema into `out` for one that may be none."""
+def fix_type(kind: Any, out: dict[str, Any], version: str, note: Note) -> None:
+    """Puts a `type` of JSON Schema into `out` for one that may not be legal."""
     if kind is None:
         return
     kinds = kind if isinstance(kind, list) else [kind]
@@ -46,15 +46,15 @@ def mend_type(kind: Any, out: dict[str, Any], version: str, note: Note) -> None:
                 out.setdefault("format", _FORMATS[word])
             meant = _WORDS.get(word.lower(), word.lower())
             known.append(meant if meant in TYPES else "string")
-        if not (word == "file" and version == "2.0"):  # there it is one
+        if not (word == "file" and version == "2.0"):  # there it is legal
             read = known[-1] if known else "anything"
-            note(f"type {excerpt(word)} is none of JSON Schema's: read as {read}")
+            note(f"type {short(repr(word))} is not one of JSON Schema: read as {read}")
     known = list(dict.fromkeys(known))
     if known:
         out["type"] = known[0] if len(known) == 1 else known
 
 
-def mend_values(out: dict[str, Any], note: Note) -> None:
+def fix_values(out: dict[str, Any], note: Note) -> None:
     """Makes the values of an enum those of its type, and leaves out a default that is not allowed.
 
     An enum whose values are all of another type allows nothing, and a wrong default misleads a model.
@@ -76,7 +76,7 @@ def mend_values(out: dict[str, Any], note: Note) -> None:
         or (out.get("format") in ("date", "date-time") and not dated)
     ):
         del out["default"]
-        note(f"the default {excerpt(default)} is none of the values that are allowed: left away")
+        note(f"the default {short(repr(default))} is not one of the allowed values: dropped")
 
 
 def is_a(value: Any, kind: str) -> bool:
@@ -88,7 +88,7 @@ def is_a(value: Any, kind: str) -> bool:
 
 
 def _as_a(value: Any, kind: str) -> Any:
-    """What stands for a value in another type: 1 for "1" and the other way round; None if nothing does."""
+    """A value converted to another type: 1 for "1" and the other way round; None if that is impossible."""
     if kind == "string":
         return json.dumps(value) if isinstance(value, bool | int | float) else None
     try:

@@ -1,4 +1,4 @@
-"""The HTTP request that a call becomes: each argument where it belongs, written as its place wants it."""
+"""The HTTP request that a call becomes: each argument where it belongs, serialized as its place requires."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def make_request(
 ) -> Request:
     """The request for the values of some of an operation's arguments, which are known to fit.
 
-    The URL begins with the path. `body_schema` says of a multipart body what kind each part is.
+    The URL begins with the path. `body_schema` tells the kind of each part of a multipart body.
     """
     path = operation.address
     query: list[str] = []
@@ -67,7 +67,7 @@ def make_request(
         elif parameter.location == "querystring":
             query.append(serialization.querystring(parameter, value))
         elif parameter.location == "header" and value in ([], {}):
-            continue  # nothing, said by nothing
+            continue  # an empty value: the header is left out
         elif parameter.location == "header":
             headers.append((parameter.name, serialization.simple(parameter, value)))
         else:
@@ -90,7 +90,7 @@ def make_request(
 def _fill_body(request: Request, declared: Body, value: Any, schema: Mapping[str, Any]) -> None:
     media_type = declared.media_type
     if media_type.startswith("multipart/"):
-        if not value:  # no part at all, which the HTTP client would take for no body
+        if not value:  # without parts the HTTP client would send no body
             request.body = b"--none--\r\n"
             request.headers.append(("Content-Type", "multipart/form-data; boundary=none"))
             return
@@ -114,10 +114,7 @@ def _fill_body(request: Request, declared: Body, value: Any, schema: Mapping[str
         for key, item in (value or {}).items():
             encoding = declared.encoding.get(key, {})
             style = Parameter(
-                key,
-                "query",
-                style=encoding.get("style", "form"),
-                explode=encoding.get("explode", True),
+                key, "query", style=encoding.get("style", "form"), explode=encoding.get("explode", True)
             )
             nested = isinstance(item, dict) and style.style == "form"
             pairs += serialization.query(style, json.dumps(item) if nested else item, plus=True)

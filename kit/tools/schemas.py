@@ -1,8 +1,8 @@
 """OpenAPI's schemas as the JSON Schema (2020-12) that a model is given.
 
 A small schema that others refer to is written out where they do; a large one, or one that refers to
-itself, is kept in `$defs`. Each is converted once for the whole document, and all tools share it: what
-is here is never changed after it was made.
+itself, is kept in `$defs`. Each is converted once for the whole document and shared by all tools, so a
+converted schema is never changed.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kit.markup import short
 from kit.openapi.spec import Spec
-from kit.openapi.values import excerpt, mapping, unique
+from kit.openapi.values import mapping, unique
 from kit.tools import repairs
 
-MAX_DEPTH = 30  # of an allOf inside of an allOf; what is deeper stays as it is
-HEAVY = 100_000  # schemas for one value, beyond which nothing is done that would look at each
+MAX_DEPTH = 30  # of an allOf inside an allOf; what is deeper stays as it is
+HEAVY = 100_000  # schemas for one value, beyond which nothing that visits each is done
 MOST = 10**9
-INLINE = 100  # schemas within a schema, at the most, for it to be written out where it is referred to
+INLINE = 100  # the most schemas within one that is written out where it is referred to
 
-_CONTAINERS = (dict, list)  # a tuple: `dict | list` is made anew wherever it is asked
+_CONTAINERS = (dict, list)  # a tuple: `dict | list` would be created at each use
 _ONE = ("not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties")
 _MANY = ("allOf", "anyOf", "oneOf", "prefixItems")
 _ALTERNATIVES = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "$ref"}
@@ -54,8 +55,8 @@ def _is_pattern(value: Any) -> bool:
     return True
 
 
-# The keywords that say something to a model or to a validator of arguments, and what they may hold.
-# Everything else (xml, example, discriminator, x-..., misspellings) is left behind.
+# The keywords that matter to a model or to a validator of arguments, and what they may hold.
+# Everything else (xml, example, discriminator, x-..., misspellings) is dropped.
 _PLAIN: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), _is_count),
     **dict.fromkeys(("minContains", "maxContains"), _is_count),
@@ -70,8 +71,8 @@ _PLAIN: dict[str, Callable[[Any], bool]] = {
     "dependentRequired": lambda value: isinstance(value, Mapping)
     and all(isinstance(names, list) and all(isinstance(n, str) for n in names) for names in value.values()),
 }  # fmt: skip
-# What stands beside a $ref says something in 3.1 and 3.2. In 3.0 and 2.0 it is to be ignored, but what
-# only describes can do no harm.
+# Keywords beside a $ref count in 3.1 and 3.2. In 3.0 and 2.0 they must be ignored, but descriptions do no
+# harm.
 _DESCRIBING = ("description", "title", "default", "examples", "deprecated")
 
 
@@ -89,9 +90,9 @@ class Converted:
 class Converter:
     """Converts the schemas of one document.
 
-    With `defs`, references go there; a host whose documents keep shared schemas in another place says so.
-    With `inline=0`, nothing is written out that the document refers to. `hidden` are the properties that are
-    left out: "readOnly" ones of what is sent, "writeOnly" ones of what comes back, or none of them ("").
+    References point into `defs`, where the host's documents keep shared schemas. With `inline=0`, nothing that
+    the document refers to is written out. `hidden` are the properties that are left out: "readOnly" ones of
+    requests, "writeOnly" ones of responses, or none ("").
     """
 
     def __init__(
@@ -112,32 +113,32 @@ class Converter:
         self._pointer = ""
 
     def convert(self, schema: Any, pointer: str = "") -> Converted:
-        """`schema` as JSON Schema. Anything unusable becomes `{}`: allowed to be anything.
+        """`schema` as JSON Schema. Anything unusable becomes `{}`, which allows anything.
 
-        `pointer` is its place, for the problems that are found in it.
+        `pointer` is its place, for reporting problems.
         """
         known = self._sound.get(id(schema))  # operations share their parameters
         if known is not None and known[0] is schema:
             return known[1]
         self._prepare(schema)
         self._has_problems = False
-        made = self._finish(schema, pointer)
+        converted = self._finish(schema, pointer)
         if not self._has_problems:
-            self._sound[id(schema)] = schema, made
-        return made
+            self._sound[id(schema)] = schema, converted
+        return converted
 
     def opened(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """A converted schema, or the one in `$defs` that it does nothing but refer to."""
+        """A converted schema, or the one in `$defs` if it is nothing but a reference."""
         seen = set()
         while set(schema) == {"$ref"} and schema["$ref"] not in seen:
             seen.add(schema["$ref"])
             schema = self._by_name[schema["$ref"].removeprefix(self.defs)].schema
-        return {} if set(schema) == {"$ref"} else schema  # a circle of references says nothing
+        return {} if set(schema) == {"$ref"} else schema  # a circle of references means nothing
 
     def weight(self, schema: dict[str, Any]) -> int:
-        """How many schemas one value is held against, in alternatives of alternatives: up to a billion.
+        """How many schemas one value is checked against, in alternatives of alternatives: up to a billion.
 
-        What is within properties and items does not count: how much of that there is, the value decides.
+        What is within properties and items does not count: the value decides how much of that is visited.
         """
         total = 1
         if not schema.keys() & _ALTERNATIVES:
@@ -151,19 +152,18 @@ class Converter:
 
     def definitions(self, needs: Iterable[str]) -> dict[str, dict[str, Any]]:
         """All that schemas with these `needs` refer to, directly or not, by name."""
-        found: dict[str, dict[str, Any]] = {}
+        schemas: dict[str, dict[str, Any]] = {}
         waiting = sorted(needs, reverse=True)
         while waiting:
             name = waiting.pop()
-            if name not in found:
-                found[name] = self._by_name[name].schema
+            if name not in schemas:
+                schemas[name] = self._by_name[name].schema
                 waiting += sorted(self._by_name[name].needs, reverse=True)
-        return found
+        return schemas
 
     def names_in(self, schema: dict[str, Any]) -> Iterator[str]:
         """The names in `$defs` that a converted schema refers to itself."""
-        names = (ref.removeprefix(self.defs) for ref in _refs(schema))
-        return (name for name in names if name in self._by_name)
+        return (name for ref in _refs(schema) if (name := ref.removeprefix(self.defs)) in self._by_name)
 
     def characters(self, names: Iterable[str]) -> int:
         """The length of these definitions as JSON."""
@@ -174,13 +174,13 @@ class Converter:
 
     @property
     def names(self) -> Iterable[str]:
-        """The names of everything that was put into `$defs`."""
+        """The names of everything in `$defs`."""
         return self._by_name
 
     # -- references -----------------------------------------------------------
 
     def _prepare(self, schema: Any) -> None:
-        """Converts what `schema` refers to, the innermost first, without calling itself."""
+        """Converts what `schema` refers to, the innermost first, without recursion."""
         entered: dict[str, None] = {}
         iterators = [_refs(schema)]
         while iterators:
@@ -199,16 +199,16 @@ class Converter:
         target = self.spec.lookup(ref)
         if target is None:
             return
-        made = self._finish(target, ref[1:])
-        if made.size > self.inline or ref in self._places:
+        converted = self._finish(target, ref[1:])
+        if converted.size > self.inline or ref in self._places:
             named = self._place(ref)
-            named.schema, named.size, named.needs = made.schema, made.size, made.needs
-            named.weight = self.weight(made.schema)
-            made = named
-        self._known[ref] = made
+            named.schema, named.size, named.needs = converted.schema, converted.size, converted.needs
+            named.weight = self.weight(converted.schema)
+            converted = named
+        self._known[ref] = converted
 
     def _place(self, ref: str) -> Converted:
-        """The entry in `$defs` for a reference, whose schema may still be to come."""
+        """The entry in `$defs` for a reference, whose schema may follow later."""
         if ref not in self._places:
             base = re.sub(r"[^A-Za-z0-9_.-]", "_", ref.rsplit("/", 1)[-1])[:100] or "schema"
             name = unique(base, self._by_name)
@@ -216,18 +216,18 @@ class Converter:
         return self._places[ref]
 
     def _reference(self, ref: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-        made = self._known.get(ref) or self._places.get(ref)
-        if made is None:
+        target = self._known.get(ref) or self._places.get(ref)
+        if target is None:
             self._has_problems = True
             self.spec.dangling(self._pointer, ref)
             return {}
-        if made.name:
-            self._now.needs.add(made.name)
-            out = {"$ref": f"{self.defs}{made.name}"}
+        if target.name:
+            self._now.needs.add(target.name)
+            out = {"$ref": f"{self.defs}{target.name}"}
         else:
-            self._now.needs |= made.needs
-            self._now.size += made.size
-            out = made.schema
+            self._now.needs |= target.needs
+            self._now.size += target.size
+            out = target.schema
         beside = {
             key: value
             for key, value in schema.items()
@@ -258,17 +258,17 @@ class Converter:
         out: dict[str, Any] = {}
         for key, value in schema.items():
             if self.hidden and key in ("readOnly", "writeOnly"):
-                continue  # nothing that a model or a validator of arguments uses
+                continue  # of no use to a model or to a validator of arguments
             if key not in _PLAIN:
                 self._convert_within(key, value, out)
             elif _PLAIN[key](value):
                 out[key] = value
             elif not (key in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(value, bool)):
-                self._problem(f"{key} is {excerpt(value)}, which is none: left out")
-        return self._mended(schema, out)
+                self._problem(f"{key} is {short(repr(value))}, which is not allowed: left out")
+        return self._fixed(schema, out)
 
     def _convert_within(self, key: str, value: Any, out: dict[str, Any]) -> None:
-        """Puts a keyword that holds schemas into `out`; of others, nothing."""
+        """Puts a keyword that holds schemas into `out`, and ignores all others."""
         if key == "items" and isinstance(value, list) and value:
             key = "prefixItems"  # a tuple, as JSON Schema had it before 2020
         if key in _MANY:
@@ -285,20 +285,20 @@ class Converter:
         elif key == "additionalProperties":
             out[key] = value if isinstance(value, bool) else self._convert(value)
 
-    def _mended(self, schema: Mapping[str, Any], out: dict[str, Any]) -> dict[str, Any]:
-        """What OpenAPI 3.0, or its author's habit, writes differently from JSON Schema."""
+    def _fixed(self, schema: Mapping[str, Any], out: dict[str, Any]) -> dict[str, Any]:
+        """Rewrites what OpenAPI 3.0, or the habits of authors, express differently from JSON Schema."""
         for bound in ("Minimum", "Maximum"):
             # 3.0 has a boolean beside minimum; 2020-12 has the number itself.
             if schema.get(f"exclusive{bound}") is True and bound.lower() in out:
                 out[f"exclusive{bound}"] = out.pop(bound.lower())
-        self._mend_required(schema, out)
-        repairs.mend_type(schema.get("type"), out, self.spec.version, self._problem)
+        self._fix_required(schema, out)
+        repairs.fix_type(schema.get("type"), out, self.spec.version, self._problem)
         if "type" not in out and not out.keys() & {"allOf", "anyOf", "oneOf", "enum", "const", "not", "if"}:
-            # Without a type these say nothing of a text or a number: their author means an object, a list.
+            # Without a type these allow any text or number, too: their author means an object, a list.
             out |= {"type": "object"} if "properties" in out else {"type": "array"} if "items" in out else {}
         if out.get("type") == "array" and not out.keys() & {"items", "prefixItems"}:
-            out["items"] = {}  # OpenAI refuses an array without
-        repairs.mend_values(out, self._problem)
+            out["items"] = {}  # OpenAI refuses an array without items
+        repairs.fix_values(out, self._problem)
         if "discriminator" in schema:
             self._discriminate(schema, out)
         if (schema.get("nullable") is True or schema.get("x-nullable") is True) and not allows_null(out):
@@ -310,15 +310,15 @@ class Converter:
             del out["title"]  # FastAPI titles every field with its own name
         return out
 
-    def _mend_required(self, schema: Mapping[str, Any], out: dict[str, Any]) -> None:
-        given = schema.get("required")
+    def _fix_required(self, schema: Mapping[str, Any], out: dict[str, Any]) -> None:
+        required = schema.get("required")
         properties = mapping(schema.get("properties"))
         hidden = {name for name, item in properties.items() if self._is_hidden(item)}
-        names = [name for name in given if isinstance(name, str)] if isinstance(given, list) else []
+        names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
         for name, item in properties.items():
             if isinstance(item, Mapping) and isinstance(item.get("required"), bool):
                 self._problem(
-                    f"required stands at the property {name!r}, not in a list of its object: read all the same"
+                    f"required is set at the property {name!r}, not in its object's list: read anyway"
                 )
                 names += [str(name)] if item["required"] else []
         names = [name for name in dict.fromkeys(names) if name not in hidden]
@@ -326,7 +326,7 @@ class Converter:
             out["required"] = names
 
     def _discriminate(self, schema: Mapping[str, Any], out: dict[str, Any]) -> None:
-        """Says in each alternative which values of the discriminating property choose it."""
+        """Adds to each alternative which values of the discriminating property choose it."""
         discriminator = mapping(schema["discriminator"])
         name, names = discriminator.get("propertyName"), mapping(discriminator.get("mapping"))
         key = "oneOf" if "oneOf" in out else "anyOf"
@@ -346,7 +346,7 @@ class Converter:
             out[key][number] = {"allOf": [out[key][number], choice]}
 
     def _is_hidden(self, schema: Any) -> bool:
-        """Whether a property only comes back, or is only sent, and this is the other way."""
+        """Whether a property exists only in the other direction: in responses, or in requests."""
         return isinstance(schema, Mapping) and (
             schema.get(self.hidden) is True
             or (

@@ -1,4 +1,4 @@
-"""Tool search, for more tools than a model's context takes: namespaces that the model looks into.
+"""Tool search, for more tools than fit a model's context: namespaces that the model searches.
 
 The Responses API takes `tool_search`: functions in a namespace marked `defer_loading` stay out of the
 context until the model looks for them (developers.openai.com/api/docs/guides/tools-tool-search).
@@ -19,7 +19,7 @@ MANY_TOKENS = CONTEXT // 4  # for tools alone
 def searchable(tools: Mapping[str, Tool], about: str) -> list[dict[str, Any]]:
     """The tools in namespaces of at most nine, deferred, and the `tool_search` that finds them.
 
-    `tools` is by the names they shall have, `about` the plugin in a few words. They are grouped by their
+    `tools` is by the names to use, `about` describes the plugin in a few words. They are grouped by their
     first tag, else by the first word of the path.
     """
     groups: dict[str, list[tuple[str, Tool]]] = {}
@@ -27,15 +27,15 @@ def searchable(tools: Mapping[str, Tool], about: str) -> list[dict[str, Any]]:
         groups.setdefault(tool.operation.subject, []).append((name, tool))
     namespaces: dict[str, dict[str, Any]] = {}
     for subject, members in groups.items():
-        parts = [members[i : i + IN_NAMESPACE] for i in range(0, len(members), IN_NAMESPACE)]
-        for part in parts:
+        for start in range(0, len(members), IN_NAMESPACE):
+            part = members[start : start + IN_NAMESPACE]
             name = legal_name(subject, namespaces)
-            said = ", ".join(tool_name for tool_name, _ in part)
+            names = ", ".join(tool_name for tool_name, _ in part)
             functions = [{**tool.render(), "name": own, "defer_loading": True} for own, tool in part]
             namespaces[name] = {
                 "type": "namespace",
                 "name": name,
-                "description": f"{about}: {subject}. Has {said}.",
+                "description": f"{about}: {subject}. Has {names}.",
                 "tools": functions,
             }
     return [*namespaces.values(), {"type": "tool_search"}]

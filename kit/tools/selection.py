@@ -1,4 +1,4 @@
-"""A part of a plugin's tools: by name, tag, method, pattern, or by the words of a sentence."""
+"""Some of a plugin's tools: by name, tag, method, pattern, or by the words of a sentence."""
 
 from __future__ import annotations
 
@@ -14,68 +14,68 @@ from kit.openapi.spec import METHODS
 from kit.tools.tool import Tool
 from kit.words import FUNCTION, stem
 
-NEAREST = 10  # tools for a sentence: with more, hosts say, a model chooses worse
+NEAREST = 10  # tools for a sentence: hosts say that with more a model chooses worse
 _WEIGHTS = {"name": 3.0, "tags": 2.0, "path": 1.5, "summary": 2.0, "description": 1.0}
 
 
 def select(
-    tools: Mapping[str, Tool], wanted: str | Iterable[str], plugin: str = "the plugin"
+    tools: Mapping[str, Tool], selection: str | Iterable[str], plugin: str = "the plugin"
 ) -> dict[str, Tool]:
-    """The tools that are wanted, in the order of the document; those for a sentence, the nearest first.
+    """The selected tools, in the order of the document; those for a sentence, the nearest first.
 
-    Each of `wanted` is the name of an operation or a tag (`add_todo`, `todos`), a method (`GET`), a glob for
-    a name, a path or both together (`list_*`, `/users/*`, `GET /users/*`), or a sentence. Raises `KitError`
-    for one that fits nothing.
+    Each part of `selection` is the name of an operation or a tag (`add_todo`, `todos`), a method (`GET`), a glob
+    for a name, a path or both together (`list_*`, `/users/*`, `GET /users/*`), or a sentence. Raises `KitError`
+    for one that matches nothing.
     """
-    found: dict[str, Tool] = {}
-    for one in [wanted] if isinstance(wanted, str) else wanted:
-        fitting = _fitting(tools, one.strip())
-        if not fitting:
+    selected: dict[str, Tool] = {}
+    for part in [selection] if isinstance(selection, str) else selection:
+        matching = _matching(tools, part.strip())
+        if not matching:
             known = sorted({tag for tool in tools.values() for tag in tool.operation.tags} | tools.keys())
-            near = get_close_matches(one, known, 1)
+            near = get_close_matches(part, known, 1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             raise KitError(
-                f"Nothing in {plugin} fits {one!r}.",
-                f"{hint}Give a name, a tag, a method (GET), a glob (list_*, /users/*) or a sentence. "
+                f"Nothing in {plugin} matches {part!r}.",
+                f"{hint}Use a name, a tag, a method (GET), a glob (list_*, /users/*) or a sentence. "
                 f"There are: {', '.join(known[:20])}{', ...' if len(known) > 20 else ''}.",
             )
-        found |= fitting
-    return found
+        selected |= matching
+    return selected
 
 
-def _fitting(tools: Mapping[str, Tool], wanted: str) -> dict[str, Tool]:
+def _matching(tools: Mapping[str, Tool], text: str) -> dict[str, Tool]:
     for fits in (
-        lambda tool: wanted in (tool.name, tool.operation.id),
-        lambda tool: wanted in tool.operation.tags,
-        lambda tool: wanted.lower() in METHODS and wanted.upper() == tool.operation.method,
-        lambda tool: any(fnmatchcase(text, wanted) for text in _texts(tool)),
-        lambda tool: wanted.lower() in map(str.lower, (tool.name, tool.operation.id, *tool.operation.tags)),
+        lambda tool: text in (tool.name, tool.operation.id),
+        lambda tool: text in tool.operation.tags,
+        lambda tool: text.lower() in METHODS and text.upper() == tool.operation.method,
+        lambda tool: any(fnmatchcase(name, text) for name in _names(tool)),
+        lambda tool: text.lower() in map(str.lower, (tool.name, tool.operation.id, *tool.operation.tags)),
     ):
-        found = {name: tool for name, tool in tools.items() if fits(tool)}
-        if found:
-            return found
-    # what looks like a name or a path, and is none, is a slip and no sentence
-    return {} if re.fullmatch(r"\S*[_/*?]\S*", wanted) else nearest(tools, wanted)
+        matching = {name: tool for name, tool in tools.items() if fits(tool)}
+        if matching:
+            return matching
+    # what looks like a name or a path but matches none is a typo, not a sentence
+    return {} if re.fullmatch(r"\S*[_/*?]\S*", text) else nearest(tools, text)
 
 
-def _texts(tool: Tool) -> tuple[str, ...]:
+def _names(tool: Tool) -> tuple[str, ...]:
     operation = tool.operation
     return tool.name, operation.id, operation.path, f"{operation.method} {operation.path}"
 
 
 def nearest(tools: Mapping[str, Tool], sentence: str, count: int = NEAREST) -> dict[str, Tool]:
     """The tools whose words are nearest to those of a sentence (BM25F), at most `count`, the best first."""
-    asked = set(_stems(sentence))
+    words = set(_stems(sentence))
     lexicons = {name: _lexicon(tool) for name, tool in tools.items()}
     average = sum(lexicon.total() for lexicon in lexicons.values()) / max(1, len(lexicons))
-    known = Counter(word for lexicon in lexicons.values() for word in asked & lexicon.keys())
+    known = Counter(word for lexicon in lexicons.values() for word in words & lexicon.keys())
     scores = {}
     for name, lexicon in lexicons.items():
         length = 0.5 + 0.5 * lexicon.total() / (average or 1)
         scores[name] = sum(
             math.log(1 + (len(tools) - known[word] + 0.5) / (known[word] + 0.5))
             * lexicon[word] * 2.2 / (lexicon[word] + 1.2 * length)
-            for word in asked
+            for word in words
         )  # fmt: skip
     best = sorted((name for name in tools if scores[name] > 0), key=lambda name: -scores[name])
     return {name: tools[name] for name in best[:count]}

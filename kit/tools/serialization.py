@@ -1,4 +1,4 @@
-"""One value, written the way its `style` and `explode` say (OpenAPI 3.1, "Style Values")."""
+"""One value, serialized the way its `style` and `explode` say (OpenAPI 3.1, "Style Values")."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def path(parameter: Parameter, value: Any) -> str:
     prefix, separator = {"label": (".", "."), "matrix": (";", ";")}.get(parameter.style, ("", ","))
 
     def escaped(text: str) -> str:
-        # A segment of dots alone would be taken for "this folder" and "the one above".
+        # A segment of only dots would mean "this folder" or "the one above".
         return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")
 
     if members is not None:
@@ -130,15 +130,15 @@ def _deep(name: str, value: Any) -> list[tuple[str, str]]:
 
 
 def parts(key: str, value: Any, schema: Mapping[str, Any], encoding: Mapping[str, Any]) -> list[Part]:
-    """The parts of a multipart body for one property. A file is given as bytes, or as its text."""
+    """The parts of a multipart body for one property. A file comes as bytes, or as its text."""
     if isinstance(value, list | tuple):
         return [part for item in value for part in parts(key, item, schema.get("items", {}), encoding)]
-    said = encoding.get(key, {}).get("contentType", "")
+    content_type = encoding.get(key, {}).get("contentType", "")
     is_file = schema.get("format") == "binary" or "contentMediaType" in schema
     if isinstance(value, bytes) or is_file:
         content = value if isinstance(value, bytes) else text(value).encode()
-        return [(key, (key, content, said or "application/octet-stream"))]
+        return [(key, (key, content, content_type or "application/octet-stream"))]
     if isinstance(plain(value), dict):
-        return [(key, (None, json.dumps(plain(value)).encode(), said or "application/json"))]
+        return [(key, (None, json.dumps(plain(value)).encode(), content_type or "application/json"))]
     content = text(value).encode()
-    return [(key, (None, content, said) if said else (None, content))]
+    return [(key, (None, content, content_type) if content_type else (None, content))]

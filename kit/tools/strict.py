@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# https://platform.openai.com/docs/guides/structured-outputs: what the strict subset does not know.
+# https://platform.openai.com/docs/guides/structured-outputs: what the strict subset does not support.
 _NOT_STRICT = {
     "allOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas",
     "patternProperties", "propertyNames", "unevaluatedProperties", "unevaluatedItems", "contains",

@@ -1,7 +1,7 @@
-"""An operation as a function tool for a model, and what the model gives it, checked.
+"""An operation as a function tool for a model, and the arguments that the model passes, checked.
 
-Path, query, header, cookie and body become one flat list of arguments; where two of them share a
-name, the later ones carry their place in the name. `request.py` makes a request of them again.
+Path, query, header, cookie and body become one flat list of arguments; if two of them share a name,
+the later ones carry their place in the name. `request.py` turns them back into a request.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from kit.tools.strict import is_strict
 MAX_NAME = 64  # characters, of [a-zA-Z0-9_-]: FunctionObject in OpenAI's API description
 CHARACTERS_PER_TOKEN = 4  # of JSON in English, roughly
 
-# A body whose schema says more than this is one argument; else each of its properties is one.
+# A body whose schema has more than these keywords is one argument; else each of its properties is one.
 _FLAT = {
     "type",
     "properties",
@@ -38,12 +38,12 @@ _FLAT = {
     "examples",
     "deprecated",
 }
-# Of these, `_fits_plainly` knows what they ask of a value.
+# The keywords that `_fits_plainly` can check.
 _PLAIN = {"type", "format", "pattern", "items", "description", "title", "default", "examples", "deprecated"}
 
 
 class Tool:
-    """The function tool for one operation, made when it is asked for.
+    """The function tool for one operation, built on demand.
 
     `name` is legal and unique among the plugin's tools.
     """
@@ -56,17 +56,17 @@ class Tool:
 
     @cached_property
     def arguments(self) -> dict[str, Argument]:
-        """The arguments by name: the parameters in their order, then what makes the body."""
-        made: dict[str, Argument] = {}
+        """The arguments by name: the parameters in their order, then those of the body."""
+        arguments: dict[str, Argument] = {}
         for parameter in self.operation.parameters:
             schema = locations.fit(self._convert(parameter.schema), parameter, self._converter)
             if parameter.description:
                 schema = {**schema, "description": parameter.description}
-            _add(made, Argument(parameter.name, schema, parameter.required, parameter))
+            _add(arguments, Argument(parameter.name, schema, parameter.required, parameter))
         if self.operation.body is not None:
             for argument in self._of_body(self.operation.body):
-                _add(made, argument)
-        return made
+                _add(arguments, argument)
+        return arguments
 
     def _convert(self, schema: Any, place: str = "") -> dict[str, Any]:
         return self._converter.convert(schema, self.operation.pointer + place).schema
@@ -79,8 +79,8 @@ class Tool:
         schema = merged(self._convert(body.schema, "/requestBody"), self._converter)
         if is_json(body.media_type) or _is_form(body) or locations.is_lines(body.media_type):
             return schema
-        said = f"The body, as {body.media_type}."
-        return {"type": "string", "description": schema.get("description") or body.description or said}
+        description = schema.get("description") or body.description or f"The body, as {body.media_type}."
+        return {"type": "string", "description": description}
 
     def _of_body(self, body: Body) -> list[Argument]:
         schema, form = self._body_schema, _is_form(body)
@@ -97,8 +97,8 @@ class Tool:
             if body.description and "description" not in schema:
                 schema = {**schema, "description": body.description}
             return [Argument("body", schema, body.required)]
-        # A body that may be left out altogether is sent all the same when it has something required:
-        # half of it would be refused, and those who forget to say that a body is required are many.
+        # What an optional body requires is required here, too: half a body would be refused, and many
+        # authors forget to declare a body as required.
         required = schema.get("required", [])
         properties = {**schema["properties"], **{n: {} for n in required if n not in schema["properties"]}}
         if form:
@@ -109,11 +109,11 @@ class Tool:
 
     @property
     def description(self) -> str:
-        """Summary and description, each said once."""
+        """Summary and description, without repeating either."""
         summary, description = self.operation.summary, self.operation.description
         start = summary.rstrip(".")
         after = description[len(start) : len(start) + 1]
-        # by hand: a regular expression of each summary takes longer to compile than the tool takes to make
+        # not a regular expression: compiling one for each summary takes longer than the rest of the tool
         if not summary or (description.startswith(start) and not (after.isalnum() or after == "_")):
             return description
         return f"{summary}\n\n{description}" if description else summary
@@ -139,22 +139,22 @@ class Tool:
 
     @cached_property
     def tokens(self) -> int:
-        """About how much of a model's context the tool takes."""
+        """Roughly how many tokens of a model's context the tool takes."""
         own = {key: value for key, value in self.parameters.items() if key != "$defs"}
         characters = len(json.dumps(own)) + len(self.description) + len(self.name)
         return (characters + self._converter.characters(self._definitions)) // CHARACTERS_PER_TOKEN
 
     def answer(self, most: int) -> dict[str, Any] | None:
-        """The JSON Schema (2020-12) of what a call answers when all went well.
+        """The JSON Schema (2020-12) of what a successful call returns.
 
-        None if nothing says it, or if it has more than `most` characters with all that it refers to.
+        None if it is not declared, or has more than `most` characters with all that it refers to.
         """
-        given, answers = self.operation.answer_schema, self._answers
-        if given is None:
+        declared, converter = self.operation.answer_schema, self._answers
+        if declared is None:
             return None
-        schema = merged(answers.convert(given, f"{self.operation.pointer}/responses").schema, answers)
-        definitions = answers.definitions(answers.names_in(schema))
-        if answers.characters(definitions) > most or len(json.dumps(schema)) > most:
+        schema = merged(converter.convert(declared, f"{self.operation.pointer}/responses").schema, converter)
+        definitions = converter.definitions(converter.names_in(schema))
+        if converter.characters(definitions) > most or len(json.dumps(schema)) > most:
             return None
         return {**schema, "$defs": definitions} if definitions else schema
 
@@ -185,7 +185,8 @@ class Tool:
 
     @cached_property
     def _validators(self) -> dict[str, Any]:
-        from jsonschema import Draft202012Validator  # beside JupyterLab it takes a second: a grammar for IRIs
+        # With JupyterLab installed the import takes a second: a grammar for IRIs.
+        from jsonschema import Draft202012Validator
 
         return {
             name: Draft202012Validator({**argument.schema, "$defs": self._definitions})
@@ -195,42 +196,42 @@ class Tool:
     # -- arguments ------------------------------------------------------------
 
     def problems(self, arguments: Any) -> list[str]:
-        """What is wrong with the arguments, said so that a model can mend it; empty if nothing is."""
+        """What is wrong with the arguments, worded so that a model can fix it; empty if nothing is."""
         if not isinstance(arguments, Mapping):
             return [f"the arguments must be a JSON object, not {arguments!r:.80}"]
-        found = []
+        problems = []
         for name in arguments:
             if name not in self.arguments:
                 known = ", ".join(self.arguments) or "none"
-                found.append(f"{name}: there is no such argument; there are: {known}")
+                problems.append(f"{name}: there is no such argument; there are: {known}")
         for name, argument in self.arguments.items():
             if name not in arguments:
                 if argument.required:
-                    found.append(f"{name}: is required and missing")
+                    problems.append(f"{name}: is required and missing")
                 continue
-            found += dict.fromkeys(self._misfits(name, arguments[name]))  # all that lacks is one
+            problems += dict.fromkeys(self._misfits(name, arguments[name]))  # without repetitions
             is_header = argument.parameter and argument.parameter.location == "header"
             if is_header and re.search(r"[\r\n\0]", str(arguments[name])):
-                found.append(f"{name}: a header cannot hold a line break")
-        return found
+                problems.append(f"{name}: a header cannot hold a line break")
+        return problems
 
     def _misfits(self, name: str, value: Any) -> Iterator[str]:
         if self._converter.weight(self.arguments[name].schema) > HEAVY:
-            return  # made to take for ever
+            return  # built to take forever
         value = _as_json(value)
         if _fits_plainly(self.arguments[name].schema, value):
             return
-        with contextlib.suppress(RecursionError):  # a schema too deep to check: the plugin will say
+        with contextlib.suppress(RecursionError):  # a schema too deep to check: left to the plugin
             for error in self._validators[name].iter_errors(value):
                 if error.validator == "oneOf" and not error.context:
-                    continue  # more than one of the alternatives fits: which is meant, the plugin knows
+                    continue  # several alternatives fit: the plugin knows which is meant
                 yield f"{name}{misfits.place(error.absolute_path)}: {misfits.explain(error)}"
 
     def coerced(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments, with numbers and booleans that came as text made what the schema wants.
+        """The arguments, with numbers and booleans that came as text converted to what the schema requires.
 
-        A null for an optional argument that has no null means that it was not given, and so does an empty
-        text where it could not be told from that.
+        A null for an optional argument that does not allow it counts as not passed, and so does an empty
+        text in a place where the two look the same.
         """
         out = {}
         for name, value in arguments.items():
@@ -253,23 +254,21 @@ class Tool:
 
 
 def make_tools(spec: Spec) -> dict[str, Tool]:
-    """A tool for each operation of a document, by name, in its order. Nothing is converted yet."""
+    """A tool for each operation of a document, by name, in its order. Schemas are converted later, on demand."""
     converter, answers = Converter(spec), Converter(spec, hidden="writeOnly")
     tools: dict[str, Tool] = {}
     for operation in spec.operations.values():
         name = legal_name(operation.id, tools)
         if name != operation.id:
-            place = f"{operation.pointer}/operationId"
-            spec.problem(
-                place,
-                f"{operation.id!r} is no legal name of a function, 64 of letters, digits, _ and -: the tool is named {name!r}",
-            )
+            rule = "at most 64 letters, digits, _ and -"
+            problem = f"{operation.id!r} is not a legal function name, {rule}: the tool is named {name!r}"
+            spec.problem(f"{operation.pointer}/operationId", problem)
         tools[name] = Tool(operation, name, converter, answers)
     return tools
 
 
 def _add(arguments: dict[str, Argument], argument: Argument) -> None:
-    """Adds an argument under a legal name that no other has."""
+    """Adds an argument under a legal, unique name."""
     place = argument.parameter.location if argument.parameter else "body"
     base = re.sub(r"[^A-Za-z0-9_.-]+", "_", argument.name).strip("_")[:MAX_NAME] or place
     if base in arguments:
@@ -289,7 +288,7 @@ def _is_form(body: Body) -> bool:
 
 
 def _as_json(value: Any) -> Any:
-    """A value for a JSON Schema validator, to which the bytes of a file are a text like another."""
+    """A value for a JSON Schema validator, to which the bytes of a file are a text like any other."""
     value = serialization.plain(value)
     if isinstance(value, bytes):
         return value.decode("latin-1")
@@ -299,7 +298,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _fits_plainly(schema: Mapping[str, Any], value: Any) -> bool:
-    """Whether a value fits a schema that says little more than a type; False where jsonschema has to look."""
+    """Whether a value fits a schema that is little more than a type; False if jsonschema has to check."""
     kind = schema.get("type")
     return (
         isinstance(kind, str)
@@ -317,10 +316,10 @@ def _fits_plainly(schema: Mapping[str, Any], value: Any) -> bool:
 
 def _kinds(schema: Mapping[str, Any]) -> set[str]:
     kind = schema.get("type")
-    found = set(kind) if isinstance(kind, list) else {kind} if isinstance(kind, str) else set()
+    kinds = set(kind) if isinstance(kind, list) else {kind} if isinstance(kind, str) else set()
     for part in schema.get("anyOf", []) + schema.get("oneOf", []):
-        found |= _kinds(part)
-    return found
+        kinds |= _kinds(part)
+    return kinds
 
 
 def _from_text(text: str, kinds: set[str]) -> Any:
@@ -340,7 +339,7 @@ def _from_text(text: str, kinds: set[str]) -> Any:
 
 
 class Tools(list[dict[str, Any]]):
-    """A list of tools that shows itself well; everything else about it is a list."""
+    """A list of tools with a readable view; otherwise a plain list."""
 
     def _rows(self) -> list[tuple[str, str, str]]:
         rows = []
@@ -351,7 +350,7 @@ class Tools(list[dict[str, Any]]):
                 continue
             function = tool.get("function", tool)
             if "name" not in function:
-                rows.append((tool["type"], "", "lets the model look for the functions that it needs"))
+                rows.append((tool["type"], "", "lets the model search for the functions it needs"))
                 continue
             parameters = function.get("parameters") or {}
             required = parameters.get("required", [])
@@ -364,12 +363,7 @@ class Tools(list[dict[str, Any]]):
 
     def _repr_html_(self) -> str:
         rows = [
-            (
-                code(name),
-                escape(arguments),
-                escape(short(description, 200)),
-                details("JSON", pre(tool)),
-            )
+            (code(name), escape(arguments), escape(short(description, 200)), details("JSON", pre(tool)))
             for (name, arguments, description), tool in zip(self._rows(), self, strict=True)
         ]
         return table(("tool", "arguments", "description", ""), rows)

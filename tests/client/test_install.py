@@ -103,7 +103,7 @@ def test_a_strangers_plugin_with_its_flaws() -> None:
             "",
             "points to a spec on another domain",
         ),
-        ({"/.well-known/ai-plugin.json": (200, {}, manifest("file:///etc/passwd"))}, "", "is no http"),
+        ({"/.well-known/ai-plugin.json": (200, {}, manifest("file:///etc/passwd"))}, "", "is not an http"),
         ({"/.well-known/ai-plugin.json": (200, {}, manifest("/spec.json"))}, "", "spec.json answers 404"),
         (
             {
@@ -234,7 +234,7 @@ def test_references_to_other_documents_are_followed_when_asked_for(tmp_path: Pat
     assert properties["name"] == {"type": "string"}
     assert properties["inside"]["$ref"].startswith("#/$defs/")
     assert properties["secret"] == properties["far"] == {}
-    said = [message for place, message in plugin.problems if "cannot be had" in message]
+    said = [message for place, message in plugin.problems if "cannot be fetched" in message]
     assert len(said) == 2
     assert all("it is not below" in message for message in said)
 

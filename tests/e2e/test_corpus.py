@@ -181,7 +181,7 @@ def _beyond_the_validator(tool: Tool, plugin: InstalledPlugin) -> bool:
     # it fails at types that JSON Schema does not have, and puts in defaults that a schema does not allow
     own = " ".join(message for place, message in plugin.problems if place.startswith(operation.pointer))
     shared_ = " ".join(message for place, message in plugin.problems if place.startswith("/components"))
-    odd = re.compile("none of JSON Schema's|not of its type|default")
+    odd = re.compile("not one of JSON Schema|not of its type|default")
     return bool(odd.search(own + shared_)) or '"default"' in json.dumps(operation.raw)
 
 

@@ -1,4 +1,4 @@
-"""Agent Plugins: the package of a plugin, over all that people have written, and what the format rules out."""
+"""Agent Plugins: the package of a plugin, for a corpus of real specs, and what the format rules out."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ NAME = re.compile(r"(?!.*(?:--|\.\.))[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")  # Agent
 
 @pytest.fixture(scope="module")
 def schemas() -> dict[str, list[Draft202012Validator]]:
-    """For each file the schema of what the kit writes, and the format's own where it is there."""
-    found = {"plugin.json": [AGENT_PLUGIN], "mcp.json": [AGENT_MCP]}
-    for name, validators in found.items():
+    """For each file the schema of what the kit writes, and the format's own if it is there."""
+    schemas_by_file = {"plugin.json": [AGENT_PLUGIN], "mcp.json": [AGENT_MCP]}
+    for name, validators in schemas_by_file.items():
         if path := shared("corpus", "schemas", f"agent-plugins-1.0.0-{name[:-5]}.schema.json"):
             validators.append(Draft202012Validator(json.loads(path.read_text())))
-    return found
+    return schemas_by_file
 
 
 def read(text: str) -> tuple[dict[str, Any], str]:
@@ -130,7 +130,7 @@ def test_our_own_plugin(todo: kit.Plugin) -> None:
 
 @each_run
 def test_every_plugin_gives_a_valid_package(run: str, schemas: dict[str, list[Draft202012Validator]]) -> None:
-    step = 2 if run == "corpus" else 1  # the whole of it takes ten seconds more, and finds no more
+    step = 2 if run == "corpus" else 1  # all of it takes ten seconds more and finds nothing else
     for number, plugin in enumerate(collected(run)[::step]):
         serves_mcp = number % 2 == 0
         files = json.loads(json.dumps(agent_plugin.render(plugin, serves_mcp=serves_mcp), allow_nan=False))
@@ -179,7 +179,7 @@ def test_a_package_that_starts_the_kit_says_that_it_needs_it() -> None:
     assert front["compatibility"] == "Needs the command kit of the Python package notebook-plugin-kit."
 
 
-def test_a_huge_plugin_is_told_by_its_first_operations_and_in_groups() -> None:
+def test_a_huge_plugin_is_described_by_its_first_operations_and_in_groups() -> None:
     properties = {f"p{n}": {"type": "string"} for n in range(15)}
     paths = {}
     for n in range(100):
@@ -189,12 +189,12 @@ def test_a_huge_plugin_is_told_by_its_first_operations_and_in_groups() -> None:
         paths[f"/{n}"] = path
     text = agent_plugin.render(made({"paths": paths}))["skills/pets/SKILL.md"]
     assert "And 3 more arguments, in the tool's own schema." in text
-    assert "And 80 more, by subject; the tools say what they take:\n\n- cats: 60\n- dogs: 20\n" in text
+    assert "And 80 more, by subject; the tools describe their arguments:\n\n- cats: 60\n- dogs: 20\n" in text
     assert "So may 40 more: ask before any call" in text
     assert_well_formed("skills/pets/SKILL.md", text, 100)
 
 
-def test_the_types_of_arguments_are_said_in_words() -> None:
+def test_the_types_of_arguments_are_in_words() -> None:
     properties = {
         "a": {"type": "string", "enum": ["x", "y|z"]},
         "b": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
@@ -223,10 +223,16 @@ def test_a_plugin_that_only_reads_needs_no_yes() -> None:
 @pytest.mark.parametrize(
     ("manifest", "document", "severity", "place", "message"),
     [
-        ({"name_for_model": "My_pets"}, {}, "warning", "manifest/name_for_model", "called 'my-pets' there"),
+        (
+            {"name_for_model": "My_pets"},
+            {},
+            "warning",
+            "manifest/name_for_model",
+            "the package is named 'my-pets'",
+        ),
         ({"description_for_model": ""}, {}, "error", "manifest/description_for_model", "there is none"),
         ({}, {"info": {"version": "v1"}}, "warning", "/info/version", "'v1' is not of the form"),
-        ({"auth": {"type": "oauth"}}, {}, "warning", "manifest/auth", "may hold no token"),
+        ({"auth": {"type": "oauth"}}, {}, "warning", "manifest/auth", "must not contain a token"),
     ],
 )
 def test_rules(manifest: Any, document: Any, severity: str, place: str, message: str) -> None:
@@ -254,12 +260,12 @@ def test_rules_for_addresses(todo: kit.Plugin, server: kit.Server, tmp_path: Pat
 
 # -- texts --------------------------------------------------------------------
 
-# What Markdown and YAML are made of, more often than chance would have it.
+# The special characters of Markdown and YAML, more often than by chance.
 MARKS = st.text(st.sampled_from("`*_[]()<>|~&#!$\\-+=.:0123456789abc \n\t\r\"'{}%@\x85\u2028\x00\ud800"))
 
 
 @given(st.one_of(WIDE, st.text("abzAZ019.-_ ")))
-def test_a_name_is_made_legal_and_a_legal_one_is_kept(name: str) -> None:
+def test_a_name_becomes_legal_and_a_legal_one_is_kept(name: str) -> None:
     legal = legal_name(name)
     assert NAME.fullmatch(legal)
     assert len(legal) <= 64
@@ -283,7 +289,7 @@ def test_a_long_name_is_cut() -> None:
 @example("==")
 @example("__a__ b_c")
 @given(MARKS)
-def test_a_strangers_text_is_one_paragraph_of_those_characters(text: str) -> None:
+def test_untrusted_text_is_one_paragraph_of_those_characters(text: str) -> None:
     clean = " ".join("".join(c if c.isprintable() else " " for c in text.replace("\ud800", "?")).split())
     escaped = escape(text)
     tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(escaped)

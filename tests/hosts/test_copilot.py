@@ -1,4 +1,4 @@
-"""Microsoft 365 Copilot: the manifest it is given, over all that people have written, and what it rules out."""
+"""Microsoft 365 Copilot: its manifest, for a corpus of real specs, and what it rules out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ READ = "This call may change something: make it once, and only for what the user
 
 
 def made(document: dict[str, Any], source: str = PUBLIC, **manifest: Any) -> InstalledPlugin:
-    """A plugin as `install` makes it, of a spec and a manifest without flaws but those given."""
+    """A plugin as `install` returns it, whose spec and manifest have only the given flaws."""
     base = {
         "schema_version": "v1",
         "name_for_model": "pets",
@@ -65,9 +65,9 @@ def one(schema: Any = None, method: str = "post", **operation: Any) -> dict[str,
 
 
 def function(document: dict[str, Any], **manifest: Any) -> dict[str, Any]:
-    (found,) = copilot.render(made(document, **manifest))["functions"]
-    assert isinstance(found, dict)
-    return found
+    (rendered,) = copilot.render(made(document, **manifest))["functions"]
+    assert isinstance(rendered, dict)
+    return rendered
 
 
 def body(properties: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def collected(run: str) -> tuple[InstalledPlugin, ...]:
 
 @pytest.fixture(scope="module", params=RUNS)
 def schema(request: pytest.FixtureRequest) -> Draft202012Validator:
-    """The schema of what the kit writes, then Microsoft's own of all there is."""
+    """The schema of what the kit writes, then Microsoft's complete one."""
     return validator(request.param)
 
 
@@ -117,7 +117,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def damaged(document: Any) -> Iterator[Any]:
-    """`document` with each of its places in turn left out, renamed, and given another value."""
+    """`document` with each of its places in turn removed, renamed, and set to another value."""
     places: list[tuple[list[Any], Any]] = [([], document)]
     for path, node in places:
         keys = node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
@@ -248,7 +248,7 @@ def test_a_validator_sees_what_is_wrong(
     unseen = [{**good, "schema_version": "v2.3"}, {**good, "name_for_model": "pets"}]
     for manifest in bad + unseen:
         assert not schema.is_valid(manifest)
-    if schema is not COPILOT:  # Microsoft's says draft-04, and read as that it would let these through
+    if schema is not COPILOT:  # Microsoft's declares draft-04, as which it would let these through
         old = Draft4Validator({**schema.schema, "$schema": "http://json-schema.org/draft-04/schema#"})
         assert all(old.is_valid(manifest) for manifest in unseen)
 
@@ -307,7 +307,7 @@ def test_an_mcp_server_is_asked_for_its_tools(schema: Draft202012Validator) -> N
         copilot.render(made(one(), auth={"type": "user_http"}), serves_mcp=True)
 
 
-def test_arguments_are_said_as_far_as_copilot_can_read_them() -> None:
+def test_arguments_are_listed_as_far_as_copilot_can_read_them() -> None:
     properties = {
         "kind": {"type": "string", "enum": ["cat", "dog"], "default": "cat", "description": "What it is"},
         "age": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None},
@@ -341,16 +341,16 @@ def test_arguments_are_said_as_far_as_copilot_can_read_them() -> None:
         {},
     ],
 )
-def test_arguments_are_left_to_the_spec_where_copilot_has_no_words_for_one(item: Any) -> None:
-    found = function(one(body({"name": {"type": "string"}, "more": item})))
-    assert "parameters" not in found
-    assert "{{function.parameters.more}}" in found["capabilities"]["confirmation"]["body"]
+def test_arguments_are_left_to_the_spec_if_copilot_cannot_express_one(item: Any) -> None:
+    rendered = function(one(body({"name": {"type": "string"}, "more": item})))
+    assert "parameters" not in rendered
+    assert "{{function.parameters.more}}" in rendered["capabilities"]["confirmation"]["body"]
 
 
 def test_a_name_that_the_manifest_cannot_have_leaves_them_to_the_spec_too() -> None:
-    found = function(one(body({"first name": {"type": "string"}, "age": {"type": "integer"}})))
-    assert "parameters" not in found
-    assert found["capabilities"]["confirmation"]["body"] == "* **age**: {{function.parameters.age}}"
+    rendered = function(one(body({"first name": {"type": "string"}, "age": {"type": "integer"}})))
+    assert "parameters" not in rendered
+    assert rendered["capabilities"]["confirmation"]["body"] == "* **age**: {{function.parameters.age}}"
     twice = [{"name": "age", "in": "query", "schema": {"type": "integer"}}]
     assert "parameters" not in function(one(body({"age": {"type": "integer"}}), parameters=twice))
 
@@ -359,14 +359,14 @@ def test_a_name_that_the_manifest_cannot_have_leaves_them_to_the_spec_too() -> N
     ("method", "extension", "asks"),
     [("get", None, False), ("get", True, True), ("post", None, True), ("post", False, False)],
 )
-def test_who_is_asked_before_a_call(method: str, extension: bool | None, asks: bool) -> None:
+def test_calls_that_need_a_confirmation(method: str, extension: bool | None, asks: bool) -> None:
     more = {} if extension is None else {"x-openai-isConsequential": extension}
-    found = function(one(method=method, **more))
-    confirmation = found["capabilities"]["confirmation"]
+    rendered = function(one(method=method, **more))
+    confirmation = rendered["capabilities"]["confirmation"]
     assert (confirmation["type"] == "AdaptiveCard") is asks
     assert confirmation.get("isNonConsequential", False) is not asks
-    assert ("states" in found) is asks
-    (handling,) = found["capabilities"]["security_info"]["data_handling"]
+    assert ("states" in rendered) is asks
+    (handling,) = rendered["capabilities"]["security_info"]["data_handling"]
     assert handling == ("GetPublicData" if (method, asks) == ("get", False) else "ResourceStateUpdate")
 
 
@@ -375,8 +375,8 @@ def answering(schema: Any) -> dict[str, Any]:
         "404": {"description": "none", "content": {"application/json": {"schema": body({"name": {}})}}},
         200: {"$ref": "#/components/responses/found"},
     }
-    found = {"description": "ok", "content": {"application/json": {"schema": schema}}}
-    return {**one(method="get", responses=responses), "components": {"responses": {"found": found}}}
+    response = {"description": "ok", "content": {"application/json": {"schema": schema}}}
+    return {**one(method="get", responses=responses), "components": {"responses": {"found": response}}}
 
 
 def test_an_answer_is_shown_by_what_its_fields_are() -> None:
@@ -505,7 +505,7 @@ def test_rules_for_the_manifest(manifest: Any, severity: str, place: str, messag
         ({"operationId": "add pet"}, "error", "/operationId", "'add pet' is not a legal name"),
         ({"operationId": "add-pet"}, "warning", "/operationId", "has a hyphen"),
         ({"summary": ""}, "warning", "", "neither summary nor description"),
-        ({"description": "P" * 4001}, "warning", "/description", "4K is the limit"),
+        ({"description": "P" * 4001}, "warning", "/description", "the limit is 4K"),
     ],
 )
 def test_rules_for_an_operation(operation: Any, severity: str, place: str, message: str) -> None:
@@ -520,7 +520,7 @@ def test_an_operation_id_that_occurs_twice() -> None:
     plugin = made({"paths": {"/pets": {"get": node, "post": node}}})
     (finding,) = found_in(plugin)
     assert finding.place == "/paths/~1pets/post/operationId"
-    assert "'pet' occurs twice: Copilot does not find the function pet_2" in finding.message
+    assert "'pet' occurs twice: Copilot cannot find the function pet_2" in finding.message
     assert [f["name"] for f in copilot.render(plugin)["functions"]] == ["pet", "pet_2"]
 
 
@@ -556,7 +556,7 @@ PARTS = {
                 "has a schema that contains itself (#/components/schemas/circular)",
             ],
         ),
-        ("enum", ["has an enum of other values than text (#/components/schemas/enum/properties/legs)"]),
+        ("enum", ["has an enum with values other than text (#/components/schemas/enum/properties/legs)"]),
         ("plain", []),
     ],
 )
@@ -649,7 +649,7 @@ def test_addresses_that_microsoft_does_not_reach(
     file.write_text(json.dumps(made(one()).spec.document))
     plugin = kit.install(str(file), base_url=HOME)
     (finding,) = found_in(plugin)
-    assert "a file beside itself" in finding.message
+    assert "beside it" in finding.message
     assert copilot.render(plugin)["runtimes"][0]["spec"]["url"] == "my%20pets.json"
 
 
@@ -675,7 +675,7 @@ def test_rules_end_soon_where_schemas_all_contain_one_another(monkeypatch: pytes
     monkeypatch.setattr(copilot_rules, "MAX_VISITS", 500)
     findings = found_in(plugin)
     assert 0 < sum("contains itself" in finding.message for finding in findings) < 40
-    assert "too many to look at all" in findings[-1].message
+    assert "too many schemas to check them all" in findings[-1].message
 
 
 def test_a_schema_that_holds_itself_as_an_anchor_of_yaml_can_make_it() -> None:
@@ -715,7 +715,7 @@ def test_rules_over_a_thousand_operations_take_less_than_a_second(run: str) -> N
 
 # -- texts --------------------------------------------------------------------
 
-WIDE = st.text(st.characters(), max_size=120)  # all there are, half pairs of surrogates too
+WIDE = st.text(st.characters(), max_size=120)  # including lone surrogates
 
 
 @given(WIDE, st.integers(2, 60))

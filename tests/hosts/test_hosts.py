@@ -1,4 +1,4 @@
-"""What hosts are given of a plugin, and what `check` says of it."""
+"""What hosts get from a plugin, and what `check` reports about it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from kit.description import Description
 def test_every_host_is_rendered_from_a_plugin_and_from_an_installed_one(todo: kit.Plugin) -> None:
     installed = kit.install(todo)
     for host in hosts.HOSTS:
-        made = kit.render(todo, host)
-        assert made
+        rendered = kit.render(todo, host)
+        assert rendered
         if host != "langchain":
-            assert json.loads(json.dumps(made)) == json.loads(json.dumps(kit.render(installed, host)))
+            assert json.loads(json.dumps(rendered)) == json.loads(json.dumps(kit.render(installed, host)))
         assert hosts.find(host).TITLE
     with pytest.raises(kit.KitError, match=r"no host 'copilt'.*\n.*Did you mean 'copilot'"):
         kit.render(todo, "copilt")
@@ -75,26 +75,26 @@ def test_actions_is_a_valid_document_within_the_builders_limits() -> None:
     def balance() -> float:
         return 0
 
-    made = kit.render(plugin, "actions")
-    assert list(OpenAPIV31SpecValidator(made).iter_errors()) == []
-    assert made["openapi"] == "3.1.0"
-    assert made["servers"] == [{"url": "https://bank.example.com"}]
-    one = made["paths"]["/pay/{account}"]["post"]
+    document = kit.render(plugin, "actions")
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+    assert document["openapi"] == "3.1.0"
+    assert document["servers"] == [{"url": "https://bank.example.com"}]
+    one = document["paths"]["/pay/{account}"]["post"]
     assert one["operationId"] == "pay"
     assert one["x-openai-isConsequential"] is True
-    assert made["paths"]["/balance"]["get"]["x-openai-isConsequential"] is True
+    assert document["paths"]["/balance"]["get"]["x-openai-isConsequential"] is True
     assert len(one["summary"]) == len(one["description"]) == 300
-    flow = made["components"]["securitySchemes"]["auth"]["flows"]["authorizationCode"]
+    flow = document["components"]["securitySchemes"]["auth"]["flows"]["authorizationCode"]
     assert flow == {
         "authorizationUrl": "https://bank.example.com/login",
         "tokenUrl": "https://bank.example.com/token",
         "scopes": {"read": "read", "write": "write"},
     }
-    assert made["security"] == [{"auth": []}]
+    assert document["security"] == [{"auth": []}]
 
 
 def found(plugin: Any, host: str) -> list[str]:
-    return [f"{it.severity} {it.place}: {it.message}" for it in kit.check(plugin, host)]
+    return [f"{finding.severity} {finding.place}: {finding.message}" for finding in kit.check(plugin, host)]
 
 
 def has(findings: list[str], words: str) -> bool:
@@ -195,8 +195,12 @@ def test_rules_of_openai() -> None:
         findings = found(f"{stranger.url}/openapi.json", "openai")
         assert has(findings, "There are 130 tools; one request takes 128")
         assert has(findings, "neither summary nor description")
-        assert has(findings, "more than 1,024 were refused")
-        rule = next(it for it in kit.check(f"{stranger.url}/openapi.json", "openai") if "128" in it.message)
+        assert has(findings, "more than 1,024 have been refused")
+        rule = next(
+            finding
+            for finding in kit.check(f"{stranger.url}/openapi.json", "openai")
+            if "128" in finding.message
+        )
     assert rule.source.startswith("no official text")
 
 
@@ -212,14 +216,16 @@ def test_what_no_model_can_know(todo: kit.Plugin) -> None:
         return ""
 
     findings = kit.check(plugin, "documents")
-    said = {(it.function, it.message.split(":")[0].split(" is a date")[0]) for it in findings}
-    assert ("one", "The argument 'user' has no type") in said
-    assert ("one", "The argument 'due_date'") in said
-    assert ("two", "It is described almost as 'one' is") in said
+    messages = {
+        (finding.function, finding.message.split(":")[0].split(" is a date")[0]) for finding in findings
+    }
+    assert ("one", "The argument 'user' has no type") in messages
+    assert ("one", "The argument 'due_date'") in messages
+    assert ("two", "Its description is almost that of 'one'") in messages
     assert kit.check(todo, "documents") == []
 
 
-def test_a_strangers_flaws_are_told_once_for_all_hosts() -> None:
+def test_flaws_of_documents_are_reported_once_for_all_hosts() -> None:
     pages: dict[str, Any] = {
         "/.well-known/ai-plugin.json": (
             200,
@@ -234,7 +240,7 @@ def test_a_strangers_flaws_are_told_once_for_all_hosts() -> None:
     }
     with Stranger(pages) as stranger:
         findings = kit.check(stranger.url)
-    places = {(it.place, it.function) for it in findings.of("documents")}
+    places = {(finding.place, finding.function) for finding in findings.of("documents")}
     assert ("manifest/contact_email", "") in places
     assert ("manifest/colour", "") in places
     assert ("/paths/~1b/get/operationId", "same_2") in places
@@ -259,35 +265,35 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
 
 
 def test_check_and_render_on_the_command_line(tmp_path: Path, server: kit.Server) -> None:
-    made = run("check", server.url, "--host", "openai")
-    assert made.returncode == 0, made.stderr
-    assert "openai  ready" in made.stdout
-    made = run("check", server.url, "--json")
-    assert made.returncode == 1
+    process = run("check", server.url, "--host", "openai")
+    assert process.returncode == 0, process.stderr
+    assert "openai  ready" in process.stdout
+    process = run("check", server.url, "--json")
+    assert process.returncode == 1
     assert {"host", "severity", "place", "message", "remedy", "source", "function"} == set(
-        json.loads(made.stdout)[0]
+        json.loads(process.stdout)[0]
     )
     assert run("check", server.url, "--host", "nobody").returncode == 1
 
-    made = run("render", "actions", server.url)
-    assert json.loads(made.stdout)["openapi"] == "3.1.0"
-    made = run("render", "agent_plugin", server.url, "--out", str(tmp_path / "package"))
-    assert made.returncode == 0, made.stderr
+    process = run("render", "actions", server.url)
+    assert json.loads(process.stdout)["openapi"] == "3.1.0"
+    process = run("render", "agent_plugin", server.url, "--out", str(tmp_path / "package"))
+    assert process.returncode == 0, process.stderr
     assert (tmp_path / "package" / "plugin.json").is_file()
     assert (tmp_path / "package" / "skills" / "todo" / "SKILL.md").is_file()
-    made = run("render", "agent_plugin", server.url, "--out", str(tmp_path / "package"))
-    assert made.returncode == 1
-    assert "is there already" in made.stderr
-    made = run("render", "langchain", server.url)
-    assert made.returncode == 1
-    assert "objects of Python" in made.stderr
+    process = run("render", "agent_plugin", server.url, "--out", str(tmp_path / "package"))
+    assert process.returncode == 1
+    assert "is there already" in process.stderr
+    process = run("render", "langchain", server.url)
+    assert process.returncode == 1
+    assert "objects of Python" in process.stderr
 
 
 def test_commands_take_a_notebook_and_a_part(tmp_path: Path) -> None:
     notebook = NOTEBOOKS / "04_operations.ipynb"
     env = {**os.environ, "DATABASE_URL": "sqlite://"}
     command = [sys.executable, "-m", "kit", "spec", str(notebook), "list_todos"]
-    made = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=60)
-    assert made.returncode == 0, made.stderr
-    assert "1 operation" in made.stdout
-    assert "list_todos" in made.stdout
+    process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=60)
+    assert process.returncode == 0, process.stderr
+    assert "1 operation" in process.stdout
+    assert "list_todos" in process.stdout

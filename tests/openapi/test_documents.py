@@ -1,4 +1,4 @@
-"""Texts of strangers: bounded in depth and growth, read as JSON means it."""
+"""Untrusted texts: bounded in depth and growth, read with the meaning of JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kit.openapi.documents import MAX_DEPTH, MAX_VALUES, NO_SPEC, Unreadable, pa
 
 
 def bomb(levels: int) -> str:
-    """The billion laughs: each line has the one before ten times."""
+    """The billion laughs: each line contains the one before ten times."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, levels)]
     return "\n".join(lines)
@@ -22,8 +22,8 @@ def bomb(levels: int) -> str:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (bomb(9), "grows out of hand"),
-        (bomb(9) + "\nx: {a: 1, a: 2}", "grows out of hand"),  # what ryaml refuses, PyYAML reads
+        (bomb(9), "grows too large"),
+        (bomb(9) + "\nx: {a: 1, a: 2}", "grows too large"),  # what ryaml refuses, PyYAML reads
         ("[" * 200_000, "nested too deeply"),
         ('{"a":' * 200_000, "nested too deeply"),
         ("- " * 5_000 + "x", "nested too deeply"),
@@ -50,7 +50,7 @@ def test_hostile_and_other_texts_are_refused_quickly_with_the_reason(text: str, 
 
 
 DEEP = f"the file is nested too deeply to be read: more than {MAX_DEPTH} levels.\n{NO_SPEC}"
-GROWN = f"the file grows out of hand when its aliases are written out: more than {MAX_VALUES:,} values."
+GROWN = f"the file grows too large when its aliases are expanded: more than {MAX_VALUES:,} values."
 
 
 def refused(text: str) -> str:
@@ -62,7 +62,7 @@ def refused(text: str) -> str:
 @pytest.mark.parametrize("levels", [101, 130, 500, 1_010, 50_000])
 @pytest.mark.parametrize("opened", ['{"a": ', "{a: ", "[", "- ", "x: {a: 1, a: 2}\ny: ", "<<: {a: 1}\ny: "])
 def test_what_is_too_deep_is_refused_in_the_same_words_by_every_reader(opened: str, levels: int) -> None:
-    """JSON, ryaml, and PyYAML, whose newest version has a bound of its own below that of its look-ahead."""
+    """JSON, ryaml, and PyYAML, whose newest version has a limit of its own below that of its look-ahead."""
     if opened.endswith("y: "):
         assert refused(opened + "[" * levels) == DEEP
         assert refused(opened + "{a: " * levels) == DEEP
@@ -91,7 +91,7 @@ def test_what_grows_is_refused_in_the_same_words_by_every_reader() -> None:
         ('{"a": [1, 2', "it is cut off at line 1, column 12"),
         ('{"a": [1, 2,\n', "it is cut off at line 1, column 13"),
         ('{"a": "half a te', "it is cut off at line 1, column 17"),
-        ('{\n\t"a": [1, 2', "it is cut off at line 2, column 12"),  # a tab is none of YAML
+        ('{\n\t"a": [1, 2', "it is cut off at line 2, column 12"),  # YAML does not allow tabs
         ('{\n\t"a": "half', "it is cut off at line 2, column 12"),
         ("a: [1, 2", "it is cut off at line 1, column 9"),
         ('b: {c: 1, c: 2}\na: "half', "it is cut off at line 2, column 9"),
@@ -100,7 +100,7 @@ def test_what_grows_is_refused_in_the_same_words_by_every_reader() -> None:
         ("a: *x", "it goes wrong at line 1, column 4, '*x'"),
     ],
 )
-def test_a_slip_is_said_with_its_place_in_our_own_words(text: str, where: str) -> None:
+def test_an_error_is_reported_with_its_place_in_the_same_words(text: str, where: str) -> None:
     assert refused(text) == f"the file is neither JSON nor YAML: {where}.\n{NO_SPEC}"
 
 

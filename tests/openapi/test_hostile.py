@@ -1,4 +1,4 @@
-"""Specs that are made to take for ever, or to overflow something: read, made tools of, checked, in seconds."""
+"""Specs that are built to take forever, or to overflow something: read, turned into tools and checked in seconds."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def chain(link: Any, count: int = MANY) -> dict[str, Any]:
 
 
 def parameter(schema: Any) -> dict[str, Any]:
-    given = {"in": "path", "name": "q", "required": True, "schema": schema}
-    return {"/a/{q}": {"get": {"operationId": "a", "parameters": [given]}}}
+    raw = {"in": "path", "name": "q", "required": True, "schema": schema}
+    return {"/a/{q}": {"get": {"operationId": "a", "parameters": [raw]}}}
 
 
 FIRST = {"$ref": f"{S}0"}
@@ -51,7 +51,7 @@ HOSTILE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "one name for all": ({f"/a{n}": {"get": {"operationId": "same"}} for n in range(MANY)}, {}),
     "one beginning for all": ({f"/a{n}": {"get": {"operationId": "x" * 70 + str(n)}} for n in range(MANY)}, {}),
     "braces": ({"/" + "{" * 50_000: {"get": {"operationId": "a"}}}, {}),
-    "one placeholder for ever": ({"/" + "{a}" * 10_000: {"get": {"operationId": "a"}}}, {}),
+    "one placeholder forever": ({"/" + "{a}" * 10_000: {"get": {"operationId": "a"}}}, {}),
     "properties without end": (post({"type": "object", "properties": {f"p{n}": {} for n in range(20_000)}}), {}),
 }  # fmt: skip
 

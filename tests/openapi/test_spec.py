@@ -1,4 +1,4 @@
-"""Documents of anyone's: read, mended where they can be, refused with a reason where they cannot."""
+"""Documents by anyone: read, fixed if possible, else refused with a reason."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_what_is_consequential_by_default(method: str, consequential: bool) -> N
     assert operation.consequential is consequential
 
 
-def test_real_world_damage_is_mended_and_listed() -> None:
+def test_real_world_damage_is_fixed_and_listed() -> None:
     document = spec(
         {
             "/a/{x}": {"get": {}, "post": {"operationId": "twice"}},
@@ -140,15 +140,15 @@ def test_real_world_damage_is_mended_and_listed() -> None:
     assert list(document.operations) == ["get_a_x", "twice", "twice_2", "bad", "c", "f"]
     assert [p.name for p in document.operations["get_a_x"].parameters] == ["x"]
     text = "\n".join(f"{place} {message}" for place, message in document.problems)
-    for said in (
+    for message in (
         "/paths/~1a~1{x}/get has no operationId: named 'get_a_x'",
         "the path parameter 'x' is not declared",
         "'twice' occurs twice: named 'twice_2'",
-        "a parameter without a name or place is left out",
+        "a parameter without a name or a place is left out",
         "'#/nowhere' leads nowhere",
         "'#/components/x' leads nowhere",
     ):
-        assert said in text
+        assert message in text
 
 
 def test_references_in_a_circle_end() -> None:
@@ -202,4 +202,4 @@ def test_every_document_is_read_or_refused_with_a_reason(run: str) -> None:
         read += 1
         assert repr(document)
     least = {"own": (7, 5, 30), "corpus": (601, 1, 3001)}[run]
-    assert all(found >= wanted for found, wanted in zip((read, refused, operations), least, strict=True))
+    assert all(count >= expected for count, expected in zip((read, refused, operations), least, strict=True))

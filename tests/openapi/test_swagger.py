@@ -1,4 +1,4 @@
-"""Swagger 2.0, OpenAPI 3.2 and the slips between the versions."""
+"""Swagger 2.0, OpenAPI 3.2 and the mix-ups between the versions."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_swagger_is_read_as_openapi() -> None:
     assert tools["send_form"].request({"a": [1, 2]}).body == b"a=1,2"
 
 
-def test_swaggers_words_in_openapi_3_are_read_and_said() -> None:
+def test_swagger_keywords_in_openapi_3_are_read_and_reported() -> None:
     paths = {
         "/a": {
             "post": {
@@ -109,9 +109,9 @@ def test_swaggers_words_in_openapi_3_are_read_and_said() -> None:
         "q": {"type": "integer"},
         "x": {"type": "string"},
     }
-    said = " ".join(message for _, message in spec.problems)
-    assert "the type of 'q' stands outside of its schema" in said
-    assert "in: body is Swagger 2.0's" in said
+    messages = " ".join(message for _, message in spec.problems)
+    assert "the type of 'q' is outside its schema" in messages
+    assert "in: body is Swagger 2.0" in messages
 
 
 def test_openapi_3_2() -> None:
@@ -144,7 +144,7 @@ def test_openapi_3_2() -> None:
     assert tools["write"].request({"body": [{"n": 1}, {"n": 2}]}).body == b'{"n": 1}\n{"n": 2}\n'
 
 
-def test_the_damage_of_real_documents_is_mended_and_listed() -> None:
+def test_the_damage_of_real_documents_is_fixed_and_listed() -> None:
     document = {
         "openapi": '"3.1.0"',
         "info": {"title": "T"},
@@ -178,22 +178,22 @@ def test_the_damage_of_real_documents_is_mended_and_listed() -> None:
     assert tools["same_2"].parameters["required"] == ["when"]
     assert tools["same_2"].parameters["properties"]["when"] == {"type": "string", "format": "date"}
     assert tools["bare"].parameters["properties"] == {"n": {"type": "integer"}}
-    said = "\n".join(f"{place}: {message}" for place, message in spec.problems)
+    messages = "\n".join(f"{place}: {message}" for place, message in spec.problems)
     for words in (
-        """/openapi: is '"3.1.0"', no version of OpenAPI 3: read as 3.1""",
+        """/openapi: is '"3.1.0"', not a version of OpenAPI 3: read as 3.1""",
         "/info: has no 'version'",
         ": has the unknown key 'extra'",
         "/paths/no-slash: the path does not begin with '/'",
-        "/paths/no-slash/GET: the method is not in small letters",
+        "/paths/no-slash/GET: the method is not in lower case",
         "/paths/no-slash/GET: has the unknown key 'colour'",
-        "/paths/no-slash/GET/operationId: 'a b' is no legal name",
+        "/paths/no-slash/GET/operationId: 'a b' is not a legal",
         "/paths/~1x~1{id}/parameters: is dict, not a list",
         "the path parameter 'id' is not declared",
         "/paths/~1y/post/operationId: 'same' occurs twice: named 'same_2'",
         "has a schema without a media type",
-        "has its schema in the place of the media type's object",
-        "required stands at the property 'when'",
-        "type 'date' is none of JSON Schema's",
+        "has its schema in place of the media type object",
+        "required is set at the property 'when'",
+        "type 'date' is not one of JSON Schema",
         "has no 'responses'",
     ):
-        assert words in said, words
+        assert words in messages, words

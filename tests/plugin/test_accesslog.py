@@ -1,4 +1,4 @@
-"""The log of a server: one line a request, with an id that the answer has too, and no secret in it."""
+"""The log of a server: one line for each request, with the id of the answer, and without secrets."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ async def half() -> StreamingResponse:
 on_each = pytest.mark.parametrize("road", ["uvicorn", "kit", "kit, 2 workers"])
 
 
-def lines(server: Running, **wanted: Any) -> list[dict[str, Any]]:
-    """The JSON lines that have all of `wanted`, once there are any."""
+def lines(server: Running, **facts: Any) -> list[dict[str, Any]]:
+    """The JSON lines that have all of `facts`, once there are any."""
     while True:
-        made = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
-        found = [line for line in made if wanted.items() <= line.items()]
-        if found:
-            return found
+        all_lines = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
+        matching = [line for line in all_lines if facts.items() <= line.items()]
+        if matching:
+            return matching
         time.sleep(0.02)
 
 
@@ -59,7 +59,7 @@ def test_a_request_is_one_line_with_the_id_that_its_answer_has(tmp_path: Path, r
         assert line["level"] == "info"
         assert line["ms"] > 0
         assert line["time"].endswith("+00:00")
-        # what the operation itself logs has the same id, from its thread too
+        # what the operation itself logs has the same id, even from its thread
         (own,) = lines(server, logger="app")
         assert (own["message"], own["level"], own["request_id"]) == ("it says hello", "warning", known)
         assert "hunter2" not in server.log
@@ -78,15 +78,15 @@ def test_an_exception_is_one_line_with_its_traceback_and_the_id(tmp_path: Path, 
         assert "app.py" in error["exception"]
 
 
-@pytest.mark.parametrize("said", ["a b", "x" * 200, 'a"}', ""])
-def test_an_id_that_is_not_sane_is_replaced(tmp_path: Path, said: str) -> None:
+@pytest.mark.parametrize("sent", ["a b", "x" * 200, 'a"}', ""])
+def test_an_id_that_is_not_sane_is_replaced(tmp_path: Path, sent: str) -> None:
     with running(tmp_path, APP, *ROADS["uvicorn"], LOG_FORMAT="json") as server:
         ids = {
-            httpx2.get(f"{server.url}/say/a", headers={"X-Request-ID": said}).headers["x-request-id"]
+            httpx2.get(f"{server.url}/say/a", headers={"X-Request-ID": sent}).headers["x-request-id"]
             for _ in range(2)
         }
         assert len(ids) == 2
-        assert said not in ids
+        assert sent not in ids
 
 
 def test_an_answer_that_breaks_off_is_logged(tmp_path: Path) -> None:

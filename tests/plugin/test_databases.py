@@ -80,7 +80,7 @@ def test_what_is_written_is_there_when_it_is_opened_again(db: Database, url: str
         session.add(added := Note(text="buy milk"))
     assert (added.id, added.text) == (1, "buy milk")  # usable after its session
     db.close()
-    assert texts(db) == ["buy milk"]  # closing is no end: the next use opens it
+    assert texts(db) == ["buy milk"]  # the next use opens it again
     again = database(url).create(Table)
     assert texts(again) == ["buy milk"]
     with again.write() as session:
@@ -103,7 +103,7 @@ def test_an_exception_undoes_all_of_a_write_and_stays_what_it_is(db: Database) -
     write(Note(text="one"), 1)
     with pytest.raises(IntegrityError):
         write(Note(text="one"), 1)
-    with pytest.raises(IntegrityError):  # foreign keys count on SQLite too
+    with pytest.raises(IntegrityError):  # foreign keys are enforced on SQLite too
         write(Note(text="two", counter_id=7), 1)
     assert texts(db) == ["one"]
 
@@ -172,19 +172,19 @@ def test_a_read_sees_one_moment(db: Database) -> None:
 
 
 @pytest.mark.parametrize("modes", [("write", "write"), ("read", "write"), ("write", "read")])
-def test_one_inside_the_other_is_told_at_once(memory: Database, modes: tuple[str, str]) -> None:
+def test_one_inside_the_other_is_reported_at_once(memory: Database, modes: tuple[str, str]) -> None:
     with getattr(memory, modes[0])() as session:
         with pytest.raises(KitError, match=rf"{modes[1]}\(\) inside"), getattr(memory, modes[1])():
             pass
         assert session.exec(select(Note)).all() == []
     other = database("sqlite://").create(Table)
-    with memory.read() as source, other.write() as target:  # two databases are no problem
+    with memory.read() as source, other.write() as target:  # two databases may be open together
         assert source is not target
     other.close()
 
 
-def test_who_waits_too_long_is_told(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two Database objects on one database, as two processes have them."""
+def test_waiting_too_long_is_an_error(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two Database objects on one database, as in two processes."""
     first = database(url).create(Table)
     monkeypatch.setattr(databases, "WAIT", 0.2)
     monkeypatch.setitem(
@@ -304,25 +304,25 @@ def test_four_processes_create_the_same_tables_and_lose_no_write(url: str) -> No
 
 
 @pytest.mark.parametrize("task", ["forever", "hang"])
-def test_a_killed_process_loses_nothing_it_was_told_is_stored(url: str, task: str) -> None:
+def test_a_killed_process_loses_nothing_that_it_reported_as_stored(url: str, task: str) -> None:
     db = database(url).create(Table)
     (process,) = workers(url, 1)
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(f"{task}\n")
     process.stdin.flush()
-    told = [process.stdout.readline() for _ in range(2 if task == "hang" else 100)]
+    reported = [process.stdout.readline() for _ in range(2 if task == "hang" else 100)]
     process.send_signal(signal.SIGKILL)
     with process:
-        told += process.stdout.readlines()
+        reported += process.stdout.readlines()
         assert process.stderr is not None
         assert process.stderr.read() == ""
     assert process.returncode == -signal.SIGKILL
-    stored = [line.strip() for line in told if line != "inside\n"]
-    found = texts(db)
-    assert found[: len(stored)] == stored
-    assert len(found) - len(stored) <= (0 if task == "hang" else 1)  # one may be stored and not yet told
-    with db.write() as session:  # what the dead one held is free
+    stored = [line.strip() for line in reported if line != "inside\n"]
+    rows = texts(db)
+    assert rows[: len(stored)] == stored
+    assert len(rows) - len(stored) <= (0 if task == "hang" else 1)  # one may be stored but not yet reported
+    with db.write() as session:  # the lock of the killed process is free
         session.add(Note(text="after"))
     db.close()
 
@@ -387,7 +387,7 @@ def connection_of(session: Any) -> Any:
 def test_a_forked_process_opens_its_own_connections(db: Database) -> None:
     with db.write() as session:
         session.add(Note(text="parent"))
-        mine = connection_of(session)
+        own = connection_of(session)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: forking with threads
         child = os.fork()
@@ -395,14 +395,14 @@ def test_a_forked_process_opens_its_own_connections(db: Database) -> None:
         try:
             with db.write() as session:
                 session.add(Note(text="child"))
-                is_mine = connection_of(session) is mine
+                is_mine = connection_of(session) is own
             os._exit(2 if is_mine else 0)
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert texts(db) == ["child", "parent"]
     with db.read() as session:
-        assert connection_of(session) is mine
+        assert connection_of(session) is own
 
 
 # -- tables ------------------------------------------------------------------
@@ -458,14 +458,14 @@ def test_create_takes_classes_their_base_or_a_metadata(url: str) -> None:
     db.close()
 
 
-def test_a_table_that_was_made_before_its_class_changed_is_told(url: str) -> None:
+def test_a_table_that_was_made_before_its_class_changed_is_reported(url: str) -> None:
     db = database(url)
     with db.write() as session:
         session.exec(text("CREATE TABLE counter (id INTEGER PRIMARY KEY)"))
-    with pytest.raises(KitError, match=r"The table counter was made earlier, without value\.\nChange it"):
+    with pytest.raises(KitError, match=r"The table counter was created earlier, without value\.\nChange it"):
         db.create(Table)
     with db.read() as session:
-        assert inspect(session.connection()).get_table_names() == ["counter"]  # nothing was half done
+        assert inspect(session.connection()).get_table_names() == ["counter"]  # nothing was left half done
     db.close()
 
 
@@ -538,14 +538,14 @@ def test_the_password_is_in_no_error(postgres: str) -> None:
     for url, problem in wrong.items():
         with pytest.raises(KitError, match=problem) as caught:
             database(url)
-        told: BaseException | None = caught.value
+        error: BaseException | None = caught.value
         assert caught.value.remedy
-        while told is not None:  # a traceback shows what came before, too
-            assert not [secret for secret in (*SECRETS, "ss/x", "w%2frd") if secret in str(told)], url
-            told = told.__cause__ or (None if told.__suppress_context__ else told.__context__)
+        while error is not None:  # a traceback shows earlier errors, too
+            assert not [secret for secret in (*SECRETS, "ss/x", "w%2frd") if secret in str(error)], url
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def test_a_server_that_goes_away_is_told_and_found_again(postgres: str) -> None:
+def test_a_server_that_goes_away_is_reported_and_found_again(postgres: str) -> None:
     ask_postgres(postgres, "CREATE DATABASE away")
     db = database(f"postgresql://{postgres}/away").create(Table)
     other = database(f"postgresql://{postgres}/postgres")
@@ -561,16 +561,16 @@ def test_a_server_that_goes_away_is_told_and_found_again(postgres: str) -> None:
     assert texts(db) == []
     with other.write() as killer:
         killer.exec(ended)
-    with db.write() as session:  # pool_pre_ping: a dead connection is replaced, and nobody notices
+    with db.write() as session:  # pool_pre_ping: a dead connection is replaced unnoticed
         session.add(Note(text="kept"))
     assert texts(db) == ["kept"]
     db.close()
     other.close()
 
 
-def test_a_folder_or_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+def test_a_folder_or_file_that_cannot_be_used_is_reported(tmp_path: Path) -> None:
     with pytest.raises(
-        KitError, match=rf"{tmp_path}/no/data.db does not exist\.\nMake it: mkdir -p {tmp_path}/no"
+        KitError, match=rf"{tmp_path}/no/data.db does not exist\.\nCreate it: mkdir -p {tmp_path}/no"
     ):
         database(f"sqlite:///{tmp_path}/no/data.db")
     (tmp_path / "text.db").write_text("no database " * 100)
@@ -584,9 +584,9 @@ def test_a_folder_or_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:
 
 def test_sqlite_is_set_up_as_measured(tmp_path: Path) -> None:
     db = database(f"sqlite:///{tmp_path / 'data.db'}")
-    wanted = {"journal_mode": "wal", "synchronous": 1, "busy_timeout": 30_000, "foreign_keys": 1}
+    expected = {"journal_mode": "wal", "synchronous": 1, "busy_timeout": 30_000, "foreign_keys": 1}
     with db.read() as session:
-        assert {name: session.scalar(text(f"PRAGMA {name}")) for name in wanted} == wanted
+        assert {name: session.scalar(text(f"PRAGMA {name}")) for name in expected} == expected
     db.close()
 
 
@@ -607,7 +607,9 @@ def test_importing_the_kit_imports_no_database() -> None:
 
 
 def test_a_database_that_is_dropped_leaves_no_connection_open(tmp_path: Path) -> None:
-    """As when the cell that opens it runs again; Python 3.13 would warn of each."""
+    """As when the cell that opens it runs again; Python 3.13 would warn about each."""
     for _ in range(3):
         assert texts(database(f"sqlite:///{tmp_path / 'data.db'}").create(Table)) == []
-    assert [path.name for path in tmp_path.iterdir()] == ["data.db"]  # the last to close tidies the WAL
+    assert [path.name for path in tmp_path.iterdir()] == [
+        "data.db"
+    ]  # closing the last connection removes the WAL

@@ -143,7 +143,7 @@ def test_a_redefined_model_that_cannot_be_taken_leaves_the_old_one(
     cells.run("@todo.post('/a')\ndef add(new: New) -> New: return new")
     cells.run("class New(BaseModel):\n    later: 'Later'")
     assert cells.client.post("/a", json={"text": "x"}).json() == {"text": "x"}
-    assert "add goes on with the earlier New" in capsys.readouterr().err
+    assert "add keeps the earlier New" in capsys.readouterr().err
 
 
 def test_operations_of_routers_are_replaced_too(cells: Cells) -> None:
@@ -260,7 +260,7 @@ def make():
 
 @pytest.mark.parametrize("function", ["direct", "nested()"])
 def test_the_names_of_a_factory_are_found_through_a_helper(cells: Cells, function: str) -> None:
-    """What registers the function knows nothing of its names, and where it was written may have returned."""
+    """The code that registers the function does not know its names, and the one that defines it may have returned."""
     cells.run(FACTORY.replace("FUNCTION", function) + "made = make()")
     assert TestClient(cells.names["made"]).post("/items", json={"name": "x"}).json() == [{"name": "x"}]
     with pytest.raises(kit.OperationError, match="names 'Item', which is not defined"):

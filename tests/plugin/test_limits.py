@@ -1,4 +1,4 @@
-"""What the environment says to a server: limits, hosts, its address, and what it refuses to be told."""
+"""The environment of a server: limits, hosts, its address, and the values that it refuses."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_an_answer_that_does_not_begin_in_time_becomes_504(client: httpx2.Client
     assert client.get("/slow", params={"seconds": 0}).json() == "done"
     late = client.get("/slow", params={"seconds": 30})
     assert (late.status_code, late.json()["detail"][:24]) == (504, "No answer within 0.3 s. ")
-    assert cleaned == ["slow"]  # it was told to end, and could clean up
+    assert cleaned == ["slow"]  # it was cancelled, and could clean up
     assert client.get("/slow", params={"seconds": 0}).json() == "done"
 
 
@@ -184,10 +184,10 @@ def test_only_the_hosts_that_are_allowed_are_answered_for(client: httpx2.Client)
         assert status(host) == 400, host
         assert status(host, "/slow?seconds=0") == 400, host
     assert "ALLOWED_HOSTS" in client.get("/slow", params={"seconds": 0}).json()["detail"]
-    # a proxy that is trusted says what the client asked for
+    # a trusted proxy reports what the client asked for
     assert status("10.0.0.7", **{"X-Forwarded-Host": "plugin.example.com"}) == 200
     assert status("plugin.example.com", **{"X-Forwarded-Host": "evil.com"}) == 400
-    assert client.get("/health").json() == {"status": "ok"}  # a load balancer knows no name
+    assert client.get("/health").json() == {"status": "ok"}  # a load balancer sends no host name
 
 
 @under(PUBLIC_URL="https://todo.example.net/v1/")

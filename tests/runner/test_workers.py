@@ -138,8 +138,8 @@ def test_state_in_memory_is_told_once(tmp_path: Path, road: str) -> None:
         while server.log.count("startup complete") < 2:
             time.sleep(0.05)
         log = server.log
-    assert log.count("todos, a dict in memory: each of the workers has its own") == 1
-    assert log.count("db, a database in memory: each of the workers has its own") == 1
+    assert log.count("todos, a dict in memory: each worker has its own") == 1
+    assert log.count("db, a database in memory: each worker has its own") == 1
 
 
 @pytest.mark.parametrize("road", ["kit", "uvicorn"])

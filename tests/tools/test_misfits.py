@@ -1,4 +1,4 @@
-"""What a model reads when a value does not fit: our words, of every keyword that specs use."""
+"""What a model reads when a value does not fit: the kit's own words, for every keyword that specs use."""
 
 from __future__ import annotations
 

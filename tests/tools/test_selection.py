@@ -1,4 +1,4 @@
-"""A part of the tools, and the tools that a model looks for."""
+"""Selecting some of the tools, and tools that a model searches for."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def plugin(tmp_path: Any) -> kit.InstalledPlugin:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "names"),
+    ("selection", "names"),
     [
         ("pay_invoice", ["pay_invoice"]),
         ("billing", ["list_invoices", "pay_invoice"]),
@@ -53,9 +53,9 @@ def plugin(tmp_path: Any) -> kit.InstalledPlugin:
         ("Billing", ["list_invoices", "pay_invoice"]),
     ],
 )
-def test_names_tags_methods_and_globs(plugin: kit.InstalledPlugin, wanted: Any, names: list[str]) -> None:
-    assert [tool["name"] for tool in plugin.tools(select=wanted)] == names
-    assert [tool["function"]["name"] for tool in plugin.tools("chat", wanted)] == names
+def test_names_tags_methods_and_globs(plugin: kit.InstalledPlugin, selection: Any, names: list[str]) -> None:
+    assert [tool["name"] for tool in plugin.tools(select=selection)] == names
+    assert [tool["function"]["name"] for tool in plugin.tools("chat", selection)] == names
 
 
 def test_a_sentence_gives_the_nearest_first(plugin: kit.InstalledPlugin) -> None:
@@ -65,7 +65,7 @@ def test_a_sentence_gives_the_nearest_first(plugin: kit.InstalledPlugin) -> None
 
 def test_what_fits_nothing_says_what_there_is(plugin: kit.InstalledPlugin) -> None:
     with pytest.raises(
-        kit.KitError, match=r"Nothing in shop fits 'lst_users'.*\n.*Did you mean 'list_users'"
+        kit.KitError, match=r"Nothing in shop matches 'lst_users'.*\n.*Did you mean 'list_users'"
     ):
         plugin.tools(select="lst_users")
     with pytest.raises(kit.KitError, match="Chat Completions has no tool_search"):
@@ -95,8 +95,8 @@ def test_a_sentence_finds_its_operation_among_hundreds(
     assert name in names[:3]
     assert len(names) == 10
     assert plugin.tokens > CONTEXT
-    assert "give a part of them with select=" in repr(plugin)
-    assert "give a part of them with select=" in plugin._repr_html_()
+    assert "use some of them with select=" in repr(plugin)
+    assert "use some of them with select=" in plugin._repr_html_()
     for tree in (repr(plugin.spec), plugin.spec._repr_html_()):
         assert f"{count} operations" in tree.replace(",", "")
     assert '<input type="search"' in plugin.spec._repr_html_()
@@ -112,7 +112,7 @@ def test_tools_to_search_are_what_openai_describes(
     assert all(function["defer_loading"] for tool in tools[:-1] for function in tool["tools"])
     for tool in tools:
         assert openai_schemas.errors("Tool", tool) == []
-    assert "lets the model look for the functions" in " ".join(repr_pretty(tools).split())
+    assert "lets the model search for the functions" in " ".join(repr_pretty(tools).split())
     assert "tool_search" in tools._repr_html_()  # type: ignore[attr-defined]
 
 

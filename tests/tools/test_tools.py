@@ -1,4 +1,4 @@
-"""Tools: the schemas a model is given, and the requests that its arguments become."""
+"""Tools: the schemas for a model, and the requests that its arguments become."""
 
 from __future__ import annotations
 
@@ -108,24 +108,24 @@ OBJECT = {
     ],
 )
 def test_schemas_of_both_versions_become_json_schema(version: str, schema: Any, expected: Any) -> None:
-    made = tool(body({"type": "object", "properties": {"q": schema}}), version=version)
-    assert made.parameters["properties"]["q"] == expected
+    converted = tool(body({"type": "object", "properties": {"q": schema}}), version=version)
+    assert converted.parameters["properties"]["q"] == expected
 
 
 def test_references_are_written_out() -> None:
-    made = tool(
+    converted = tool(
         query({"$ref": "#/components/schemas/A", "description": "beside"}),
         schemas={
             "A": {"type": "array", "items": {"$ref": "#/components/schemas/B"}},
             "B": {"type": "integer"},
         },
     )
-    assert made.parameters["properties"]["q"] == {
+    assert converted.parameters["properties"]["q"] == {
         "type": "array",
         "items": {"type": "integer"},
         "description": "beside",
     }
-    assert "$ref" not in json.dumps(made.parameters)
+    assert "$ref" not in json.dumps(converted.parameters)
 
 
 def test_recursion_is_kept_as_defs() -> None:
@@ -136,11 +136,11 @@ def test_recursion_is_kept_as_defs() -> None:
             "children": {"type": "array", "items": {"$ref": "#/components/schemas/Node"}},
         },
     }
-    made = tool(body({"$ref": "#/components/schemas/Node"}), schemas={"Node": node})
-    validator = Draft202012Validator(made.parameters)
+    converted = tool(body({"$ref": "#/components/schemas/Node"}), schemas={"Node": node})
+    validator = Draft202012Validator(converted.parameters)
     assert validator.is_valid({"name": "a", "children": [{"name": "b", "children": [{"name": "c"}]}]})
     assert not validator.is_valid({"name": "a", "children": [{"name": "b", "children": [{"name": 3}]}]})
-    assert made.problems({"children": [{"children": [{"name": 3}]}]}) == [
+    assert converted.problems({"children": [{"children": [{"name": 3}]}]}) == [
         "children[0].children[0].name: must be a string, not 3"
     ]
 
@@ -154,9 +154,9 @@ def test_growth_without_end_goes_to_defs() -> None:
         for n in range(30)
     }
     schemas["L30"] = {"type": "string"}
-    made = tool(body({"$ref": "#/components/schemas/L0"}), schemas=schemas)
-    assert len(json.dumps(made.parameters)) < 500_000
-    assert made.problems({"a": {"b": {"c": 3}}}) == ["a.b.c: must be an object, not 3"]
+    converted = tool(body({"$ref": "#/components/schemas/L0"}), schemas=schemas)
+    assert len(json.dumps(converted.parameters)) < 500_000
+    assert converted.problems({"a": {"b": {"c": 3}}}) == ["a.b.c: must be an object, not 3"]
 
 
 def test_what_is_read_only_is_not_asked_for() -> None:
@@ -165,13 +165,13 @@ def test_what_is_read_only_is_not_asked_for() -> None:
         "properties": {"id": {"type": "integer", "readOnly": True}, "a": {"type": "string"}},
         "required": ["id", "a"],
     }
-    made = tool(body(schema))
-    assert list(made.parameters["properties"]) == ["a"]
-    assert made.parameters["required"] == ["a"]
+    converted = tool(body(schema))
+    assert list(converted.parameters["properties"]) == ["a"]
+    assert converted.parameters["required"] == ["a"]
 
 
 def test_all_of_plain_objects_is_one_object() -> None:
-    made = tool(
+    converted = tool(
         body(
             {
                 "allOf": [
@@ -181,8 +181,8 @@ def test_all_of_plain_objects_is_one_object() -> None:
             }
         )
     )
-    assert list(made.parameters["properties"]) == ["a", "b", "c"]
-    assert made.parameters["required"] == ["a", "c"]
+    assert list(converted.parameters["properties"]) == ["a", "b", "c"]
+    assert converted.parameters["required"] == ["a", "c"]
 
 
 @pytest.mark.parametrize(
@@ -194,10 +194,10 @@ def test_all_of_plain_objects_is_one_object() -> None:
         {"type": "object"},
     ],
 )
-def test_a_body_that_is_no_plain_object_is_one_argument(schema: Any) -> None:
-    made = tool(body(schema))
-    assert list(made.parameters["properties"]) == ["body"]
-    assert made.parameters["required"] == ["body"]
+def test_a_body_that_is_not_a_plain_object_is_one_argument(schema: Any) -> None:
+    converted = tool(body(schema))
+    assert list(converted.parameters["properties"]) == ["body"]
+    assert converted.parameters["required"] == ["body"]
 
 
 @pytest.mark.parametrize(
@@ -244,19 +244,19 @@ def test_strict_where_the_schema_allows_it(operation: dict[str, Any], strict: bo
 
 
 def test_both_shapes() -> None:
-    made = tool({"summary": "Add.", "description": "Adds an item.", **query({"type": "string"})})
-    flat = made.render()
+    converted = tool({"summary": "Add.", "description": "Adds an item.", **query({"type": "string"})})
+    flat = converted.render()
     assert flat["type"] == "function"
     assert set(flat) == {"type", "name", "description", "parameters", "strict"}
     assert flat["description"] == "Add.\n\nAdds an item."
-    assert made.render("chat") == {
+    assert converted.render("chat") == {
         "type": "function",
         "function": {k: v for k, v in flat.items() if k != "type"},
     }
 
 
 @pytest.mark.parametrize(
-    ("summary", "description", "said"),
+    ("summary", "description", "expected"),
     [
         ("Add", "", "Add"),
         ("", "Adds.", "Adds."),
@@ -264,8 +264,8 @@ def test_both_shapes() -> None:
         ("", "", ""),
     ],
 )
-def test_summary_and_description_are_said_once(summary: str, description: str, said: str) -> None:
-    assert tool({"summary": summary, "description": description}).description == said
+def test_summary_and_description_are_not_repeated(summary: str, description: str, expected: str) -> None:
+    assert tool({"summary": summary, "description": description}).description == expected
 
 
 def test_names_are_legal_and_unique() -> None:
@@ -292,34 +292,34 @@ def test_one_bad_operation_does_not_take_the_others_with_it() -> None:
     )
     assert plugin.tool_names == ["one", "three"]
     assert plugin.skipped == [("two", "ValueError: hostile")]
-    assert ("two", "no tool could be made of it, left out: ValueError: hostile") in plugin.problems
+    assert ("two", "cannot become a tool, left out: ValueError: hostile") in plugin.problems
 
 
 # -- arguments ----------------------------------------------------------------------
 
 
-def test_arguments_that_do_not_fit_are_told_so_that_a_model_can_mend_them() -> None:
-    made = tool(
+def test_arguments_that_do_not_fit_are_reported_so_that_a_model_can_fix_them() -> None:
+    checked = tool(
         {**body(OBJECT), "parameters": [{"name": "id", "in": "path", "schema": {"type": "string"}}]},
         "/x/{id}",
     )
-    assert made.problems({"id": "", "b": "three", "c": 1}) == [
+    assert checked.problems({"id": "", "b": "three", "c": 1}) == [
         "c: there is no such argument; there are: id, a, b",
         "id: must not be empty",
         "a: is required and missing",
         "b: must be an integer, not 'three'",
     ]
-    assert made.problems([1]) == ["the arguments must be a JSON object, not [1]"]
-    assert made.problems({"id": "1", "a": "x"}) == []
+    assert checked.problems([1]) == ["the arguments must be a JSON object, not [1]"]
+    assert checked.problems({"id": "1", "a": "x"}) == []
 
 
 def test_a_line_break_cannot_get_into_a_header() -> None:
-    made = tool({"parameters": [{"name": "X-A", "in": "header", "schema": {"type": "string"}}]})
-    assert made.problems({"X-A": "a\r\nX-Evil: 1"}) == ["X-A: a header cannot hold a line break"]
+    checked = tool({"parameters": [{"name": "X-A", "in": "header", "schema": {"type": "string"}}]})
+    assert checked.problems({"X-A": "a\r\nX-Evil: 1"}) == ["X-A: a header cannot hold a line break"]
 
 
 def test_numbers_that_come_as_text_are_numbers() -> None:
-    made = tool(
+    converted = tool(
         body(
             {
                 "type": "object",
@@ -333,8 +333,8 @@ def test_numbers_that_come_as_text_are_numbers() -> None:
             }
         )
     )
-    given = {"i": "3", "f": "true", "s": "5", "n": "x", "l": None}
-    assert made.coerced(given) == {"i": 3, "f": True, "s": "5", "n": "x"}
+    values = {"i": "3", "f": "true", "s": "5", "n": "x", "l": None}
+    assert converted.coerced(values) == {"i": 3, "f": True, "s": "5", "n": "x"}
 
 
 def test_arguments_of_one_name_carry_their_place() -> None:
@@ -347,20 +347,20 @@ def test_arguments_of_one_name_carry_their_place() -> None:
             {"name": "filter[a]", "in": "query", "schema": {"type": "string"}},
         ],
     }
-    made = tool(operation, "/x/{id}")
-    assert list(made.arguments) == ["id", "id_query", "id_header", "filter_a", "id_body"]
-    request = made.request({"id": "p", "id_query": "q", "id_header": "h", "filter_a": "f", "id_body": 5})
+    converted = tool(operation, "/x/{id}")
+    assert list(converted.arguments) == ["id", "id_query", "id_header", "filter_a", "id_body"]
+    request = converted.request({"id": "p", "id_query": "q", "id_header": "h", "filter_a": "f", "id_body": 5})
     assert request.url == "/x/p?id=q&filter%5Ba%5D=f"
     assert ("id", "h") in request.headers
     assert request.body == b'{"id": 5}'
 
 
 def test_a_body_that_may_be_left_out() -> None:
-    made = tool(body({**OBJECT, "required": []}, required=False))
-    assert made.parameters["required"] == []
-    assert made.request({}).body is None
-    assert made.request({"b": 1}).body == b'{"b": 1}'
-    # half a body would be refused: what it needs is asked for, though it might be left out as a whole
+    optional = tool(body({**OBJECT, "required": []}, required=False))
+    assert optional.parameters["required"] == []
+    assert optional.request({}).body is None
+    assert optional.request({"b": 1}).body == b'{"b": 1}'
+    # half a body would be refused: its required parts are required, though the whole is optional
     assert tool(body(OBJECT, required=False)).parameters["required"] == ["a"]
     assert tool(body({"type": "object", "properties": {"a": {"type": "string"}}})).request({}).body == b"{}"
 
@@ -439,7 +439,7 @@ def test_reserved_characters_and_json_in_the_query() -> None:
 
 
 def test_headers_and_cookies() -> None:
-    made = tool(
+    converted = tool(
         {
             "parameters": [
                 {"name": "X-List", "in": "header", "schema": {}},
@@ -449,7 +449,7 @@ def test_headers_and_cookies() -> None:
             ]
         }
     )
-    request = made.request({"X-List": COLOURS, "X-Map": RGB, "plain": "a", "awkward": "a;b c"})
+    request = converted.request({"X-List": COLOURS, "X-Map": RGB, "plain": "a", "awkward": "a;b c"})
     assert request.headers == [
         ("X-List", "blue,black,brown"),
         ("X-Map", "R=100,G=200,B=150"),
@@ -492,8 +492,8 @@ def test_multipart_parts() -> None:
             "meta": {"type": "object"},
         },
     }
-    made = tool(body(schema, "multipart/form-data"))
-    request = made.request({"file": b"\x00", "files": ["a", "b"], "note": "n", "meta": {"k": 1}})
+    converted = tool(body(schema, "multipart/form-data"))
+    request = converted.request({"file": b"\x00", "files": ["a", "b"], "note": "n", "meta": {"k": 1}})
     assert request.files == [
         ("file", ("file", b"\x00", "application/octet-stream")),
         ("files", ("files", b"a", "application/octet-stream")),
