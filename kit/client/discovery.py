@@ -126,9 +126,7 @@ async def _without_manifest(
     for path in (SPEC_PATH, "/.well-known/openapi.yaml", "/openapi.json", "/openapi.yaml"):
         spec = await transport.fetch(url.rstrip("/") + path)
         if spec.status == 200:
-            problems.append(
-                ("manifest", f"missing ({answer.status} at {answer.url}): made from the spec")
-            )
+            problems.append(("manifest", f"missing ({answer.status} at {answer.url}): made from the spec"))
             document = _parsed(spec, spec.url)
             return await _installed(None, document, spec.url, transport, options, problems)
     raise InstallError(

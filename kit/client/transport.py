@@ -217,7 +217,7 @@ class Transport:
                 if ip_address(address.split("%")[0]).is_global:
                     continue
                 raise InstallError(
-                    f"{url} resolves to {address}, which is in a private network.",
+                    f"{url} leads to {address}, which is in a private network.",
                     "A public plugin may not reach it. If it is your own, install it by that address.",
                     source=url,
                 )
