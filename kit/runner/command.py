@@ -25,7 +25,7 @@ from kit.addresses import checked
 from kit.errors import KitError, ServeError
 from kit.manifest import MANIFEST_PATH, SPEC_PATH
 from kit.notebook.target import Target
-from kit.plugin.memory import is_first_serve_workerer
+from kit.plugin.memory import is_first_worker
 from kit.plugin.settings import from_environment
 from kit.runner.graceful import GracefulServer
 from kit.runner.supervisor import supervise
@@ -78,7 +78,7 @@ def run(
             ]
             if public:
                 lines += [f"public    {public}", *(notes(plugin, public) if notes else [])]
-            return "\n  ".join(lines) + "\nCtrl+C ends it."
+            return "\n  ".join(lines) + "\nPress Ctrl+C to stop."
 
         run_here(target, sock, announcement, extend)
 
@@ -116,7 +116,7 @@ def _serve_worker(target: str, extend: Extend | None, sock: socket.socket) -> No
     try:
         _, config = _load(target, extend)
     except Exception as error:
-        if is_first_serve_workerer():  # all of them fail alike: one report is enough
+        if is_first_worker():  # all of them fail alike: one report is enough
             print(f"kit: {error}" if isinstance(error, KitError) else traceback.format_exc(), file=sys.stderr)
         sys.exit(STARTUP_FAILURE)
     GracefulServer(config, sock, is_sole=False).run()
