@@ -111,8 +111,8 @@ def test_serve_makes_a_plugin_of_any_app(app_file: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("nowhere.py:x", "There is no file nowhere.py"),
-        ("nowhere:x", "There is no module 'nowhere'"),
+        ("nowhere.py:x", "The file nowhere.py does not exist"),
+        ("nowhere:x", "The module 'nowhere' does not exist"),
         ("shop.py:wrong", "There are: shop, plain"),
         ("two.py", "Which plugin of two.py?"),
     ],

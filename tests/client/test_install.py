@@ -195,7 +195,7 @@ def test_files(tmp_path: Path, server: kit.Server) -> None:
     (tmp_path / "spec.json").write_text(json.dumps(spec))
     nowhere = kit.install(tmp_path / "spec.json")
     assert [tool["name"] for tool in nowhere.tools()] == ["list_todos"]
-    assert ("/servers", "there is none to call: give base_url= to call something") in nowhere.problems
+    assert ("/servers", "none can be called: pass base_url= to call something") in nowhere.problems
     result = nowhere.call("list_todos", username="x")
     assert result.outcome == "not sent"
     assert "install it with base_url=" in result.data["error"]

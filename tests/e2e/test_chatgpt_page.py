@@ -63,7 +63,7 @@ class Tab:
 
     def find(self, url: str) -> None:
         self.open_dialog()
-        self.page.get_by_label("Where is it?").fill(url)
+        self.page.get_by_label("Its base URL").fill(url)
         self.page.get_by_role("button", name="Find manifest file").click()
 
     def install(self, url: str) -> None:
@@ -142,10 +142,10 @@ def test_a_broken_plugin_is_refused_with_the_reason(tab: Tab, pages: dict[str, A
     with Stranger(pages) as stranger:
         tab.find(stranger.url)
         refused = tab.page.locator("#found [role=alert]")
-        expect(refused).to_contain_text("Refused")
+        expect(refused).to_contain_text("Not installed")
         expect(refused).to_contain_text(reason)
         tab.picture("refused")
-        assert tab.page.get_by_label("Where is it?").input_value() == stranger.url  # nothing typed is lost
+        assert tab.page.get_by_label("Its base URL").input_value() == stranger.url  # nothing typed is lost
         assert not tab.page.get_by_role("button", name="Install plugin").is_visible()
 
 
@@ -219,7 +219,7 @@ def test_edit_a_call_and_send_it_again(tab: Tab) -> None:
     expect(tab.page.locator(".call [role=alert]")).to_contain_text("This is not JSON")
     field.fill('{"username": "ann"}')
     tab.page.locator(".call").get_by_role("button", name="Send").click()
-    expect(tab.page.locator(".call")).to_contain_text("Sent again, by you")
+    expect(tab.page.locator(".call")).to_contain_text("Sent again by you")
     expect(tab.page.locator(".call")).to_contain_text("/users/ann/todos")
 
 
@@ -510,7 +510,7 @@ def test_the_keyboard_alone_does(tab: Tab) -> None:
     keys.press("Enter")
     tab.page.locator("#develop").focus()
     keys.press("Enter")
-    expect(tab.page.get_by_label("Where is it?")).to_be_focused()
+    expect(tab.page.get_by_label("Its base URL")).to_be_focused()
     keys.press("Escape")
     expect(tab.page.locator("#store")).to_be_hidden()
 

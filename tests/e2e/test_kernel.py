@@ -231,7 +231,7 @@ def test_a_plugin_that_does_not_start_leaves_the_one_before_and_its_operations(k
     )
     failed = kernel.run(broken, "p")
     assert "ServeError: The plugin did not start" in failed.error
-    assert "What was served before still is." in failed.error
+    assert "The previous version is still served." in failed.error
     assert "no database" in failed.errors
     assert "200 ['list_items']" in good(
         kernel, "print(httpx2.get(server.url + '/items').status_code, list(todo.spec.operations))"

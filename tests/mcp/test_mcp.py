@@ -625,7 +625,7 @@ def test_http_serves_and_shows_the_entry_for_mcp_json(
         said = []
         for line in process.stderr:
             said.append(line)
-            if "Ctrl+C ends it" in line:
+            if "Press Ctrl+C to stop" in line:
                 break
         entry = json.loads(next(line for line in said if "mcp.json" in line).partition(": ")[2])
         url = entry["mcpServers"]["todo"]["url"]
@@ -666,9 +666,9 @@ def test_config_is_an_entry_that_works_from_anywhere(noisy: Path, tmp_path: Path
     ("arguments", "words"),
     [
         (["localhost:1"], "Is the server running"),
-        (["gone.py"], "There is no file gone.py"),
+        (["gone.py"], "The file gone.py does not exist"),
         (["localhost:1", "--http"], "Is the server running"),
-        (["noisy.py", "--http", "--config"], "Give --port N"),
+        (["noisy.py", "--http", "--config"], "Add --port N"),
     ],
 )
 def test_the_command_says_what_is_wrong(noisy: Path, arguments: list[str], words: str) -> None:

@@ -95,7 +95,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str, int | None]] = {
     "a cell magic": ((PLUGIN, "#| export\n%%time\nx = 1"), "Cell 2 .*magic.*%%time", 2),
     "a cell magic first": ((PLUGIN, "%%time\n#| export\nx = 1"), "Cell 2 .*magic.*%%time", 2),
     "a syntax error": ((PLUGIN, "#| export\ndef broken(:\n    pass"), r"Cell 2 .*not Python.*line 2: def broken\(:", 2),
-    "await on top": ((PLUGIN, "#| export\nawait something()"), "Cell 2 .*not Python.*Put it into a function", 2),
+    "await on top": ((PLUGIN, "#| export\nawait something()"), "Cell 2 .*not Python.*Put it in a function", 2),
     "a name of an unmarked cell": (
         ("import kit", PLUGIN, "def helper():\n    return 1", USES),
         r"Cell 4 .*needs 'helper', which cell 3 \('def helper\(\):'\) defines and which is not marked.*on top of cell 3",
@@ -108,14 +108,14 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str, int | None]] = {
         "Cell 3 .*needs 'Item', which cell 2", 3),
     "a name of nowhere": ((PLUGIN, USES), "Cell 2 .*needs 'helper', which no cell defines", 2),
     "a name of Jupyter": ((PLUGIN, "#| export\ndisplay(todo)"), "Cell 2 .*needs 'display', which only Jupyter knows", 2),
-    "cells out of order": ((ADD, PLUGIN), "Cell 1 .*uses 'todo', which cell 2 .*defines later on.*Move that cell up", 1),
+    "cells out of order": ((ADD, PLUGIN), "Cell 1 .*uses 'todo', which cell 2 .*defines later.*Move that cell up", 1),
     "a cell that raises": (
         (PLUGIN, "#| export\nx = 1\ny = int('seven')"), r"Cell 2 .*raised ValueError: .*line 3: y = int\('seven'\)", 2),
     "a package that is not there": (("#| export\nimport no_such_thing",), "Cell 1 .*Install what brings 'no_such_thing'", 1),
     "a bad manifest": (("#| export\nimport kit\nx = kit.Plugin('a b')",), "Cell 1 .*does not work.*name_for_model", 1),
     "two functions of one name": (
         (PLUGIN, ADD, ADD.replace("/todos", "/more")), r"Cell 3 .*does not work.*add_todo.*cell 2 of my plugin\.ipynb", 3),
-    "no plugin": (("#| export\nx = 1",), "make no plugin", None),
+    "no plugin": (("#| export\nx = 1",), "define no plugin", None),
     "two plugins": (
         (PLUGIN, PLUGIN.replace("todo =", "other =").replace("'todo'", "'other'")),
         "has 2 plugins: todo in cell 1, other in cell 2.*Choose one: name='todo'", None),
@@ -197,7 +197,7 @@ def test_inside_a_kernel(kernel: Kernel, tmp_path: Path) -> None:
     assert "Pass its name, as in kit.load('plugin.ipynb')" in kernel.run("kit.load()").error
     run(kernel, f"os.environ['JPY_SESSION_NAME'] = {str(path)!r}")
     said = run(kernel, "todo = kit.load()\nserver = kit.serve(todo)\nprint(kit.install(server).tool_names)")
-    assert "changes that are not saved" in said
+    assert "unsaved changes" in said
     assert "['add_todo']" in said
     # loading again, in a cell of its own, gives the running server the new operations
     run(kernel, "port = server.port")
@@ -243,7 +243,7 @@ def test_serve_and_reload(tmp_path: Path) -> None:
         assert url
         address = url[0] + "/.well-known/openapi.json"
         write(path, PLUGIN, ADD.replace("add_todo", "add"))
-        lines_until(process, "served as it is now")
+        lines_until(process, "the new version is served")
         assert httpx2.get(address).json()["paths"]["/todos"]["post"]["operationId"] == "add"
         write(path, PLUGIN, "#| export\n1 / 0")
         assert "Cell 2" in lines_until(process, "raised ZeroDivisionError")
@@ -251,7 +251,7 @@ def test_serve_and_reload(tmp_path: Path) -> None:
         path.write_text("half a file")
         lines_until(process, "is not a notebook")
         write(path, PLUGIN, ADD)
-        lines_until(process, "served as it is now")
+        lines_until(process, "the new version is served")
         assert httpx2.get(address).json()["paths"]["/todos"]["post"]["operationId"] == "add_todo"
     finally:
         process.terminate()

@@ -171,12 +171,12 @@ def test_the_number_of_workers_comes_from_the_environment_too(
     ("arguments", "status", "words"),
     [
         ("--help", 0, "--workers"),
-        ("serve --help", 0, "0.0.0.0 is everybody"),
-        ("", 2, "is told what to serve"),
+        ("serve --help", 0, "0.0.0.0 for everyone"),
+        ("", 2, "a command is missing"),
         ("serve", 2, "TARGET"),
-        ("export a b", 2, "has no 'export': it is `kit serve TARGET`, and the whole kit has the rest"),
+        ("export a b", 2, "'export' is not in this part of the kit: use `kit serve TARGET`, or install the whole kit for the others"),
         ("serve app.py --reload", 2, "--reload"),
-        ("serve app.py --workers 0", 2, "'0' is not a number from 1 on"),
+        ("serve app.py --workers 0", 2, "'0' is not a number from 1 up"),
         ("serve app.py --port 70000", 2, "'70000' is not a number from 0 to 65535"),
     ],
 )
@@ -191,8 +191,8 @@ def test_usage(arguments: str, status: int, words: str, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("gone.py", "There is no file gone.py. Give "),
-        ("gone:app", "There is no module 'gone'. Give "),
+        ("gone.py", "The file gone.py does not exist. Pass "),
+        ("gone:app", "The module 'gone' does not exist. Pass "),
         ("app.py:wrong", "app.py has no plugin or app 'wrong'. There are: other, plugin."),
         ("note.ipynb", "note.ipynb is not a notebook: it has no cells. "),
         ("failing.py", "The plugin did not start: its lifespan failed. The reason is above."),
@@ -241,7 +241,7 @@ def test_a_wrong_number_of_workers_in_the_environment(
     monkeypatch.setenv("WEB_CONCURRENCY", "many")
     with pytest.raises(SystemExit):
         main(["serve", "app.py"])
-    assert "'many' is not a number from 1 on" in capsys.readouterr().err
+    assert "'many' is not a number from 1 up" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_a_swap_that_fails_leaves_the_old_plugin_and_the_next_one_is_whole(
 ) -> None:
     events: list[str] = []
     with kit.serve(plugin(1, lifespan=lifespan(events, "old"))) as server, Load(server.port, 2, 2) as load:
-        with pytest.raises(kit.ServeError, match=r"did not start.*What was served before still is"):
+        with pytest.raises(kit.ServeError, match=r"did not start.*The previous version is still served"):
             server.follow(plugin(2, lifespan=lifespan(events, "broken", fails=True)))
         assert "no database" in caplog.text
         assert events == ["old begins"]
@@ -142,7 +142,7 @@ def test_a_lifespan_that_hangs_fails_the_swap_in_bounded_time(monkeypatch: pytes
 
     with kit.serve(plugin(1)) as server:
         with pytest.raises(
-            kit.ServeError, match=r"did not start within 0 s.*What was served before still is"
+            kit.ServeError, match=r"did not start within 0 s.*The previous version is still served"
         ):
             server.follow(plugin(2, lifespan=hanging))
         assert cancelled.wait(WAIT)

@@ -140,7 +140,7 @@ def test_a_program_that_says_nothing(
 ) -> None:
     monkeypatch.setattr(tunnels, "START_TIMEOUT", 0.5)
     write(program, "ngrok", '{"lvl":"info","msg":"client session established"}\n')
-    with pytest.raises(kit.ServeError, match="gave no address within"):
+    with pytest.raises(kit.ServeError, match="printed no address within"):
         kit.serve(todo, public_url=tunnels.ngrok)
     assert not is_alive(program)
 
@@ -220,7 +220,7 @@ def test_what_is_said_of_a_plugin_that_the_world_reaches(todo: kit.Plugin) -> No
     with kit.serve(todo, public_url="https://todo.example") as server:
         assert any("no auth" in note for note in server.notes)
         for shown in (repr(server), server._repr_html_()):
-            assert "whoever knows the address can call it" in shown
+            assert "anyone who knows the address can call it" in shown
         assert not any("breaks" in note for note in server.notes)
     with kit.serve(todo) as server:
         assert server.notes == []
@@ -233,4 +233,4 @@ def test_what_is_said_of_a_plugin_that_the_world_reaches(todo: kit.Plugin) -> No
         counts = ", ".join(
             f"{host} {n}" for host, n in Counter(f.host for f in kit.check(server).errors).items()
         )
-        assert f"breaks: {counts}." in server.notes[-1]
+        assert f"hosts: {counts}." in server.notes[-1]

@@ -355,7 +355,7 @@ def test_what_a_plugin_says_stays_text(tab: Tab, todo: kit.Plugin) -> None:
 
 
 def test_an_export_runs(tab: Tab, tmp_path: Any) -> None:
-    assert "Nothing was said" in tab.get(f"conversations/{tab.id}/export/cell")["error"]
+    assert "conversation is empty" in tab.get(f"conversations/{tab.id}/export/cell")["error"]
     tab.say("Show me sam's list")
     tab.say("Delete todo 1 of sam", "deny")
     cell = tab.get(f"conversations/{tab.id}/export/cell")["text"]
@@ -391,5 +391,5 @@ def test_a_request_that_is_none(tab: Tab) -> None:
         assert answer.status_code == 409
         assert answer.json()["error"]
     assert "missing" in tab.act("say", text="  ")["error"]
-    assert "cannot be done" in tab.act("dance")["error"]
+    assert "is not possible" in tab.act("dance")["error"]
     assert "no form" in tab.get(f"conversations/{tab.id}/export/poem")["error"]
