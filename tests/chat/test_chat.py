@@ -1,4 +1,4 @@
-"""`Chat`: the real openai client over HTTP, with everything that can go wrong on the way."""
+"""`Chat`: the real openai client over HTTP, with everything that can go wrong."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ clients: list[openai.AsyncOpenAI] = []
 
 @pytest.fixture(autouse=True)
 def _closed() -> Iterator[None]:
-    """Clients that a test has made are the test's to close."""
+    """Closes the clients that a test has created."""
     yield
     while clients:
         loop.run(clients.pop().close())
@@ -147,7 +147,7 @@ def test_async(scripted: Scripted, server: kit.Server, api: str) -> None:
 
 
 @APIS
-def test_a_sync_client_will_do(scripted: Scripted, server: kit.Server, api: str) -> None:
+def test_a_sync_client_works(scripted: Scripted, server: kit.Server, api: str) -> None:
     scripted.enqueue("", ADD)
     scripted.enqueue("Done.")
     with openai.OpenAI(base_url=scripted.base_url, api_key="none") as client:
@@ -160,7 +160,7 @@ def test_parallel_calls_run_at_the_same_time(scripted: Scripted) -> None:
 
     @plugin.get("/wait/{n}")
     def wait(n: int) -> int:
-        together.wait()  # it only goes on when eight calls are inside at once
+        together.wait()  # it only continues when eight calls run at the same time
         return n
 
     with kit.serve(plugin) as server:
@@ -259,7 +259,7 @@ def test_consequential_calls_ask_first(scripted: Scripted, server: kit.Server) -
     assert [call.path for call in server.calls if call.method == "POST"] == ["/users/sam/todos"]
 
 
-def test_a_question_may_be_awaited_and_put_by_the_terminal(
+def test_confirm_may_be_awaited_or_ask_in_the_terminal(
     scripted: Scripted, server: kit.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def later(call: CallStarted) -> bool:
@@ -302,7 +302,7 @@ def test_what_is_marked_harmless_does_not_ask(scripted: Scripted) -> None:
 
 @APIS
 @pytest.mark.parametrize(("status", "said"), [(429, "rate limit"), (500, "failed, even after retries")])
-def test_the_api_fails_for_a_while_and_for_good(
+def test_the_api_fails_temporarily_and_permanently(
     scripted: Scripted, server: kit.Server, api: str, status: int, said: str
 ) -> None:
     chat = chat_with(scripted, server, api=api)
@@ -323,7 +323,7 @@ def test_the_api_fails_for_a_while_and_for_good(
 @pytest.mark.parametrize(
     ("status", "said"), [(401, "Check OPENAI_API_KEY"), (400, "refuses the request: .*scripted")]
 )
-def test_errors_that_are_not_tried_again(scripted: Scripted, status: int, said: str) -> None:
+def test_errors_that_are_not_retried(scripted: Scripted, status: int, said: str) -> None:
     scripted.enqueue(status=status)
     with pytest.raises(kit.ChatError, match=said):
         chat_with(scripted)("hello")
@@ -332,12 +332,12 @@ def test_errors_that_are_not_tried_again(scripted: Scripted, status: int, said: 
 
 @APIS
 @pytest.mark.parametrize("how", ["drop", "short"])
-def test_a_stream_that_breaks_off(scripted: Scripted, server: kit.Server, api: str, how: str) -> None:
+def test_a_stream_that_is_interrupted(scripted: Scripted, server: kit.Server, api: str, how: str) -> None:
     scripted.enqueue("", ADD)
     scripted.enqueue("This is cut in the middle", **{how: True})
     chat = chat_with(scripted, server, api=api)
     if api == "chat" and how == "short":
-        # the last chunk of this API is only the usage: without it the answer is whole
+        # the last chunk of this API is only the usage: without it the answer is complete
         *_, last = chat.stream("Add milk")
         assert isinstance(last, Finished)
         assert last.reply.text == "This is cut in the middle"
@@ -345,7 +345,7 @@ def test_a_stream_that_breaks_off(scripted: Scripted, server: kit.Server, api: s
     with pytest.raises(kit.ChatError, match="was interrupted") as caught:
         list(chat.stream("Add milk"))
     assert len(caught.value.reply.calls) == 1
-    # the call has been made: the conversation keeps it, and goes on
+    # the call was made: the conversation keeps it and goes on
     assert kinds_of(chat.history) == ["user", "function_call", "function_call_output"]
     scripted.enqueue("Fine.")
     assert chat("and now?").text == "Fine."
@@ -395,7 +395,7 @@ def test_a_chat_answers_one_thing_at_a_time(scripted: Scripted) -> None:
     events.close()  # type: ignore[attr-defined]
 
 
-def test_a_server_without_responses_is_noticed(server: kit.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_without_responses_is_detected(server: kit.Server, monkeypatch: pytest.MonkeyPatch) -> None:
     with Scripted(has_responses=False) as scripted:
         monkeypatch.setenv("OPENAI_BASE_URL", scripted.base_url)
         scripted.enqueue("", ADD)
@@ -442,6 +442,6 @@ def test_without_a_key_the_understudy_answers_and_says_so(
     assert kit.Chat(server, api="chat")("what does sam have to do?").calls[0].data == ["buy milk"]
 
 
-def test_wrong_options_are_said() -> None:
+def test_wrong_options_are_reported() -> None:
     with pytest.raises(kit.ChatError, match="no api 'telepathy'"):
         kit.Chat(api="telepathy")

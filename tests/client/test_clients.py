@@ -97,7 +97,7 @@ def test_the_agents_sdk(server: kit.Server, understudy: Understudy, api: str) ->
     assert "raw_response_event" in kinds
 
 
-def test_langchain_tools_await_and_tell_errors(server: kit.Server) -> None:
+def test_langchain_tools_await_and_report_errors(server: kit.Server) -> None:
     pytest.importorskip("langchain_core")
     tools = {tool.name: tool for tool in kit.install(server).langchain()}
     assert "buy milk" in asyncio.run(tools["add_todo"].ainvoke({"username": "sam", "todo": "buy milk"}))

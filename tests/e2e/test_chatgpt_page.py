@@ -1,4 +1,4 @@
-"""The local ChatGPT's page in a real Chromium. Screenshots are left in `build/screenshots`."""
+"""The local ChatGPT's page in a real Chromium. Screenshots are saved in `build/screenshots`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Tab:
         self.page.get_by_role("button", name=name, exact=True).click()
 
     def wait(self) -> None:
-        """Until no answer is being written."""
+        """Waits until no answer is being written."""
         expect(self.page.get_by_role("button", name="Send", exact=True)).to_be_visible(timeout=60_000)
 
     def open_dialog(self) -> None:
@@ -97,7 +97,7 @@ def tab(browser: Browser, local: LocalChatGPT) -> Iterator[Tab]:
 
 
 def stranger_with(answer: Any, **more: Any) -> Stranger:
-    """A plugin of somebody else's whose one operation gives `answer`."""
+    """Someone else's plugin, whose only operation returns `answer`."""
     operation = {"operationId": "list_things", "summary": "List the things", "responses": {}, **more}
     document = openapi({"/things": {"get": operation}})
     return Stranger(
@@ -235,7 +235,7 @@ def test_a_reload_loses_nothing(tab: Tab) -> None:
     assert tab.page.locator("#log").inner_text() == before
 
 
-def test_a_chat_that_is_opened_is_asked_for_once(tab: Tab) -> None:
+def test_a_chat_that_is_opened_is_requested_once(tab: Tab) -> None:
     tab.say("Add 'buy milk' to sam's list")
     tab.answer("Deny")
     tab.wait()
@@ -269,7 +269,7 @@ def test_two_tabs_at_once(tab: Tab, local: LocalChatGPT) -> None:
     assert other.slips == same.slips == []
 
 
-def test_a_person_quicker_than_the_page_is_not_disturbed(browser: Browser, local: LocalChatGPT) -> None:
+def test_a_user_faster_than_the_page_is_not_disturbed(browser: Browser, local: LocalChatGPT) -> None:
     page = browser.new_context().new_page()
     held: list[Route] = []
     page.route("**/api/conversations", lambda route: held.append(route))
@@ -283,8 +283,8 @@ def test_a_person_quicker_than_the_page_is_not_disturbed(browser: Browser, local
     page.context.close()
 
 
-def test_what_is_under_the_mouse_stays_when_the_page_asks_again(tab: Tab) -> None:
-    """A click into the page brings the focus, the focus asks for the news: the click must arrive."""
+def test_what_is_under_the_mouse_stays_when_the_page_refreshes(tab: Tab) -> None:
+    """A click on the page gives it focus, and focus refreshes it: the click must arrive."""
     tab.page.locator("#pick").click()
     box = tab.page.get_by_label("TODO Plugin", exact=True)
     box.hover()
@@ -337,7 +337,7 @@ def test_export(tab: Tab) -> None:
     compile(code.inner_text(), "test", "exec")
 
 
-# -- plugins that are not well ------------------------------------------------------------
+# -- plugins with faults ------------------------------------------------------------------
 
 
 async def never(scope: Any, body: bytes) -> Any:
@@ -360,7 +360,7 @@ async def slow(scope: Any, body: bytes) -> Any:
     ],
     ids=["500", "html", "200kB", "nothing", "slow"],
 )
-def test_a_plugin_that_is_not_well(tab: Tab, answer: Any, title: str, shown: str) -> None:
+def test_a_plugin_with_a_fault(tab: Tab, answer: Any, title: str, shown: str) -> None:
     with stranger_with(answer) as stranger:
         tab.install(stranger.url)
         tab.say("List the things")
@@ -415,10 +415,10 @@ def test_nothing_of_a_hostile_plugin_runs(tab: Tab) -> None:
         tab.picture("hostile")
         assert tab.page.evaluate("window.ran") is None
         assert tab.page.evaluate("document.querySelectorAll('a[href^=javascript], #main script').length") == 0
-        assert not [url for url in asked if url.startswith(stranger.url)]  # the browser asks no stranger
+        assert not [url for url in asked if url.startswith(stranger.url)]  # the browser sends it no request
 
 
-def test_a_page_of_another_origin_gets_nowhere(browser: Browser, local: LocalChatGPT) -> None:
+def test_a_page_of_another_origin_is_rejected(browser: Browser, local: LocalChatGPT) -> None:
     page = browser.new_page()
     page.route(
         "https://evil.example/", lambda route: route.fulfill(body="<h1>evil</h1>", content_type="text/html")
@@ -442,7 +442,7 @@ def test_a_page_of_another_origin_gets_nowhere(browser: Browser, local: LocalCha
         [f"http://127.0.0.1:{local.port}", token],
     )
     assert tried == [*["Failed to fetch"] * 3, "blocked"]
-    assert local._state.conversations == {}  # a POST without CORS does arrive
+    assert local._state.conversations == {}  # although a POST without CORS arrives
     page.close()
 
 
@@ -483,9 +483,9 @@ def test_the_theme_can_be_chosen(tab: Tab) -> None:
     tab.picture("dark")
 
 
-def test_the_keyboard_alone_does(tab: Tab) -> None:
+def test_the_keyboard_is_enough(tab: Tab) -> None:
     keys = tab.page.keyboard
-    expect(tab.page.get_by_label("Message")).to_be_focused()  # one may type at once
+    expect(tab.page.get_by_label("Message")).to_be_focused()  # the user can type immediately
     keys.type("Add 'buy milk' to sam's list")
     keys.press("Enter")
     expect(tab.page.get_by_role("button", name="Allow", exact=True)).to_be_focused()
@@ -515,7 +515,7 @@ def test_the_keyboard_alone_does(tab: Tab) -> None:
     expect(tab.page.locator("#store")).to_be_hidden()
 
 
-def test_a_process_that_has_ended_is_said(tab: Tab, local: LocalChatGPT) -> None:
+def test_an_ended_process_is_reported(tab: Tab, local: LocalChatGPT) -> None:
     local.stop()
     tab.page.get_by_label("Message").fill("Are you there?")
     tab.page.get_by_role("button", name="Send").click()

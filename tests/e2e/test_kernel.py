@@ -1,4 +1,4 @@
-"""Everything again inside a real kernel: cells, interrupts, prints, other people's loops."""
+"""Everything again in a real kernel: cells, interrupts, prints, other packages' event loops."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def list_items() -> list[str]:
 
 
 def good(kernel: Kernel, code: str, cell: str = "") -> str:
-    """Runs a cell that must not fail; gives what it printed."""
+    """Runs a cell that must not fail; returns its output."""
     output = kernel.run(code, cell)
     assert output.error == "", output
     return output.text
@@ -37,7 +37,7 @@ def test_from_a_cell_to_a_model(kernel: Kernel) -> None:
     asked = kernel.run("chat = kit.Chat(server)\nchat('list the items')")
     assert asked.error == ""
     assert "No OPENAI_API_KEY is set" in asked.text
-    # streamed into the cell once, and not shown again as its result
+    # streamed into the cell, and not shown again as its result
     assert len(asked.displays) == 1
     assert asked.result == {}
     assert "one" in asked.updates[-1]["text/html"]
@@ -58,7 +58,7 @@ def test_prints_of_a_handler_appear_in_the_running_cell(kernel: Kernel) -> None:
 
 
 def assert_no_leak(first: str, again: str) -> None:
-    """The same port, and no more threads and files than before; fewer, where old ones were collected."""
+    """The same port, and no more threads and files than before (fewer if old ones were collected)."""
     (port, *before), (port_again, *after) = first.split()[-3:], again.split()[-3:]
     assert port == port_again
     assert all(int(a) <= int(b) for a, b in zip(after, before, strict=True)), (first, again)
@@ -67,13 +67,13 @@ def assert_no_leak(first: str, again: str) -> None:
 def test_serving_again_keeps_port_and_leaks_nothing(kernel: Kernel) -> None:
     good(kernel, PLUGIN + "\nimport threading, os, asyncio, time")
     good(kernel, OPERATION)
-    # the server closes its end of a connection a moment after the client did
+    # the server closes its end of a connection a moment after the client
     count = "time.sleep(0.05)\nprint(server.port, threading.active_count(), len(os.listdir('/proc/self/fd')))"
     first = good(kernel, f"server = kit.serve(todo)\nhttpx2.get(server.url)\n{count}", "c")
     for _ in range(20):
         again = good(kernel, f"server = kit.serve(todo)\nhttpx2.get(server.url)\n{count}", "c")
     assert_no_leak(first, again)
-    # the same for a plugin that is made anew each time, in the same cell or by a function
+    # the same for a plugin that is created each time, in the same cell or by a function
     made = f"def make():\n    return kit.Plugin('made', description_for_model='x')\nserver = kit.serve(make())\n{count}"
     first = good(kernel, made)
     for _ in range(20):

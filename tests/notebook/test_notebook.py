@@ -1,4 +1,4 @@
-"""A notebook is the source of a plugin: `#| export` cells loaded, served and followed; every mistake named."""
+"""A notebook is the source of a plugin: `#| export` cells loaded, served and reloaded; every error names its cell."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def test_the_markers_of_nbdev(nb: Callable[..., Path], marker: str) -> None:
     assert kit.load(nb(PLUGIN.replace("#| export", marker))).manifest.name_for_model == "todo"
 
 
-def test_a_marker_later_in_a_cell_is_none(nb: Callable[..., Path]) -> None:
+def test_a_marker_later_in_a_cell_does_not_count(nb: Callable[..., Path]) -> None:
     with pytest.raises(kit.NotebookError, match=r"No cell of .* is marked"):
         kit.load(nb(PLUGIN.replace("#| export\n", "") + "\n#| export"))
 
 
-def test_models_futures_and_neighbours(tmp_path: Path) -> None:
+def test_models_futures_and_modules_beside_the_notebook(tmp_path: Path) -> None:
     (tmp_path / "beside_it.py").write_text("GREETING = 'hello'\n")
     path = write(
         tmp_path / "shop.ipynb",
@@ -137,7 +137,7 @@ def test_mistakes_name_their_cell(nb: Callable[..., Path], kind: str) -> None:
         assert not any(name.startswith("notebook_") for name in set(sys.modules) - before)
 
 
-def test_names_that_cannot_be_seen_are_no_mistake(nb: Callable[..., Path]) -> None:
+def test_names_defined_dynamically_are_not_an_error(nb: Callable[..., Path]) -> None:
     star = "#| export\nfrom math import *\n@todo.get('/s')\ndef s() -> float:\n    return floor(pi)"
     scopes = (
         "#| export\nclass A:\n    class B: ...\n    def f(self) -> B: return [x for x in self.g(__file__)]\n"
@@ -162,7 +162,7 @@ def test_names_that_cannot_be_seen_are_no_mistake(nb: Callable[..., Path]) -> No
         ('{"cells": [1, {"cell_type": "code"}], "nbformat": 4}', "No cell of"),
     ],
 )
-def test_files_that_are_no_notebooks(tmp_path: Path, content: str, words: str) -> None:
+def test_files_that_are_not_notebooks(tmp_path: Path, content: str, words: str) -> None:
     path = tmp_path / "x.ipynb"
     path.write_text(content)
     with pytest.raises(kit.NotebookError, match=words):
@@ -180,7 +180,7 @@ def test_choosing_among_plugins_and_wrapping_an_app(nb: Callable[..., Path]) -> 
     assert kit.install(kit.load(nb(app))).call("x").data == 1
 
 
-def test_outside_a_notebook_the_file_must_be_said() -> None:
+def test_outside_a_notebook_the_path_is_required() -> None:
     with pytest.raises(kit.NotebookError, match="This is not a notebook"):
         kit.load()
 
@@ -196,20 +196,20 @@ def test_inside_a_kernel(kernel: Kernel, tmp_path: Path) -> None:
     run(kernel, "import kit, os, httpx2")
     assert "Pass its name, as in kit.load('plugin.ipynb')" in kernel.run("kit.load()").error
     run(kernel, f"os.environ['JPY_SESSION_NAME'] = {str(path)!r}")
-    said = run(kernel, "todo = kit.load()\nserver = kit.serve(todo)\nprint(kit.install(server).tool_names)")
-    assert "unsaved changes" in said
-    assert "['add_todo']" in said
-    # loading again, in a cell of its own, gives the running server the new operations
+    output = run(kernel, "todo = kit.load()\nserver = kit.serve(todo)\nprint(kit.install(server).tool_names)")
+    assert "unsaved changes" in output
+    assert "['add_todo']" in output
+    # loading again, in another cell, updates the operations of the running server
     run(kernel, "port = server.port")
     write(
         path, PLUGIN, ADD, "#| export\n@todo.get('/todos')\ndef list_todos() -> list[str]:\n    return todos"
     )
-    said = run(kernel, "todo = kit.load()\nprint(kit.install(server).tool_names, server.port == port)")
-    assert "['add_todo', 'list_todos'] True" in said
+    output = run(kernel, "todo = kit.load()\nprint(kit.install(server).tool_names, server.port == port)")
+    assert "['add_todo', 'list_todos'] True" in output
     assert kernel.run("get_ipython().user_ns['__vsc_ipynb_file__'] = 'gone.ipynb'\nkit.load()").error.count(
         "pass its new name"
     )
-    # an operation of a loaded plugin can be added to, and a clash names the notebook's cell
+    # operations can be added to a loaded plugin, and a clash names the notebook's cell
     clash = "@todo.post('/x')\ndef add_todo() -> int:\n    return 1"
     assert "cell 2 of here.ipynb" in kernel.run(clash).error
     run(
@@ -220,17 +220,17 @@ def test_inside_a_kernel(kernel: Kernel, tmp_path: Path) -> None:
 
 def lines_until(process: subprocess.Popen[str], words: str) -> str:
     assert process.stdout is not None
-    said = ""
-    watch = threading.Timer(60, process.kill)  # what never comes is a failure, not a wait for ever
+    output = ""
+    watch = threading.Timer(60, process.kill)  # a missing line is a failure, not an endless wait
     watch.start()
     try:
         for line in process.stdout:
-            said += line
+            output += line
             if words in line:
-                return said
+                return output
     finally:
         watch.cancel()
-    raise AssertionError(said)
+    raise AssertionError(output)
 
 
 def test_serve_and_reload(tmp_path: Path) -> None:
