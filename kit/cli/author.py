@@ -15,9 +15,7 @@ from kit.cli.options import Port, Token, wait
 from kit.errors import KitError
 
 
-def new(
-    name: Annotated[str, typer.Argument(help="The folder to create: letters, digits, _ and -.")],
-) -> None:
+def new(name: Annotated[str, typer.Argument(help="The folder to create: letters, digits, _ and -.")]) -> None:
     """Create a project: a notebook that is a working plugin, tests, and a CI workflow."""
     from kit.project.folder import new as create
 

@@ -56,10 +56,7 @@ def serve(
     plugin = source.plugin()
     # Before it serves, so that SIGTERM works from the first request on.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        start(plugin, port, host=host, public_url=public) as server,
-    ):
+    with contextlib.suppress(KeyboardInterrupt), start(plugin, port, host=host, public_url=public) as server:
         print(f"{server.plugin.manifest.name_for_human} is served at {server.url}")
         print(f"  manifest  {server.manifest_url}\n  spec      {server.spec_url}")
         if server.public_url:

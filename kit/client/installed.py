@@ -121,11 +121,7 @@ class InstalledPlugin(Description):
                 answer = await transport.send(
                     request.method,
                     result.url,
-                    headers=[
-                        ("Accept", "application/json, */*;q=0.5"),
-                        *self.headers,
-                        *request.headers,
-                    ],
+                    headers=[("Accept", "application/json, */*;q=0.5"), *self.headers, *request.headers],
                     content=request.body,
                     files=request.files or None,
                     limit=4 * MAX_RESPONSE,  # bytes: a UTF-8 character has four at most

@@ -49,12 +49,7 @@ def make_server(
     from mcp import MCPError
     from mcp.server import ServerRequestContext
     from mcp.server.lowlevel import Server
-    from mcp.types import (
-        INVALID_PARAMS,
-        CallToolRequestParams,
-        ListToolsResult,
-        PaginatedRequestParams,
-    )
+    from mcp.types import INVALID_PARAMS, CallToolRequestParams, ListToolsResult, PaginatedRequestParams
 
     declared = {name: declared_answer(plugin.tool(name)) for name in plugin.tool_names}
     tools = [listed_tool(plugin.tool(name), schema) for name, schema in declared.items()]

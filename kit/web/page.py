@@ -82,12 +82,7 @@ class LocalChatGPT:
         Frame(self.url, self.port, HEIGHT)._ipython_display_()
 
 
-def chatgpt(
-    *plugins: Server | str,
-    port: int = 0,
-    token: str | None = None,
-    **options: Any,
-) -> LocalChatGPT:
+def chatgpt(*plugins: Server | str, port: int = 0, token: str | None = None, **options: Any) -> LocalChatGPT:
     """Opens the local ChatGPT with these plugins installed: servers of this process, or addresses.
 
     More can be installed in the page. `token` is that of the plugins, `options` are those of `Chat`: `model`,
