@@ -66,7 +66,8 @@ class CallResult:
         return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
 
     def __repr__(self) -> str:
-        return call_text(self)
+        call = f"{self.operation}({arguments_line(self.arguments)})"
+        return f"{call} -> {self.outcome}\n{pretty(hide(self.data))}"
 
     def _repr_html_(self) -> str:
         return call_card(self)
@@ -168,11 +169,6 @@ def _data(answer: Answer) -> Any:
 
 
 # -- display ------------------------------------------------------------------
-
-
-def call_text(call: CallResult) -> str:
-    """One call for a terminal."""
-    return f"{call.operation}({arguments_line(call.arguments)}) -> {call.outcome}\n{pretty(hide(call.data))}"
 
 
 def call_card(call: CallResult, is_open: bool = True) -> str:

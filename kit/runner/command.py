@@ -70,33 +70,23 @@ def run(
             supervise(partial(_serve_worker, target, extend), sock, count)
             return
 
-        def announcement(plugin: Plugin) -> str:
-            lines = [
-                f"{plugin.manifest.name_for_human} is served at {url}",
-                f"manifest  {url}{MANIFEST_PATH}",
-                f"spec      {url}{SPEC_PATH}",
-            ]
-            if public:
-                lines += [f"public    {public}", *(notes(plugin, public) if notes else [])]
-            return "\n  ".join(lines) + "\nPress Ctrl+C to stop."
-
-        run_here(target, sock, announcement, extend)
-
-
-def run_here(
-    target: str, sock: socket.socket, announcement: Callable[[Plugin], str], extend: Extend | None = None
-) -> None:
-    """Serves a target from this process, and prints its announcement once it answers."""
-    plugin, config = _load(target, extend)
-    text = announcement(plugin)
-    try:
-        GracefulServer(config, sock, on_start=lambda: print(text, flush=True)).run()
-    except SystemExit as error:
-        if error.code == STARTUP_FAILURE:
-            raise ServeError(
-                "The plugin did not start: its lifespan failed.", "The reason is above."
-            ) from None
-        raise
+        plugin, config = _load(target, extend)
+        lines = [
+            f"{plugin.manifest.name_for_human} is served at {url}",
+            f"manifest  {url}{MANIFEST_PATH}",
+            f"spec      {url}{SPEC_PATH}",
+        ]
+        if public:
+            lines += [f"public    {public}", *(notes(plugin, public) if notes else [])]
+        announcement = "\n  ".join(lines) + "\nPress Ctrl+C to stop."
+        try:
+            GracefulServer(config, sock, on_start=lambda: print(announcement, flush=True)).run()
+        except SystemExit as error:
+            if error.code == STARTUP_FAILURE:
+                raise ServeError(
+                    "The plugin did not start: its lifespan failed.", "The reason is above."
+                ) from None
+            raise
 
 
 def _load(target: str, extend: Extend | None) -> tuple[Plugin, uvicorn.Config]:
