@@ -92,7 +92,7 @@ def demo(
             print(f"\nYou: {sentence}")
             print_events(chat.stream(sentence))
         failed = [call for call in server.calls if call.status >= 400]
-        print(f"\n{len(server.calls)} requests reached the plugin, {len(failed)} of which failed.")
+        print(f"\n{len(server.calls)} requests reached the plugin; {len(failed)} failed.")
         if failed:
             raise typer.Exit(1)
         if keep:

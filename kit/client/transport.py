@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary, finalize
 
-from kit.addresses import Root, is_private, joined
+from kit.addresses import Root, host_of, is_private, joined
 from kit.errors import InstallError, KitError
 from kit.plugin.lifespan import LifespanFailed, LifespanManager
 
@@ -280,6 +280,6 @@ def _reason(error: Exception) -> str:
 
 
 def _reach_remedy(url: str) -> str:
-    if is_private(urlsplit(url).hostname or ""):
+    if is_private(host_of(url)):
         return "Is the server running, and on that port? In a notebook: kit.serve(plugin)."
     return "Check the address and the connection."

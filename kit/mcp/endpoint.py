@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit.addresses import LOCAL_NAMES
+from kit.addresses import LOCAL_NAMES, host_of
 from kit.errors import KitError
 
 if TYPE_CHECKING:
@@ -74,12 +74,9 @@ def _rejection(scope: Scope, origins: Collection[str]) -> JSONResponse | None:
 
 def _is_allowed(origin: str, scope: Scope, origins: Collection[str]) -> bool:
     """Whether a page may call. The Host header proves nothing: with DNS rebinding it is the page's own."""
-    try:
-        host = urlsplit(origin).hostname
-    except ValueError:
-        return False
     own_host = (scope.get("server") or ("",))[0]
-    return origin in origins or (host is not None and host in (*LOCAL_NAMES, own_host))
+    host = host_of(origin)
+    return origin in origins or (host != "" and host in (*LOCAL_NAMES, own_host))
 
 
 def _error_response(status: int, message: str) -> JSONResponse:

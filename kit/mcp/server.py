@@ -63,7 +63,7 @@ def make_server(
     async def call_tool(context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
         if params.name not in declared:
             known = ", ".join(declared) or "none"
-            raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}. Available: {known}.")
+            raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}. There are: {known}.")
         arguments = params.arguments or {}
         if call is None:
             result = await plugin.acall(params.name, arguments)

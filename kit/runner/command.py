@@ -49,7 +49,7 @@ def run(
 ) -> None:
     """Serves a target (see `kit.notebook.target`) from `count` processes, and prints its address; `port` 0 takes any free one.
 
-    `public_url` is the https address at which the world reaches it, or a tunnel that makes one. `extend`, a module-level
+    `public_url` is the https address at which the internet reaches it, or a tunnel that makes one. `extend`, a module-level
     function, is called with the plugin in each process before it serves; `notes` returns what one should know about a
     plugin at a public address, and is called only for one process. Raises `KitError` for what cannot be served.
     """

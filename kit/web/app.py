@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit.addresses import LOCAL_NAMES
+from kit.addresses import LOCAL_NAMES, host_of
 from kit.errors import KitError
 from kit.markup import page
 from kit.openapi.documents import read_json
@@ -136,7 +136,7 @@ class _Guard:
 
     def _refusal(self, request: Request) -> Response | None:
         headers, path = request.headers, request.url.path
-        host = _hostname(headers.get("host", ""))
+        host = host_of(f"//{headers.get('host', '')}")
         if host not in LOCAL_NAMES and host not in self._hosts and "*" not in self._hosts:
             return PlainTextResponse(f"This page is not served as {host!r}.", 403)
         if path.startswith("/static/"):
@@ -165,13 +165,6 @@ class _Guard:
             return site == "same-origin"
         origin = headers.get("origin")
         return origin is None or urlsplit(origin).netloc == headers.get("host")
-
-
-def _hostname(host: str) -> str:
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return ""
 
 
 async def _index(request: Request) -> Response:

@@ -74,7 +74,7 @@ class Conversation:
         if self.is_busy:
             raise KitError("The last answer is still being written.", "Wait for it, or stop it.")
         self.title = self.title or short(text, 60)
-        self._record({"type": "user", "text": text})
+        self._record("user", text=text)
         self._turn = asyncio.ensure_future(self._run(text))
 
     def stop(self) -> None:
@@ -98,7 +98,7 @@ class Conversation:
         entry, call = self.calls[number]
         assert entry is not None
         result = await entry.plugin.acall(call.operation, arguments)
-        self._record({"type": "again", "n": number, **_outcome(result)})
+        self._record("again", n=number, **_outcome(result))
 
     # -- one turn ---------------------------------------------------------------------
 
@@ -108,10 +108,10 @@ class Conversation:
         try:
             for entry in self.plugins():
                 if change := await self._registry.refresh(entry):
-                    self._record({"type": "note", "text": change})
+                    self._record("note", text=change)
             async for event in self._with_plugins().astream(text):
                 if isinstance(event, TextDelta):
-                    self._record({"type": "delta", "text": event.text})
+                    self._record("delta", text=event.text)
                 elif isinstance(event, CallStarted):
                     numbers.append(self._started(event))
                 elif isinstance(event, CallEnded):
@@ -119,12 +119,12 @@ class Conversation:
                 elif isinstance(event, Finished):
                     self._finished(event, time.perf_counter() - start)
         except KitError as error:
-            self._record({"type": "error", "text": error.problem, "remedy": error.remedy})
+            self._record("error", text=error.problem, remedy=error.remedy)
         except asyncio.CancelledError:
-            self._record({"type": "error", "text": "Stopped.", "remedy": ""})
+            self._record("error", text="Stopped.", remedy="")
         except Exception as error:  # a bug must not leave the page waiting
             text = f"{type(error).__name__}: {error}"
-            self._record({"type": "error", "text": text, "remedy": "This is a bug in the kit."})
+            self._record("error", text=text, remedy="This is a bug in the kit.")
         finally:
             self._turn = None
             self._questions.clear()
@@ -144,15 +144,13 @@ class Conversation:
         number = len(self._called) + 1
         entry = self._entry_of(call.plugin)
         self._record(
-            {
-                "type": "call",
-                "n": number,
-                "plugin": entry.name if entry else call.plugin or "an unknown plugin",
-                "image": entry.image if entry else "",
-                "operation": call.operation,
-                "arguments": call.arguments,
-                "asks": call.consequential,
-            }
+            "call",
+            n=number,
+            plugin=entry.name if entry else call.plugin or "an unknown plugin",
+            image=entry.image if entry else "",
+            operation=call.operation,
+            arguments=call.arguments,
+            asks=call.consequential,
         )
         self._called[number] = entry
         return number
@@ -167,38 +165,36 @@ class Conversation:
             return True
         question: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._questions[number] = question
-        self._record({"type": "question", "n": number})
+        self._record("question", n=number)
         answer = await question
-        self._record({"type": "answer", "n": number, "answer": answer})
+        self._record("answer", n=number, answer=answer)
         if answer == "always" and entry:
             entry.always.add(call.operation)
         return answer != "deny"
 
     def _ended(self, number: int, result: CallResult) -> None:
         self.calls[number] = (self._called[number], result)
-        self._record({"type": "result", "n": number, **_outcome(result)})
+        self._record("result", n=number, **_outcome(result))
 
     def _finished(self, event: Finished, seconds: float) -> None:
         reply, sequence = event.reply, event.reply.sequence()
         for note in reply.notes:
             if note != NO_KEY:  # the page always shows it
-                self._record({"type": "note", "text": note})
+                self._record("note", text=note)
         if reply.error:
-            self._record({"type": "error", "text": reply.error, "remedy": ""})
+            self._record("error", text=reply.error, remedy="")
         self._record(
-            {
-                "type": "done",
-                "html": markdown(reply.text),
-                "model": reply.model,
-                "seconds": seconds,
-                "tokens": reply.usage.total_tokens,
-                "sequence": base64.b64encode(sequence.svg.encode()).decode(),
-                "sequence_text": sequence.words,
-            }
+            "done",
+            html=markdown(reply.text),
+            model=reply.model,
+            seconds=seconds,
+            tokens=reply.usage.total_tokens,
+            sequence=base64.b64encode(sequence.svg.encode()).decode(),
+            sequence_text=sequence.words,
         )
 
-    def _record(self, event: Event) -> None:
-        self.events.append(event)
+    def _record(self, kind: str, **facts: Any) -> None:
+        self.events.append({"type": kind, **facts})
         self._wake()
 
     def _wake(self) -> None:

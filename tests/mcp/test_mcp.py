@@ -175,7 +175,7 @@ def test_an_answer_that_differs_from_its_schema_is_passed_on(
     assert not result.is_error
     assert result.structured_content == {"unexpected": answer}
     assert json.loads(result.content[0].text) == answer
-    assert result.content[1].text.endswith(f"is not as item declares it: {words}")
+    assert result.content[1].text.endswith(f"differs from what item declares: {words}")
 
 
 @each_era
