@@ -321,7 +321,7 @@ def test_the_api_fails_temporarily_and_permanently(
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [(401, "Check OPENAI_API_KEY"), (400, "refuses the request: .*scripted")]
+    ("status", "said"), [(401, "Check OPENAI_API_KEY"), (400, "rejected the request: .*scripted")]
 )
 def test_errors_that_are_not_retried(scripted: Scripted, status: int, said: str) -> None:
     scripted.enqueue(status=status)
@@ -443,5 +443,5 @@ def test_without_a_key_the_understudy_answers_and_says_so(
 
 
 def test_wrong_options_are_reported() -> None:
-    with pytest.raises(kit.ChatError, match="no api 'telepathy'"):
+    with pytest.raises(kit.ChatError, match="no API 'telepathy'"):
         kit.Chat(api="telepathy")

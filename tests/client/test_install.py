@@ -116,7 +116,7 @@ def test_a_strangers_plugin_with_its_flaws() -> None:
         (
             {"/.well-known/ai-plugin.json": (302, {"location": "http://127.0.0.1:9/x"}, "")},
             "",
-            "sends on to http://127.0.0.1:9/x",
+            "redirects to http://127.0.0.1:9/x",
         ),
         (
             {"/.well-known/ai-plugin.json": (302, {"location": "/.well-known/ai-plugin.json"}, "")},
@@ -330,7 +330,7 @@ def call_of(page: Any, monkeypatch: pytest.MonkeyPatch | None = None) -> kit.Cal
         ((204, {}, ""), 204, None),
         ((404, {}, {"detail": "no"}), 404, {"detail": "no"}),
         ((500, {"content-type": "text/html"}, "<h1>broken</h1>"), 500, "<h1>broken</h1>"),
-        ((200, {"content-type": "image/png"}, b"\x89PNG"), 200, "[image/png, 4 bytes: no text]"),
+        ((200, {"content-type": "image/png"}, b"\x89PNG"), 200, "[image/png, 4 bytes: not text]"),
         ((200, {"content-type": "application/json"}, "{broken"), 200, "{broken"),
     ],
 )
@@ -382,7 +382,7 @@ def test_a_dead_server_comes_back_as_data() -> None:
 def test_half_an_answer_comes_back_as_data(page: Any, reason: str) -> None:
     result = call_of(page)
     assert (result.status, result.ok) == (None, False)
-    assert re.search(f"/things began to answer with 200, but {reason}", result.data["error"])
+    assert re.search(f"/things began to answer with 200, but failed {reason}", result.data["error"])
     with Stranger({"/openapi.json": page}) as stranger, pytest.raises(kit.InstallError, match=reason):
         kit.install(f"{stranger.url}/openapi.json")
 

@@ -98,7 +98,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str, int | None]] = {
     "await on top": ((PLUGIN, "#| export\nawait something()"), "Cell 2 .*not Python.*Put it in a function", 2),
     "a name of an unmarked cell": (
         ("import kit", PLUGIN, "def helper():\n    return 1", USES),
-        r"Cell 4 .*needs 'helper', which cell 3 \('def helper\(\):'\) defines and which is not marked.*on top of cell 3",
+        r"Cell 4 .*needs 'helper', which cell 3 \('def helper\(\):'\) defines and which is not marked.*at the top of cell 3",
         4,
     ),
     "a name of an unmarked cell with a magic": (
@@ -107,11 +107,11 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str, int | None]] = {
         (PLUGIN, "class Item: ...", "#| export\n@todo.get('/i')\ndef i(item: Item) -> int: return 1"),
         "Cell 3 .*needs 'Item', which cell 2", 3),
     "a name of nowhere": ((PLUGIN, USES), "Cell 2 .*needs 'helper', which no cell defines", 2),
-    "a name of Jupyter": ((PLUGIN, "#| export\ndisplay(todo)"), "Cell 2 .*needs 'display', which only Jupyter knows", 2),
+    "a name of Jupyter": ((PLUGIN, "#| export\ndisplay(todo)"), "Cell 2 .*needs 'display', which only Jupyter defines", 2),
     "cells out of order": ((ADD, PLUGIN), "Cell 1 .*uses 'todo', which cell 2 .*defines later.*Move that cell up", 1),
     "a cell that raises": (
         (PLUGIN, "#| export\nx = 1\ny = int('seven')"), r"Cell 2 .*raised ValueError: .*line 3: y = int\('seven'\)", 2),
-    "a package that is not there": (("#| export\nimport no_such_thing",), "Cell 1 .*Install what brings 'no_such_thing'", 1),
+    "a package that is not there": (("#| export\nimport no_such_thing",), "Cell 1 .*Install the package that provides 'no_such_thing'", 1),
     "a bad manifest": (("#| export\nimport kit\nx = kit.Plugin('a b')",), "Cell 1 .*does not work.*name_for_model", 1),
     "two functions of one name": (
         (PLUGIN, ADD, ADD.replace("/todos", "/more")), r"Cell 3 .*does not work.*add_todo.*cell 2 of my plugin\.ipynb", 3),
@@ -167,7 +167,7 @@ def test_files_that_are_not_notebooks(tmp_path: Path, content: str, words: str) 
     path.write_text(content)
     with pytest.raises(kit.NotebookError, match=words):
         kit.load(path)
-    with pytest.raises(kit.NotebookError, match=r"cannot be read: .*\nBeside it there are: x\.ipynb"):
+    with pytest.raises(kit.NotebookError, match=r"cannot be read: .*\nNotebooks beside it: x\.ipynb"):
         kit.load(tmp_path / "y.ipynb")
 
 

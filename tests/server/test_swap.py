@@ -152,7 +152,7 @@ def test_a_lifespan_that_hangs_fails_the_swap_in_bounded_time(monkeypatch: pytes
 
 
 def test_a_stream_of_a_swapped_plugin_is_cancelled_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kit.server.swap.CUT", 0.5)
+    monkeypatch.setattr("kit.server.swap.DRAIN_TIMEOUT", 0.5)
     events: list[str] = []
     old = plugin(lifespan=lifespan(events, "old"))
 

@@ -381,7 +381,7 @@ def test_conversations_are_bounded(page: LocalChatGPT) -> None:
     assert len(page._state.conversations) <= 100
     answer = tab.http.get(f"/api/conversations/{tab.id}")
     assert answer.status_code == 409
-    assert "gone" in answer.json()["error"]
+    assert "no longer exists" in answer.json()["error"]
     tab.http.close()
 
 
