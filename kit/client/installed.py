@@ -174,12 +174,12 @@ def _data(answer: Answer) -> Any:
 def call_card(call: CallResult, is_open: bool = True) -> str:
     """One call as HTML: its line, which unfolds into request and response."""
     mark = "✓" if call.ok else "✗"
-    words = f"{escape(call.operation)}({escape(arguments_line(call.arguments))})"
+    line = f"{escape(call.operation)}({escape(arguments_line(call.arguments))})"
     slow = f", {call.seconds:.1f} s" if call.seconds >= 1 else ""
     request = f"<div>{code(hide(f'{call.method} {call.url}'))}</div>" if call.url else ""
     answer = "answer" if call.url else "why"
     return details(
-        f"{mark} <code>{words}</code> → {call.outcome}{slow}",
+        f"{mark} <code>{line}</code> → {call.outcome}{slow}",
         f"{request}{pre(hide(call.arguments))}<div>{answer}</div>{pre(hide(call.data))}",
         is_open,
     )

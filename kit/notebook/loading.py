@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def load(path: str | Path | None = None, name: str | None = None) -> Plugin:
-    """The plugin that the `#| export` cells of a notebook define, in a module of its own.
+    """The plugin that the `#| export` cells of a notebook define, in its own module.
 
     Without `path`, the notebook that calls this, as last saved. `name` chooses among several plugins. Raises
     `NotebookError`, naming the cell, for magics and syntax errors, for a name that an unmarked cell defines,
@@ -26,8 +26,8 @@ def load(path: str | Path | None = None, name: str | None = None) -> Plugin:
     notebook = Notebook(current() if path is None else path)
     if path is None:
         _warn_if_unsaved(notebook)
-    words = re.sub(r"\W+", "_", notebook.path.stem).strip("_").lower()
-    _, plugin, _ = plugin_of(notebook, name, f"notebook_{words}")
+    suffix = re.sub(r"\W+", "_", notebook.path.stem).strip("_").lower()
+    _, plugin, _ = plugin_of(notebook, name, f"notebook_{suffix}")
     plugin.replace_earlier()
     return plugin
 

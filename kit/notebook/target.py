@@ -27,8 +27,8 @@ def is_target(text: str) -> bool:
     if Path(where).suffix in (".py", ".ipynb"):
         return True
     parts = where.split(".")
-    words = all(part.isidentifier() for part in parts) and (not name or name.isidentifier())
-    if not words or is_document(where) or where in LOCAL_NAMES or Path(text).is_file():
+    are_names = all(part.isidentifier() for part in parts) and (not name or name.isidentifier())
+    if not are_names or is_document(where) or where in LOCAL_NAMES or Path(text).is_file():
         return False
     sys.path.insert(0, "")  # the installed command does not search the current folder
     try:

@@ -1,4 +1,4 @@
-"""`serve`: a real uvicorn in a thread of its own, so that cells can call it and go on."""
+"""`serve`: a real uvicorn server in its own thread, so that cells can call it and go on."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ STATIC = Path(__file__).parent / "static"
 MAX_BODY = 1_000_000  # bytes of one request to the page's own server
 MAX_CONVERSATIONS = 100  # the oldest are dropped first
 
-# Jupyter shows the page in a frame, from another port of this machine; VS Code from a scheme of its own.
+# Jupyter shows the page in a frame, from another port of this machine; VS Code from its own scheme.
 _FRAMES = (
     "'self' http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:* vscode-webview:"
 )

@@ -207,12 +207,12 @@ def test_what_the_model_gets_wrong_goes_back_to_it(scripted: Scripted, server: k
     chat = chat_with(scripted, server, api=api)
     reply = chat("go")
     assert reply.text == "I see."
-    said = [str(call.data) for call in reply.calls]
-    assert "There is no tool 'no_such_tool'; there are: add_todo, list_todos" in said[0]
-    assert "not a JSON object" in said[1]
-    assert "not a JSON object" in said[2]
-    assert "username: is required and missing" in said[3]
-    assert "sam has no todo 9" in said[4]
+    answers = [str(call.data) for call in reply.calls]
+    assert "There is no tool 'no_such_tool'; there are: add_todo, list_todos" in answers[0]
+    assert "not a JSON object" in answers[1]
+    assert "not a JSON object" in answers[2]
+    assert "username: is required and missing" in answers[3]
+    assert "sam has no todo 9" in answers[4]
     assert [call.status for call in reply.calls] == [None, None, None, None, 404, None]
     body = scripted.requests[1][1]
     outputs = (
@@ -238,11 +238,11 @@ def test_rounds_end(scripted: Scripted, server: kit.Server) -> None:
 
 
 def test_consequential_calls_ask_first(scripted: Scripted, server: kit.Server) -> None:
-    asked: list[CallStarted] = []
+    questions: list[CallStarted] = []
 
     def confirm(call: CallStarted) -> bool:
         assert threading.current_thread() is threading.main_thread()
-        asked.append(call)
+        questions.append(call)
         return call.arguments["todo"] != "no"
 
     scripted.enqueue(
@@ -253,7 +253,7 @@ def test_consequential_calls_ask_first(scripted: Scripted, server: kit.Server) -
     )
     scripted.enqueue("Done.")
     reply = chat_with(scripted, server, confirm=confirm)("go")
-    assert [call.operation for call in asked] == ["add_todo", "add_todo"]
+    assert [call.operation for call in questions] == ["add_todo", "add_todo"]
     assert reply.calls[0].data == {"error": "The user did not allow this call."}
     assert reply.calls[1].data == ["yes"]
     assert [call.path for call in server.calls if call.method == "POST"] == ["/users/sam/todos"]
@@ -295,15 +295,15 @@ def test_what_is_marked_harmless_does_not_ask(scripted: Scripted) -> None:
 
     scripted.enqueue("", ("search", "{}"), ("launch", "{}"))
     scripted.enqueue("Done.")
-    asked: list[str] = []
-    chat_with(scripted, plugin, confirm=lambda call: bool(asked.append(call.operation)))("go")
-    assert asked == ["launch"]
+    questions: list[str] = []
+    chat_with(scripted, plugin, confirm=lambda call: bool(questions.append(call.operation)))("go")
+    assert questions == ["launch"]
 
 
 @APIS
-@pytest.mark.parametrize(("status", "said"), [(429, "rate limit"), (500, "failed, even after retries")])
+@pytest.mark.parametrize(("status", "message"), [(429, "rate limit"), (500, "failed, even after retries")])
 def test_the_api_fails_temporarily_and_permanently(
-    scripted: Scripted, server: kit.Server, api: str, status: int, said: str
+    scripted: Scripted, server: kit.Server, api: str, status: int, message: str
 ) -> None:
     chat = chat_with(scripted, server, api=api)
     scripted.enqueue(status=status)
@@ -313,7 +313,7 @@ def test_the_api_fails_temporarily_and_permanently(
     assert len(scripted.requests) == 3
     for _ in range(3):
         scripted.enqueue("busy", status=status)
-    with pytest.raises(kit.ChatError, match=said):
+    with pytest.raises(kit.ChatError, match=message):
         chat("and again")
     assert len(chat.history) == 2
     scripted.enqueue("Fine.")
@@ -321,11 +321,11 @@ def test_the_api_fails_temporarily_and_permanently(
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [(401, "Check OPENAI_API_KEY"), (400, "rejected the request: .*scripted")]
+    ("status", "message"), [(401, "Check OPENAI_API_KEY"), (400, "rejected the request: .*scripted")]
 )
-def test_errors_that_are_not_retried(scripted: Scripted, status: int, said: str) -> None:
+def test_errors_that_are_not_retried(scripted: Scripted, status: int, message: str) -> None:
     scripted.enqueue(status=status)
-    with pytest.raises(kit.ChatError, match=said):
+    with pytest.raises(kit.ChatError, match=message):
         chat_with(scripted)("hello")
     assert len(scripted.requests) == 1
 
@@ -432,10 +432,10 @@ def test_without_a_key_the_understudy_answers_and_says_so(
     server: kit.Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chat = kit.Chat(server)
-    said = capsys.readouterr().out
-    assert said.count("\n") == 1
-    assert "the understudy answers" in said
-    assert "OPENAI_API_KEY" in said
+    output = capsys.readouterr().out
+    assert output.count("\n") == 1
+    assert "the understudy answers" in output
+    assert "OPENAI_API_KEY" in output
     reply = chat("Add 'buy milk' to sam's list")
     assert reply.model == "understudy-no-language-model"
     assert reply.calls[0].data == ["buy milk"]

@@ -78,12 +78,12 @@ class Tab:
     def findings(self) -> list[str]:
         """What axe-core calls serious or critical."""
         axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-        found = axe.run(self.page).response["violations"]
+        violations = axe.run(self.page).response["violations"]
         return [
-            f"{it['id']}: {node['html']}"
-            for it in found
-            if it["impact"] in ("serious", "critical")
-            for node in it["nodes"]
+            f"{violation['id']}: {node['html']}"
+            for violation in violations
+            if violation["impact"] in ("serious", "critical")
+            for node in violation["nodes"]
         ]
 
 
@@ -239,13 +239,13 @@ def test_a_chat_that_is_opened_is_requested_once(tab: Tab) -> None:
     tab.say("Add 'buy milk' to sam's list")
     tab.answer("Deny")
     tab.wait()
-    asked: list[str] = []
-    tab.page.on("request", lambda request: asked.append(request.url))
+    urls: list[str] = []
+    tab.page.on("request", lambda request: urls.append(request.url))
     tab.page.reload()
     expect(tab.page.locator(".answer")).to_have_count(1)
     expect(tab.page.locator("#chats li")).to_have_count(1)
     tab.wait()
-    assert len([url for url in asked if "/events?" in url]) == 1, asked
+    assert len([url for url in urls if "/events?" in url]) == 1, urls
 
 
 def test_two_tabs_at_once(tab: Tab, local: LocalChatGPT) -> None:
@@ -289,9 +289,9 @@ def test_what_is_under_the_mouse_stays_when_the_page_refreshes(tab: Tab) -> None
     box = tab.page.get_by_label("TODO Plugin", exact=True)
     box.hover()
     tab.page.mouse.down()
-    with tab.page.expect_response("**/api/state") as asked:
+    with tab.page.expect_response("**/api/state") as response:
         tab.page.evaluate("dispatchEvent(new Event('focus'))")
-    asked.value.finished()
+    response.value.finished()
     tab.page.wait_for_timeout(50)
     tab.page.mouse.up()
     expect(box).not_to_be_checked()
@@ -400,8 +400,8 @@ def test_nothing_of_a_hostile_plugin_runs(tab: Tab) -> None:
         ),
         "/things": (200, {}, [HOSTILE]),
     }
-    asked: list[str] = []
-    tab.page.on("request", lambda request: asked.append(request.url))
+    urls: list[str] = []
+    tab.page.on("request", lambda request: urls.append(request.url))
     with Stranger(pages) as stranger:
         tab.install(stranger.url)
         tab.say("List the things")
@@ -415,7 +415,7 @@ def test_nothing_of_a_hostile_plugin_runs(tab: Tab) -> None:
         tab.picture("hostile")
         assert tab.page.evaluate("window.ran") is None
         assert tab.page.evaluate("document.querySelectorAll('a[href^=javascript], #main script').length") == 0
-        assert not [url for url in asked if url.startswith(stranger.url)]  # the browser sends it no request
+        assert not [url for url in urls if url.startswith(stranger.url)]  # the browser sends it no request
 
 
 def test_a_page_of_another_origin_is_rejected(browser: Browser, local: LocalChatGPT) -> None:

@@ -41,23 +41,23 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def plugin() -> kit.Plugin:
-    made = kit.Plugin("asked", description_for_model="Is called by pages.")
-    made.state.seen = []
+    plugin = kit.Plugin("asked", description_for_model="Is called by pages.")
+    plugin.state.seen = []
 
-    @made.post("/things")
+    @plugin.post("/things")
     def add_thing(thing: dict[str, str], authorization: str = Header("")) -> dict[str, str]:
-        made.state.seen.append(thing)
+        plugin.state.seen.append(thing)
         return {**thing, "authorization": authorization}
 
-    @made.get("/broken")
+    @plugin.get("/broken")
     def broken() -> str:
         raise RuntimeError("kaput")
 
-    @made.get("/refused")
+    @plugin.get("/refused")
     def refused() -> str:
         raise HTTPException(403, "not you")
 
-    return made
+    return plugin
 
 
 @pytest.fixture

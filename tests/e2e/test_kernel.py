@@ -34,14 +34,14 @@ def test_from_a_cell_to_a_model(kernel: Kernel) -> None:
     shown = kernel.run("server = kit.serve(todo)\nserver")
     assert "Todo" in shown.result["text/html"]
     assert "serves at http://127.0.0.1:" in shown.result["text/plain"]
-    asked = kernel.run("chat = kit.Chat(server)\nchat('list the items')")
-    assert asked.error == ""
-    assert "No OPENAI_API_KEY is set" in asked.text
+    run = kernel.run("chat = kit.Chat(server)\nchat('list the items')")
+    assert run.error == ""
+    assert "No OPENAI_API_KEY is set" in run.text
     # streamed into the cell, and not shown again as its result
-    assert len(asked.displays) == 1
-    assert asked.result == {}
-    assert "one" in asked.updates[-1]["text/html"]
-    assert "inside the handler" in asked.text
+    assert len(run.displays) == 1
+    assert run.result == {}
+    assert "one" in run.updates[-1]["text/html"]
+    assert "inside the handler" in run.text
     awaited = kernel.run("reply = await chat.asend('list the items')")
     assert awaited.error == ""
     assert "one" in awaited.updates[-1]["text/html"]
@@ -172,8 +172,8 @@ class Adds:
     )
     good(kernel, f"import kit, httpx2\n{made}", "p")
     good(kernel, "server = kit.serve(todo)")
-    asked = "print(httpx2.get(server.url + '/passed').json(), httpx2.get(server.manifest_url).status_code)"
-    assert good(kernel, asked).endswith("['second', 'first', 'own'] 200\n")
+    requests = "print(httpx2.get(server.url + '/passed').json(), httpx2.get(server.manifest_url).status_code)"
+    assert good(kernel, requests).endswith("['second', 'first', 'own'] 200\n")
 
 
 def test_cells_out_of_order_and_with_ids(kernel: Kernel) -> None:
