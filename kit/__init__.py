@@ -11,7 +11,7 @@
     chat = kit.Chat(server)
     chat("Add 'buy milk' to the list")
 
-Names are imported when they are first used, so that `import kit` costs next to nothing.
+Names are imported on first use, so that `import kit` costs next to nothing.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def __getattr__(name: str) -> Any:
         if error.name != home:
             raise
         raise ImportError(
-            f"kit.{name} is not in the part of the kit that serves: install the whole."
+            f"kit.{name} is not in the part of the kit that serves: install the whole kit."
         ) from None
     value = getattr(module, name)
     globals()[name] = value

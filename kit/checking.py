@@ -1,4 +1,4 @@
-"""`check` and `render`: anything that can be installed, by the rules of the hosts and in their forms."""
+"""`check` and `render`: a plugin against the rules of the hosts, and in the form that each of them takes."""
 
 from __future__ import annotations
 
@@ -23,26 +23,24 @@ def check(
 ) -> Findings:
     """Checks a plugin against the rules of every host, or of those named in `only`.
 
-    `source` is whatever `install` takes, or an installed plugin. Beside the hosts, "documents" stands for
-    what was fixed in the manifest and the spec. Raises `KitError` for an unknown host, and what `install`
-    raises where there is nothing to check.
+    `source` is whatever `install` takes, or an installed plugin. Besides the hosts, "documents" stands for
+    what was fixed in the manifest and the spec. Raises `KitError` for an unknown host, and as `install`.
     """
     for name in only:
-        hosts.rules(name)  # an unknown one is refused before anything is fetched
-    return hosts.check_description(_described(source, token), *only)
+        hosts.rules(name)  # refuses an unknown one before anything is fetched
+    return hosts.check_description(_description(source, token), *only)
 
 
 def render(source: str | Path | Plugin | Served | Description, host: str, **options: Any) -> Any:
-    """What a host needs of a plugin, in its own form: "chatgpt", "actions", "copilot", "openai", "agent_plugin", ...
+    """What a host needs from a plugin, in its own form: "chatgpt", "actions", "copilot", "openai", "agent_plugin", ...
 
-    `source` is whatever `install` takes, or an installed plugin. The addresses of a plugin of this process are those
-    of its `public_url`, else of the server that serves it. Raises as `check`.
+    `source` is whatever `install` takes, or an installed plugin. A plugin of this process has the address
+    of its `public_url`, else of its server. Raises as `check`.
     """
-    form = hosts.find(host)
-    return form.render(_described(source), **options)
+    return hosts.find(host).render(_description(source), **options)
 
 
-def _described(source: str | Path | Plugin | Served | Description, token: str | None = None) -> Description:
+def _description(source: str | Path | Plugin | Served | Description, token: str | None = None) -> Description:
     if isinstance(source, Description):
         return source
     if isinstance(source, FastAPI):  # its addresses are those of its server

@@ -1,4 +1,4 @@
-"""The TODO plugin of the tutorial, and the conversation that `kit demo` holds with it."""
+"""The TODO plugin of the tutorial, and the sentences that `kit demo` says to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SENTENCES = (
 
 
 class NewTodo(BaseModel):
-    """A todo as it is added."""
+    """A todo to add."""
 
     todo: str = Field(description="The text of the todo")
 

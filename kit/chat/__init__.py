@@ -1,5 +1,5 @@
 """A conversation in which a model uses plugins.
 
-Takes installed plugins and what the user says. Gives a `Reply` for each turn, or the events as they come. Speaks to a
-model by the `openai` client, over both of its APIs.
+Takes installed plugins and the user's messages. Returns a `Reply` for each turn, or streams its events. Calls the
+model with the `openai` client, over either of its APIs.
 """

@@ -1,7 +1,7 @@
-"""OpenAI's two APIs: how each is asked for one round of a chat, and how its answer is read.
+"""OpenAI's two APIs: the request of one round of a chat in each, and how its answer is read.
 
-The history is kept as input items of the Responses API. For Chat Completions it is written as
-messages, so that a chat can go over to that API in the middle.
+The history is kept as input items of the Responses API and converted to messages for Chat Completions,
+so that a chat can switch to that API in the middle.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Tool = Mapping[str, Any]
 
 @dataclass
 class ToolCall:
-    """A call as the model wrote it: `arguments` is its text, which may not be JSON."""
+    """A call as the model wrote it: `arguments` is text that may not be JSON."""
 
     id: str = ""
     name: str = ""
@@ -36,14 +36,14 @@ class ToolCall:
 
 @dataclass
 class Round:
-    """What the model answered in one round. `items` is the same as the history keeps it."""
+    """The model's answer in one round. `items` is the same in the form of the history."""
 
     text: str = ""
     calls: list[ToolCall] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     model: str = ""
-    note: str = ""  # what the reader should know about it
+    note: str = ""  # what the user should know about it
 
 
 class ResponsesAPI:
@@ -64,11 +64,11 @@ class ResponsesAPI:
 
     @staticmethod
     def create(client: Client) -> Callable[..., Any]:
-        """The client's function that sends the request."""
+        """The client's method that sends the request."""
         return client.responses.create
 
     def read(self, answer: Response) -> str:
-        """Reads a whole answer; returns its text."""
+        """Reads a complete answer; returns its text."""
         self._response = answer
         return answer.output_text
 
@@ -85,12 +85,14 @@ class ResponsesAPI:
         return ""
 
     def round(self) -> Round:
-        """What was read, as a round. Raises `ChatError` if the answer did not come to its end."""
+        """The round that was read. Raises `ChatError` if the answer is not complete."""
         response, note = self._response, ""
         if response is None:
-            raise ChatError("The answer broke off: the stream ended before its last event.", "Ask again.")
+            raise ChatError(
+                "The answer was interrupted: the stream ended before its last event.", "Ask again."
+            )
         if response.status == "failed":
-            why = response.error.message if response.error else "it does not say why"
+            why = response.error.message if response.error else "it gives no reason"
             raise ChatError(f"The model failed: {why}.", "Ask again.")
         if response.status == "incomplete":
             why = (response.incomplete_details and response.incomplete_details.reason) or "unknown"
@@ -104,8 +106,8 @@ class ResponsesAPI:
         ]
         text = "".join(_text(item["content"]) for item in items if item.get("type") == "message")
         usage = response.usage
-        counted = Usage(usage.input_tokens, usage.output_tokens) if usage else Usage()
-        return Round(text, calls, items, counted, response.model, note)
+        tokens = Usage(usage.input_tokens, usage.output_tokens) if usage else Usage()
+        return Round(text, calls, items, tokens, response.model, note)
 
 
 class ChatCompletionsAPI:
@@ -132,14 +134,14 @@ class ChatCompletionsAPI:
         return client.chat.completions.create
 
     def read(self, answer: ChatCompletion) -> str:
-        self._read_facts(answer)
+        self._read_metadata(answer)
         return "".join(self._read_message(choice.message) for choice in answer.choices[:1])
 
     def read_event(self, event: ChatCompletionChunk) -> str:
-        self._read_facts(event)
+        self._read_metadata(event)
         return "".join(self._read_message(choice.delta) for choice in event.choices[:1])
 
-    def _read_facts(self, answer: ChatCompletion | ChatCompletionChunk) -> None:
+    def _read_metadata(self, answer: ChatCompletion | ChatCompletionChunk) -> None:
         self._round.model = answer.model or self._round.model
         if answer.usage:
             self._round.usage = Usage(answer.usage.prompt_tokens, answer.usage.completion_tokens)
@@ -159,16 +161,18 @@ class ChatCompletionsAPI:
 
     def round(self) -> Round:
         if not self._is_finished:
-            raise ChatError("The answer broke off: the stream ended without a finish_reason.", "Ask again.")
-        made = self._round
-        made.calls = [self._calls[i] for i in sorted(self._calls)]
-        if made.text:
-            made.items.append({"role": "assistant", "content": made.text})
-        made.items += [
+            raise ChatError(
+                "The answer was interrupted: the stream ended without a finish_reason.", "Ask again."
+            )
+        round = self._round
+        round.calls = [self._calls[i] for i in sorted(self._calls)]
+        if round.text:
+            round.items.append({"role": "assistant", "content": round.text})
+        round.items += [
             {"type": "function_call", "call_id": c.id, "name": c.name, "arguments": c.arguments}
-            for c in made.calls
+            for c in round.calls
         ]
-        return made
+        return round
 
 
 API = ResponsesAPI | ChatCompletionsAPI
@@ -176,7 +180,7 @@ APIS: dict[str, type[API]] = {"responses": ResponsesAPI, "chat": ChatCompletions
 
 
 def _messages(history: Sequence[Item]) -> list[Item]:
-    """The history as messages of Chat Completions: calls belong to the assistant's message."""
+    """The history as messages of Chat Completions: calls are part of the assistant's message."""
     messages: list[Item] = []
     for item in history:
         kind = item.get("type", "message")

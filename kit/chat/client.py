@@ -1,4 +1,4 @@
-"""The client of the model behind a chat: which server, which model, which of OpenAI's two APIs, and what failed."""
+"""The client of a chat's model: which server, which model, which of OpenAI's two APIs, and its errors."""
 
 from __future__ import annotations
 
@@ -18,33 +18,36 @@ if TYPE_CHECKING:
 
     from kit.chat.apis import Client
 
-DEFAULT_MODEL = "gpt-5-mini"  # for OpenAI itself; OPENAI_MODEL or model= say otherwise
+DEFAULT_MODEL = "gpt-5-mini"  # for OpenAI itself; OPENAI_MODEL or model= override it
 NO_KEY = (
     "No OPENAI_API_KEY is set: the understudy answers. It is not a language model, it only matches words. "
     "For a real one, set OPENAI_API_KEY (or OPENAI_BASE_URL for Ollama, vLLM and others) and OPENAI_MODEL."
 )
 NO_RESPONSES = "This server has no /v1/responses: Chat Completions is used."
 
-# Errors of the openai package, the special ones first: what to say of them, and what to do.
+# Errors of the openai package, subclasses first: the problem and the remedy.
 _FAILURES = {
-    "AuthenticationError": ("The API refuses the key", "Check OPENAI_API_KEY."),
-    "NotFoundError": ("The API does not know what was asked for", "Check OPENAI_MODEL or model=."),
-    "RateLimitError": ("The API refuses for now, tried again in vain", "Wait, or check the quota."),
-    "BadRequestError": ("The API refuses the request", "See what it says; the chat can go on."),
-    "InternalServerError": ("The API failed, tried again in vain", "Ask again later."),
+    "AuthenticationError": ("The API rejected the key", "Check OPENAI_API_KEY."),
+    "NotFoundError": ("The API does not know the model or the path", "Check OPENAI_MODEL or model=."),
+    "RateLimitError": (
+        "The rate limit of the API is exceeded, even after retries",
+        "Wait, or check the quota.",
+    ),
+    "BadRequestError": ("The API rejected the request", "See its message; the chat can go on."),
+    "InternalServerError": ("The API failed, even after retries", "Ask again later."),
     "APITimeoutError": ("The API did not answer in time", "Ask again."),
     "APIConnectionError": ("The API cannot be reached", "Check OPENAI_BASE_URL and the connection."),
 }
 
 
 class ModelClient:
-    """An `openai` client, a model's name and an API. `notes` collects what the reader should be told."""
+    """An `openai` client, a model's name and an API. `notes` collects what the user should know."""
 
     def __init__(
         self, client: Client | None = None, model: str | None = None, api: str = "responses"
     ) -> None:
         if api not in APIS:
-            raise ChatError(f"There is no api {api!r}.", "Use 'responses' or 'chat'.")
+            raise ChatError(f"There is no API {api!r}.", "Use 'responses' or 'chat'.")
         self.api = api
         self.notes: list[str] = []
         self.is_understudy = False
@@ -60,7 +63,7 @@ class ModelClient:
     ) -> AsyncIterator[TextDelta | Round]:
         """One request: the text as it comes, and at the end the `Round`. Raises `ChatError`.
 
-        Without `stream` the text comes in one piece: where nobody watches, that is quicker.
+        Without `stream` the text comes in one piece, which is faster if nobody is watching.
         """
         import httpx2  # late, as openai: both are slow to import
         import openai
@@ -76,22 +79,24 @@ class ModelClient:
                 yield answer
                 return
             except openai.APIStatusError as error:
-                if self.api == "responses" and _has_no_responses(error):
+                if self.api == "responses" and _lacks_responses(error):
                     self.api = "chat"
                     self.notes.append(NO_RESPONSES)
                     continue
                 raise self._failure(error) from None
             except (openai.APIError, httpx2.HTTPError) as error:
                 if self._is_streaming:
-                    raise ChatError(f"The answer broke off: {self._safe(error)}", "Ask again.") from None
+                    raise ChatError(
+                        f"The answer was interrupted: {self._safe(error)}", "Ask again."
+                    ) from None
                 raise self._failure(error) from None
 
     @property
     def client(self) -> Client:
-        """The openai client: the one given, else one made from the environment, else the understudy's."""
+        """The openai client: the one passed in, else one from the environment, else the understudy's."""
         if self._client is None:
             if self.is_understudy:
-                from kit import understudy  # late: it brings a web server
+                from kit import understudy  # late: it imports a web server
 
                 self._client = _client(understudy.shared().base_url, "none")
             else:
@@ -106,7 +111,7 @@ class ModelClient:
         return ChatError(f"{problem}: {self._safe(error)}", remedy)
 
     def _safe(self, error: Exception) -> str:
-        """What an error says, without the key: OpenAI repeats a refused one."""
+        """The message of an error without the key, since OpenAI quotes a rejected one."""
         key = getattr(self.client, "api_key", "")
         message = getattr(error, "message", None) or str(error)
         return str(hide(message.replace(key, HIDDEN) if len(key) > 4 else message))
@@ -122,17 +127,17 @@ class ModelClient:
         return self.name
 
     async def _first_model(self) -> str:
-        """A compatible server serves what it serves: its first model is meant."""
+        """The first model that a compatible server lists."""
         page: Any = self.client.models.list()
         page = await page if hasattr(page, "__await__") else page
         if not page.data:
             raise ChatError(
-                f"The server at {self.client.base_url} lists no model.", "Give model= or OPENAI_MODEL."
+                f"The server at {self.client.base_url} lists no model.", "Pass model= or set OPENAI_MODEL."
             )
         return str(page.data[0].id)
 
     async def _texts(self, api: API, stream: bool) -> AsyncIterator[str]:
-        """Sends the request; the text of the answer as it comes."""
+        """Sends the request and yields the text of the answer as it comes."""
         answer = await self._send(api)
         if not stream:
             if text := api.read(answer):
@@ -153,7 +158,7 @@ class ModelClient:
 
 
 async def _events(stream: Any) -> AsyncIterator[Any]:
-    """The events of a stream, from an async client or, in a thread, from a sync one."""
+    """The events of a stream: of an async client or, read in a thread, of a sync one."""
     import openai
 
     if isinstance(stream, openai.AsyncStream):
@@ -169,12 +174,12 @@ async def _events(stream: Any) -> AsyncIterator[Any]:
 
 @lru_cache(maxsize=8)
 def _client(base_url: str | None, key: str) -> openai.AsyncOpenAI:
-    """One client, with one pool of connections, for all chats with the same server."""
+    """One client, and so one connection pool, for all chats with the same server."""
     import openai
 
     return openai.AsyncOpenAI(base_url=base_url, api_key=key)
 
 
-def _has_no_responses(error: openai.APIStatusError) -> bool:
+def _lacks_responses(error: openai.APIStatusError) -> bool:
     """Whether the path is unknown, rather than the model."""
     return error.status_code in (404, 405, 501) and "model" not in str(error.message).lower()

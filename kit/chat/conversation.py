@@ -31,31 +31,30 @@ Confirm = Callable[[CallStarted], "bool | Awaitable[bool]"]
 
 @dataclass
 class _Question:
-    """Put to the user between two events: may this call be made?"""
+    """Asks the user, between two events, whether a call may be made."""
 
     call: CallStarted
     answer: asyncio.Future[bool]
     loop: asyncio.AbstractEventLoop
 
-    def give(self, allowed: bool) -> None:
-        self.loop.call_soon_threadsafe(self._give, allowed)
+    def resolve(self, allowed: bool) -> None:
+        self.loop.call_soon_threadsafe(self._resolve, allowed)
 
-    def _give(self, allowed: bool) -> None:
+    def _resolve(self, allowed: bool) -> None:
         if not self.answer.done():  # the turn may have been interrupted meanwhile
             self.answer.set_result(allowed)
 
 
 class Chat:
-    """A conversation with a model that may use the given plugins.
+    """A conversation with a model that may use the plugins, which are anything that `install` takes.
 
-    A plugin is anything that `install` takes. The client is `client`, else what OPENAI_API_KEY,
-    OPENAI_BASE_URL and OPENAI_MODEL say, else the understudy. `confirm` is asked before each call
-    that may change something: True asks the user, a function gets the call and says True or False.
-    `select` gives the model a part of the tools, `search` lets it look for them: both as in
-    `InstalledPlugin.tools`. `show` streams the transcript into the running cell; by default, where there is one.
+    The client is `client`, else the one that OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL set, else the
+    understudy. `confirm` decides on each call that may change something: True asks the user, a function takes the
+    call and returns True or False. `select` limits the tools of the model, `search` lets it look for them: both as
+    in `InstalledPlugin.tools`. `show` streams the transcript into the running cell; by default, if there is one.
 
-    `chat(text)` gives the `Reply`; `await chat.asend(text)` too. `chat.stream(text)` gives the
-    events. After an error, a refusal or an interrupt the chat goes on from the last whole round.
+    `chat(text)` and `await chat.asend(text)` return the `Reply`, `chat.stream(text)` its events. After an error, a
+    denied call or an interrupt the chat goes on from the last complete round.
     """
 
     def __init__(
@@ -78,14 +77,14 @@ class Chat:
         self.history: list[Item] = []
         self._show = show
         self._model = ModelClient(client, model, api)
-        wanted = select if select is None or isinstance(select, str) else list(select)
-        self._tools = _tools_by_name(self.plugins, wanted)
+        selection = select if select is None or isinstance(select, str) else list(select)
+        self._tools = _tools_by_name(self.plugins, selection)
         self._search = search
         tokens = sum(tool.tokens for _, tool in self._tools.values())
         if tokens > CONTEXT and not search:
             self._model.notes.append(
                 f"The {len(self._tools):,} tools take about {tokens:,} tokens, more than the {CONTEXT:,} that many "
-                "models have in all: give a part of them with select=..., or all with search=True."
+                "models have in total: pass a part of them with select=..., or all with search=True."
             )
         self._is_busy = False
         self._noted = 0
@@ -94,14 +93,14 @@ class Chat:
             self._noted = 1
 
     def __call__(self, text: str) -> Reply:
-        """Says something and waits for the answer. Raises `ChatError` if there can be none."""
+        """Sends a message and waits for the answer. Raises `ChatError` if none comes."""
         live = LiveReply(text, self._show)
         for event in self._sync(self._turn(text, stream=live.is_shown)):
             live.add(event)
         return live.reply
 
     async def asend(self, text: str) -> Reply:
-        """The same, to be awaited."""
+        """The same as a call, to be awaited."""
         live = LiveReply(text, self._show)
         async for event in self._async(self._turn(text, stream=live.is_shown)):
             live.add(event)
@@ -112,7 +111,7 @@ class Chat:
         return self._sync(self._turn(text))
 
     def astream(self, text: str) -> AsyncIterator[Event]:
-        """The same, to be iterated with `async for`."""
+        """`stream`, to be iterated with `async for`."""
         return self._async(self._turn(text))
 
     def reset(self) -> None:
@@ -125,7 +124,7 @@ class Chat:
         for event in loop.stream(turn):
             if isinstance(event, _Question):
                 allowed = self._ask(event.call)
-                event.give(loop.run(_awaited(allowed)) if hasattr(allowed, "__await__") else bool(allowed))
+                event.resolve(loop.run(_awaited(allowed)) if hasattr(allowed, "__await__") else bool(allowed))
             else:
                 yield event
 
@@ -133,18 +132,18 @@ class Chat:
         async for event in loop.astream(turn):
             if isinstance(event, _Question):
                 allowed = self._ask(event.call)
-                event.give(bool(await allowed) if hasattr(allowed, "__await__") else bool(allowed))
+                event.resolve(bool(await allowed) if hasattr(allowed, "__await__") else bool(allowed))
             else:
                 yield event
 
     async def _turn(self, text: str, stream: bool = True) -> AsyncIterator[Event | _Question]:
         if self._is_busy:
-            raise ChatError("This chat is still answering.", "Wait for it, or make another Chat.")
+            raise ChatError("This chat is still answering.", "Wait for it, or create another Chat.")
         self._is_busy = True
         reply = Reply(text)
         reply.began = time.perf_counter()
         history: list[Item] = [*self.history, {"role": "user", "content": text}]
-        whole = len(self.history)  # how much of it may be kept if the turn does not end well
+        kept = len(self.history)  # how many items are kept if the turn fails
         tools = self._offered()
         try:
             for number in range(self.max_rounds):
@@ -155,7 +154,7 @@ class Chat:
                         answer = event
                     else:
                         yield event
-                sent = "what was said, and the tools" if number == 0 else "what the calls gave"
+                sent = "the conversation and the tools" if number == 0 else "the results of the calls"
                 reply.rounds.append((start - reply.began, time.perf_counter() - start, sent))
                 reply.usage.add(answer.usage)
                 reply.model = answer.model
@@ -165,18 +164,18 @@ class Chat:
                     break
                 async for outcome in self._calls(answer.calls, reply, history):
                     yield outcome
-                whole = len(history)
+                kept = len(history)
             else:
                 reply.error = (
                     f"The model still wants to call something after {self.max_rounds} rounds (max_rounds)."
                 )
-            whole = len(history)
+            kept = len(history)
         except ChatError as error:
             reply.error = error.problem
             error.reply = reply
             raise
         finally:
-            self.history = history[:whole]
+            self.history = history[:kept]
             self._is_busy = False
             reply.seconds = time.perf_counter() - reply.began
             reply.notes += self._model.notes[self._noted :]
@@ -184,7 +183,7 @@ class Chat:
         yield Finished(reply)
 
     def _offered(self) -> list[dict[str, Any]]:
-        """The tools as the request has them."""
+        """The tools in the form of the request."""
         if not self._search:
             return [{**tool.render(), "name": name} for name, (_, tool) in self._tools.items()]
         about = ", ".join(plugin.manifest.name_for_human or plugin.name for plugin in self.plugins)
@@ -193,7 +192,7 @@ class Chat:
     async def _calls(
         self, calls: list[ToolCall], reply: Reply, history: list[Item]
     ) -> AsyncIterator[Event | _Question]:
-        """Makes the calls of one round, all at the same time, and writes their results down in order."""
+        """Makes the calls of one round concurrently, and records their results in order."""
         running: list[asyncio.Task[CallResult]] = []
         try:
             for call in calls:
@@ -208,8 +207,8 @@ class Chat:
                 yield started
                 allowed = True
                 if started.consequential and self.confirm:
-                    here = asyncio.get_running_loop()
-                    question = _Question(started, here.create_future(), here)
+                    own_loop = asyncio.get_running_loop()
+                    question = _Question(started, own_loop.create_future(), own_loop)
                     yield question
                     allowed = await question.answer
                 running.append(asyncio.ensure_future(self._call(call, plugin, tool, arguments, allowed)))
@@ -247,7 +246,7 @@ class Chat:
         return answer.strip().lower() in ("y", "yes", "j", "ja")
 
     def _system(self) -> str:
-        """What the model is told first: the author's words about each plugin, as ChatGPT did."""
+        """The model's instructions: also the author's description of each plugin, as in ChatGPT."""
         about = [
             f"Plugin {p.name}: {p.manifest.description_for_model}"
             for p in self.plugins
@@ -257,26 +256,26 @@ class Chat:
 
     def __repr__(self) -> str:
         names = ", ".join(plugin.name for plugin in self.plugins) or "no plugin"
-        who = "the understudy" if self._model.is_understudy else self._model.name or "a model"
-        return f"<Chat with {who}, using {names}: {len(self.history)} items so far>"
+        model = "the understudy" if self._model.is_understudy else self._model.name or "a model"
+        return f"<Chat with {model}, using {names}: {len(self.history)} items so far>"
 
 
 def _tools_by_name(
-    plugins: list[InstalledPlugin], wanted: str | list[str] | None
+    plugins: list[InstalledPlugin], selection: str | list[str] | None
 ) -> dict[str, tuple[InstalledPlugin, Tool]]:
-    """Every tool under a name of its own: a name that two plugins use gets the plugin's before it."""
-    chosen = [plugin.selected(wanted) for plugin in plugins]
+    """Every tool under a unique name: one that two plugins use is prefixed with the plugin's."""
+    chosen = [plugin.selected(selection) for plugin in plugins]
     names = Counter(name for tools in chosen for name in tools)
     by_name: dict[str, tuple[InstalledPlugin, Tool]] = {}
     for plugin, tools in zip(plugins, chosen, strict=True):
         for name, tool in tools.items():
-            shown = name if names[name] == 1 else f"{plugin.name}__{name}"
-            by_name[legal_name(shown, by_name)] = (plugin, tool)
+            unique = name if names[name] == 1 else f"{plugin.name}__{name}"
+            by_name[legal_name(unique, by_name)] = (plugin, tool)
     return by_name
 
 
 def _arguments(text: str) -> dict[str, Any] | str:
-    """The arguments that a model wrote; why they are not a JSON object, as text, if they are not."""
+    """The arguments that a model wrote or, as text, why they are not a JSON object."""
     if not text.strip():
         return {}
     try:

@@ -13,7 +13,7 @@ REFRESH = 0.05  # seconds between two updates of the transcript in a cell
 
 
 class LiveReply:
-    """What the events of a turn add up to. `show` is as in `Chat`: the running cell shows the transcript."""
+    """The reply so far, built from the events of a turn. `show` is as in `Chat`."""
 
     def __init__(self, question: str, show: bool | None) -> None:
         self.reply = Reply(question)
@@ -44,7 +44,7 @@ class LiveReply:
 def print_events(events: Iterable[Event]) -> Reply:
     """Prints a turn to the terminal as it comes; returns its reply."""
     reply = Reply("")
-    is_open = False  # whether the last line has not ended
+    is_open = False  # whether the last line is unfinished
     for event in events:
         if isinstance(event, TextDelta):
             print(event.text, end="", flush=True)

@@ -1,4 +1,4 @@
-"""What a turn of a conversation gives: the reply, and the events that lead to it."""
+"""The result of a turn of a conversation: the reply, and the events that lead to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kit.redaction import hide
 
 @dataclass
 class Usage:
-    """Tokens of one turn, over all its rounds, as the API counted them."""
+    """Tokens of one turn, over all its rounds, as counted by the API."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -25,18 +25,18 @@ class Usage:
         return self.input_tokens + self.output_tokens
 
     def add(self, other: Usage) -> None:
-        """Counts another round in."""
+        """Adds another round."""
         self.input_tokens += other.input_tokens
         self.output_tokens += other.output_tokens
 
 
 @dataclass
 class Reply:
-    """One turn: `text` is the model's answer, `calls` what it called on the way, in order.
+    """One turn: `text` is the model's answer, `calls` the calls that it made, in order.
 
-    `seconds` is how long it took, `rounds` holds (start, seconds, what was asked) of each request to the model.
-    `model` is the name that the API gave, `notes` what the reader should know (such as: no key, so
-    the understudy answered). `error` says why the turn stopped early, if it did.
+    `seconds` is how long it took, `rounds` holds (start, seconds, what was sent) of each request to the model.
+    `model` is the name that the API reported, `notes` what the user should know (such as: no key, so the
+    understudy answered). `error` says why the turn stopped early, if it did.
     """
 
     question: str
@@ -51,15 +51,15 @@ class Reply:
     began: float = field(default=0.0, repr=False, compare=False)  # by time.perf_counter
 
     def __post_init__(self) -> None:
-        self.live: jupyter.LiveView | None = None  # where it was shown as it came
+        self.live: jupyter.LiveView | None = None  # where it was streamed
 
     def sequence(self) -> Sequence:
         """Who called whom and how long it took, as a diagram."""
         you, chat, model = "You", "Chat", self.model or "model"
         exchanges = [Exchange(you, chat, short(hide(self.question), 60), 0.0)]
-        for start, seconds, asked in self.rounds:
-            exchanges.append(Exchange(chat, model, asked, start, seconds, "answers"))
-        for call in self.calls:  # those of one round run side by side
+        for start, seconds, sent in self.rounds:
+            exchanges.append(Exchange(chat, model, sent, start, seconds, "answers"))
+        for call in self.calls:  # those of one round run concurrently
             if call.url:
                 target = call.plugin or "plugin"
                 line = hide(f"{call.method} {_path(call.url)}")
@@ -90,17 +90,17 @@ class Reply:
         )
         if self.error:
             parts.append(f"<div><b>Stopped</b>: {escape(self.error)}</div>")
-        if self.seconds:  # it has ended
+        if self.seconds:  # the turn is over
             parts.append(details("Sequence", self.sequence()._repr_html_()))
         return box("".join(parts))
 
     def _ipython_display_(self) -> None:
-        """Shows the transcript, unless this very cell has shown it already while it streamed."""
+        """Shows the transcript, unless it was streamed into this cell."""
         jupyter.show(self, self.live)
 
 
 def call_line(call: CallStarted | CallResult) -> str:
-    """A call as it would be written in code."""
+    """A call written as code."""
     return f"{call.operation}({arguments_line(call.arguments)})"
 
 
@@ -115,7 +115,7 @@ def _path(url: str) -> str:
 
 @dataclass(frozen=True)
 class TextDelta:
-    """Some more of the answer's text."""
+    """More of the answer's text."""
 
     text: str
 

@@ -1,7 +1,7 @@
-"""The `kit` command: each of the kit's verbs for a shell.
+"""The `kit` command: the kit's functions for a shell.
 
-It takes what a person types, and gives text or JSON and an exit status: 0 all well, 1 it did not work (with the
-reason), 2 wrong usage. A command imports what it needs when it runs, so that `kit --help` costs little.
+It prints text or JSON and exits with status 0 for success, 1 for an error (with the reason), 2 for wrong usage. A
+command imports what it needs when it runs, so that `kit --help` is fast.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import typer
 from kit.cli import author, plugins, serve, talk
 from kit.errors import KitError
 
-# in the order in which a plugin is made and used; `kit --help` has it
+# in the order of `kit --help`: that in which a plugin is made and used
 COMMANDS = (
     author.new,
     author.export,

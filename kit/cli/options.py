@@ -1,4 +1,4 @@
-"""What several commands share: their arguments and options, opening a plugin, waiting for Ctrl+C."""
+"""Shared by several commands: arguments and options, installing a plugin, waiting for Ctrl+C."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ FollowRefs = Annotated[
     bool, typer.Option("--follow-refs", help="Fetch the other documents that the spec refers to.")
 ]
 Token = Annotated[
-    str | None, typer.Option(help="Goes into Authorization, as the manifest says.", envvar="KIT_TOKEN")
+    str | None, typer.Option(help="The plugin's token, sent as its manifest says.", envvar="KIT_TOKEN")
 ]
-Port = Annotated[int, typer.Option(help="0 takes any free port.", min=0, max=65535)]
-Host = Annotated[str, typer.Option(help="127.0.0.1 is this machine alone; 0.0.0.0 is everybody.")]
+Port = Annotated[int, typer.Option(help="The port; 0 takes any free one.", min=0, max=65535)]
+Host = Annotated[str, typer.Option(help="127.0.0.1 for this machine only; 0.0.0.0 for everyone.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the document itself.")]
 
 
 def installed(url: str, token: str | None, follow_refs: bool = False) -> InstalledPlugin:
-    """The plugin at a `Url`; one in a notebook or a file of Python need not be served."""
+    """The plugin at a `Url`; one in a notebook or a Python file need not be served."""
     from kit.client.discovery import install
 
     source: Any = url
@@ -42,9 +42,9 @@ def installed(url: str, token: str | None, follow_refs: bool = False) -> Install
     return install(source, token=token, follow_refs=follow_refs)
 
 
-def wait(words: str) -> None:
-    """Prints `words` and waits until Ctrl+C."""
-    print(words, flush=True)
+def wait(message: str) -> None:
+    """Prints a message and waits for Ctrl+C."""
+    print(message, flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
     print()

@@ -14,7 +14,7 @@ from kit.openapi.documents import read_json
 
 
 def install(url: Url, token: Token = None, follow_refs: FollowRefs = False) -> None:
-    """Install a plugin as ChatGPT did, and show what it found."""
+    """Install a plugin as ChatGPT did, and show what was found."""
     print(installed(url, token, follow_refs))
 
 
@@ -32,7 +32,7 @@ def spec(
     as_json: AsJson = False,
     follow_refs: FollowRefs = False,
 ) -> None:
-    """Show the operations of a plugin: as a list, or by subject where they are many."""
+    """Show the operations of a plugin: as a list, or grouped if there are many."""
     from kit.openapi.views import spec_text
 
     plugin = installed(url, None, follow_refs)
@@ -41,8 +41,8 @@ def spec(
     elif search is None:
         print(plugin.spec)
     else:
-        wanted = plugin.selected(search)
-        print(spec_text(plugin.spec, {name: tool.operation for name, tool in wanted.items()}))
+        tools = plugin.selected(search)
+        print(spec_text(plugin.spec, {name: tool.operation for name, tool in tools.items()}))
 
 
 def check(
@@ -51,16 +51,16 @@ def check(
         list[str] | None,
         typer.Option(help="Only this host (chatgpt, actions, copilot, ...); may be repeated."),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="A warning gives status 1 too.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with status 1 for a warning too.")] = False,
     as_json: AsJson = False,
     token: Token = None,
 ) -> None:
     """Check a plugin against the documented rules of every host. Status 1 if one has an error."""
     from dataclasses import asdict
 
-    from kit.checking import check as find
+    from kit.checking import check as run
 
-    findings = find(installed(url, token), *(host or []))
+    findings = run(installed(url, token), *(host or []))
     print(_json([asdict(finding) for finding in findings]) if as_json else findings)
     if not findings.ok or (strict and findings):
         raise typer.Exit(1)
@@ -69,25 +69,25 @@ def check(
 def render(
     host: Annotated[str, typer.Argument(help="chatgpt, actions, copilot, openai, agent_plugin or mcp.")],
     url: Url,
-    out: Annotated[str | None, typer.Option(help="The folder to write into, instead of printing.")] = None,
+    out: Annotated[str | None, typer.Option(help="The folder to write to, instead of printing.")] = None,
 ) -> None:
-    """Write what a host needs of a plugin: its manifest, its OpenAPI document, its tools."""
+    """Write a plugin in the form of a host: its manifest, its OpenAPI document, its tools."""
     from pathlib import Path
 
     from kit import hosts
 
     module = hosts.find(host)
     if not module.FILE:
-        raise KitError(f"What {module.TITLE} takes are objects of Python, not files.", f"Use kit.render(url, {host!r}).")  # fmt: skip
-    made = module.render(installed(url, None))
-    files = made if isinstance(made, dict) and "plugin.json" in made else {module.FILE: made}
+        raise KitError(f"{module.TITLE} takes Python objects, not files.", f"Use kit.render(url, {host!r}).")  # fmt: skip
+    rendered = module.render(installed(url, None))
+    files = rendered if isinstance(rendered, dict) and "plugin.json" in rendered else {module.FILE: rendered}
     if out is None:
-        print(_json(made))
+        print(_json(rendered))
         return
     for name in files:
         file = Path(out, name)
         if file.exists():
-            raise KitError(f"{file} is there already.", "Give another folder with --out, or remove it first.")
+            raise KitError(f"{file} exists already.", "Choose another folder with --out, or remove it first.")
     for name, content in files.items():
         file = Path(out, name)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def call(
     print(result.data if isinstance(result.data, str) else _json(result.data))
     if not result.ok:
         status = f"status {result.status}" if result.status is not None else "no answer"
-        print(f"kit: {operation} did not work: {status}", file=sys.stderr)
+        print(f"kit: {operation} failed: {status}", file=sys.stderr)
         raise typer.Exit(1)
 
 
@@ -127,9 +127,9 @@ def _json(value: Any) -> str:
 
 
 def _value(schema: Any, text: str) -> Any:
-    """A value of the command line: text where the operation wants text, else JSON."""
-    kinds = schema.get("type", "")
-    if kinds == "string" or (isinstance(kinds, list) and "string" in kinds):
+    """A value from the command line: text if the operation takes text, else JSON."""
+    types = schema.get("type", "")
+    if types == "string" or (isinstance(types, list) and "string" in types):
         return text
     try:
         return read_json(text)

@@ -26,9 +26,11 @@ def serve(
     port: Port = 0,
     host: Host = "127.0.0.1",
     public_url: Annotated[
-        str | None, typer.Option(help="Its https address in the world; or cloudflared or ngrok: a tunnel.")
+        str | None, typer.Option(help="Its public https address; or the tunnel cloudflared or ngrok.")
     ] = None,
-    reload: Annotated[bool, typer.Option("--reload", help="Serve anew when the file changes.")] = False,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Serve the new version when the file changes.")
+    ] = False,
     workers: Annotated[
         int, typer.Option(help="Processes that serve it on one port.", envvar="WEB_CONCURRENCY", min=1)
     ] = 1,
@@ -52,19 +54,16 @@ def serve(
         )
     source, stop = Target(target), threading.Event()
     plugin = source.plugin()
-    # Before it serves: whoever can ask it can also end it.
+    # Before it serves, so that SIGTERM works from the first request on.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        start(plugin, port, host=host, public_url=public) as server,
-    ):
+    with contextlib.suppress(KeyboardInterrupt), start(plugin, port, host=host, public_url=public) as server:
         print(f"{server.plugin.manifest.name_for_human} is served at {server.url}")
         print(f"  manifest  {server.manifest_url}\n  spec      {server.spec_url}")
         if server.public_url:
             print("\n  ".join([f"  public    {server.public_url}", *server.notes]))
-        print(f"It follows {source.where}. Ctrl+C ends it.", flush=True)
-        for news in source.follow(server, stop):
-            print(news, flush=True)
+        print(f"Changes to {source.where} are served. Press Ctrl+C to stop.", flush=True)
+        for message in source.follow(server, stop):
+            print(message, flush=True)
         server.stop(from_environment().shutdown_timeout)
 
 
@@ -73,10 +72,12 @@ def mcp(
         str,
         typer.Argument(help="What `kit install` takes, or what `kit serve` takes.", metavar="URL_OR_FILE"),
     ],
-    http: Annotated[bool, typer.Option("--http", help="Serve over HTTP, not on stdin and stdout.")] = False,
+    http: Annotated[
+        bool, typer.Option("--http", help="Serve over HTTP instead of stdin and stdout.")
+    ] = False,
     port: Port = 0,
     host: Host = "127.0.0.1",
-    config: Annotated[bool, typer.Option("--config", help="Print the entry for mcp.json, and end.")] = False,
+    config: Annotated[bool, typer.Option("--config", help="Print the entry for mcp.json, and exit.")] = False,
     token: Token = None,
 ) -> None:
     """Serve any plugin as an MCP server, to Claude, Cursor, VS Code and others."""
@@ -90,13 +91,13 @@ def mcp(
 
     def load() -> InstalledPlugin:
         plugin = discover(Target(source).plugin()) if is_target(source) else installed(source, token)
-        _tell(plugin)
+        _report(plugin)
         return plugin
 
     if config:
         if http and not port:
             raise SettingsError(
-                "Without --port the server has another address each time.", "Give --port N.", setting="--port"
+                "Without --port the server has another address each time.", "Add --port N.", setting="--port"
             )
         with contextlib.redirect_stdout(sys.stderr):
             plugin = load()
@@ -108,40 +109,40 @@ def mcp(
         stdio.serve_stdio(load)
     elif is_target(source):
         with start(Target(source).plugin(), port, host=host) as server:
-            _tell(discover(server))
-            _tell_address(server.plugin.manifest.name_for_model, server.url)
+            _report(discover(server))
+            _report_address(server.plugin.manifest.name_for_model, server.url)
     else:
         plugin, sock = load(), listen(host, port)
         thread = ServerThread(endpoint.make_app(plugin), sock)
         thread.start()
-        _tell_address(plugin.name, f"http://{host}:{sock.getsockname()[1]}")
+        _report_address(plugin.name, f"http://{host}:{sock.getsockname()[1]}")
         thread.stop()
 
 
 def understudy(port: Port = 0, host: Host = "127.0.0.1") -> None:
-    """Run the stand-in for a model alone, for any OpenAI client. It needs no key."""
+    """Run only the understudy, the stand-in for a model, for any OpenAI client. No key needed."""
     from kit import understudy as stand_in
 
     with stand_in.serve(port, host) as running:
         print(f"The understudy ({stand_in.MODEL}) answers at\n\n  {running.base_url}\n")
         print(f"  OPENAI_BASE_URL={running.base_url} OPENAI_API_KEY=none")
-        wait("It is not a language model. Ctrl+C ends it.")
+        wait("It is not a language model. Press Ctrl+C to stop it.")
 
 
-def _tell(plugin: InstalledPlugin) -> None:
-    """What is served, for a person: on stderr, since stdout may be the protocol's."""
+def _report(plugin: InstalledPlugin) -> None:
+    """Prints what is served: on stderr, since stdout may carry the protocol."""
     names = ", ".join(plugin.tool_names) or "none"
     problems = f"; {len(plugin.problems)} problems (`kit install` lists them)" if plugin.problems else ""
-    words = f"kit: {plugin.manifest.name_for_human}, {len(plugin.tool_names)} tools: {names:.300}{problems}"
-    print(words, file=sys.stderr, flush=True)
+    summary = f"kit: {plugin.manifest.name_for_human}, {len(plugin.tool_names)} tools: {names:.300}{problems}"
+    print(summary, file=sys.stderr, flush=True)
 
 
-def _tell_address(name: str, base: str) -> None:
+def _report_address(name: str, base: str) -> None:
     from kit.mcp.endpoint import PATH
     from kit.mcp.stdio import entry
 
     text = json.dumps(entry(name, "", base + PATH))
     print(f"kit: MCP at {base}{PATH}\nmcp.json of Claude and Cursor: {text}", file=sys.stderr)
-    print("In that of VS Code, mcpServers is named servers. Ctrl+C ends it.", file=sys.stderr, flush=True)
+    print("In VS Code's, mcpServers is called servers. Press Ctrl+C to stop.", file=sys.stderr, flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()

@@ -26,7 +26,7 @@ def chat(
     ] = False,
     token: Token = None,
 ) -> None:
-    """Talk to a model that may use the plugins. An empty line or Ctrl+D ends it."""
+    """Talk to a model that may use the plugins. Enter an empty line or Ctrl+D to quit."""
     from kit.chat.conversation import Chat
     from kit.chat.live_reply import print_events
     from kit.errors import ChatError
@@ -35,7 +35,7 @@ def chat(
     conversation = Chat(*plugins, model=model, api=api, confirm=confirm, select=select, search=search)
     tools = [name for plugin in plugins for name in plugin.selected(select)]
     names = ", ".join(tools[:20]) + (f" and {len(tools) - 20:,} more" if len(tools) > 20 else "")
-    print(f"It can call: {names}. An empty line ends the conversation.")
+    print(f"It can call: {names}. Enter an empty line to quit.")
     while True:
         try:
             text = input("\nYou: ").strip()
@@ -60,7 +60,7 @@ def chatgpt(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
     token: Token = None,
 ) -> None:
-    """Open the local ChatGPT: install plugins by their URL, talk, and look into every call."""
+    """Open the local ChatGPT: install plugins by URL, chat, and inspect every call."""
     import webbrowser
 
     from kit.notebook.target import Target, is_target
@@ -75,4 +75,4 @@ def chatgpt(
             print(f"The local ChatGPT is at\n\n  {page.url}\n", flush=True)
             if browser:
                 webbrowser.open(page.url)
-            wait("Ctrl+C ends it.")
+            wait("Press Ctrl+C to stop it.")

@@ -1,5 +1,5 @@
 """An address becomes a plugin that can be called.
 
-Takes a URL, a file or a plugin of this process. Gives an `InstalledPlugin`: its description and its calls, by an HTTP
-client that is bounded in size, time and reach.
+Takes a URL, a file or a plugin of this process. Returns an `InstalledPlugin`: its description, and calls to it by an
+HTTP client with limits on size, time and reach.
 """

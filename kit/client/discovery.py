@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,7 +22,7 @@ from kit.openapi.spec import Problem, Spec
 if TYPE_CHECKING:
     from kit.plugin.app import Plugin, Served
 
-OnDocument = Callable[[Answer, float], None]  # a document, and the seconds it took
+OnDocument = Callable[[Answer, float], None]  # a document, and the seconds that it took
 
 
 def install(
@@ -32,16 +32,15 @@ def install(
     base_url: str | None = None,
     follow_refs: bool = False,
 ) -> InstalledPlugin:
-    """Installs a plugin from its address, as ChatGPT did, and gives its tools and calls.
+    """Installs a plugin from its address, as ChatGPT did, for its tools and calls.
 
     `source` is a base URL (`localhost:3333`), the URL of a manifest or of a spec, a file with
-    either, a running `Server`, or a `Plugin` of this process (then no socket is used). `token` goes
-    where the manifest says or, without one, the first security scheme of the spec: into `Authorization`, or
-    the header or cookie of an API key. `base_url` is where calls go, for a spec that
-    names no server. `follow_refs` fetches the other documents that the spec's `$ref`s lead to, from the
-    same domain or the same folder. Raises `InstallError` or `SpecError` with the reason and the remedy.
+    either, a running `Server`, or a `Plugin` of this process (then no socket is used). `token` is sent as the
+    manifest or, without one, the first security scheme of the spec requires: in `Authorization`, or in the header
+    or cookie of an API key. `base_url` is where calls go if the spec names no server. `follow_refs` fetches
+    the documents that the spec's `$ref`s point to, from the same domain or folder. Raises `InstallError` or `SpecError`.
     """
-    return loop.run(_discover(source, Options(token, base_url, follow_refs)))
+    return loop.run(_discover(source, _Discovery(token, base_url, follow_refs)))
 
 
 async def ainstall(
@@ -52,25 +51,25 @@ async def ainstall(
     follow_refs: bool = False,
     on_document: OnDocument | None = None,
 ) -> InstalledPlugin:
-    """The same, to be awaited. `on_document` is called with each document that was fetched, on the kit's loop."""
-    return await loop.arun(_discover(source, Options(token, base_url, follow_refs, on_document=on_document)))
+    """`install`, to be awaited. `on_document` is called with each fetched document, on the kit's loop."""
+    return await loop.arun(_discover(source, _Discovery(token, base_url, follow_refs, on_document)))
 
 
 @dataclass
-class Options:
-    """What the user said beside the address."""
+class _Discovery:
+    """The options of `install`, and what is found out on the way."""
 
     token: str | None
     base_url: str | None
     follow_refs: bool
-    serves_mcp: bool = False  # seen, not wished: the source is a plugin of ours
     on_document: OnDocument | None = None
+    serves_mcp: bool = False  # the source is a `Plugin`
+    problems: list[Problem] = field(default_factory=list)
 
 
-async def _discover(source: Any, options: Options) -> InstalledPlugin:
-    problems: list[Problem] = []
+async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
     app, local = None, ""
-    options.serves_mcp = hasattr(getattr(source, "plugin", source), "manifest")
+    discovery.serves_mcp = hasattr(getattr(source, "plugin", source), "manifest")
     if callable(getattr(source, "openapi", None)):  # a Plugin, or any FastAPI app: no need to import it
         name = getattr(getattr(source, "manifest", None), "name_for_model", "app")
         app, local = source, f"http://{name}.in-process".replace("_", "-")
@@ -84,28 +83,28 @@ async def _discover(source: Any, options: Options) -> InstalledPlugin:
         and "://" not in url
         and (file.is_file() or (is_document(url) and not url.startswith("localhost")))
     ):
-        return await _install_file(file, options)
+        return await _install_file(file, discovery)
     url = complete(url)
     root = Root.of(url)
-    transport = Transport(root, app, public, local if public else "", on_document=options.on_document)
+    transport = Transport(root, app, public, local if public else "", on_document=discovery.on_document)
     if is_document(url):
         answer = await transport.fetch(url)
         document = _parsed(answer, url)
         if not _is_manifest(document):
-            return await _installed(None, document, url, transport, options, problems)
+            return await _installed(None, document, url, transport, discovery)
         manifest_url = answer.url
     else:
         manifest_url = url.rstrip("/") + MANIFEST_PATH
         answer = await transport.fetch(manifest_url)
         if answer.status != 200:
-            return await _without_answer(url, answer, transport, options, problems)
+            return await _without_manifest(url, answer, transport, discovery)
         document = _parsed(answer, manifest_url)
     manifest = Manifest.read(document)
-    problems += [(f"manifest {place}", message) for place, message in manifest.problems]
+    discovery.problems += [(f"manifest {place}", message) for place, message in manifest.problems]
     if not manifest.api_url:
         raise InstallError(
-            f"The manifest at {manifest_url} has no api.url: there is no spec to read.",
-            'Give it "api": {"type": "openapi", "url": "..."}.',
+            f"The manifest at {manifest_url} has no api.url, so there is no spec to read.",
+            'Add "api": {"type": "openapi", "url": "..."}.',
             source=manifest_url,
         )
     spec_url = joined(answer.url, manifest.api_url)
@@ -117,21 +116,21 @@ async def _discover(source: Any, options: Options) -> InstalledPlugin:
         )
     spec_answer = await transport.fetch(spec_url)
     document = _parsed(spec_answer, spec_url)
-    return await _installed(manifest, document, spec_answer.url, transport, options, problems)
+    return await _installed(manifest, document, spec_answer.url, transport, discovery)
 
 
-async def _without_answer(
-    url: str, answer: Answer, transport: Transport, options: Options, problems: list[Problem]
+async def _without_manifest(
+    url: str, answer: Answer, transport: Transport, discovery: _Discovery
 ) -> InstalledPlugin:
     """No manifest at a base URL: the spec may be where plugins and FastAPI put it."""
     for path in (SPEC_PATH, "/.well-known/openapi.yaml", "/openapi.json", "/openapi.yaml"):
-        found = await transport.fetch(url.rstrip("/") + path)
-        if found.status == 200:
-            problems.append(
-                ("manifest", f"there is none ({answer.status} at {answer.url}): made from the spec")
+        spec = await transport.fetch(url.rstrip("/") + path)
+        if spec.status == 200:
+            discovery.problems.append(
+                ("manifest", f"missing ({answer.status} at {answer.url}): made from the spec")
             )
-            document = _parsed(found, found.url)
-            return await _installed(None, document, found.url, transport, options, problems)
+            document = _parsed(spec, spec.url)
+            return await _installed(None, document, spec.url, transport, discovery)
     raise InstallError(
         f"{answer.url} answers {answer.status}: there is no plugin at {url}.",
         "A plugin serves its manifest at /.well-known/ai-plugin.json. Is the address right?",
@@ -139,47 +138,46 @@ async def _without_answer(
     )
 
 
-async def _install_file(file: Path, options: Options) -> InstalledPlugin:
+async def _install_file(file: Path, discovery: _Discovery) -> InstalledPlugin:
     try:
         document = parse(file.read_bytes(), str(file))
     except OSError as error:
         raise InstallError(
             f"{file} cannot be read: {error.strerror}.", "Check the path.", source=str(file)
         ) from None
-    problems: list[Problem] = []
     manifest = None
     if _is_manifest(document):
         manifest = Manifest.read(document)
-        problems += [(f"manifest {place}", message) for place, message in manifest.problems]
+        discovery.problems += [(f"manifest {place}", message) for place, message in manifest.problems]
         api = manifest.api_url
         if "://" in api:
-            transport = Transport(Root.of(api), on_document=options.on_document)
+            transport = Transport(Root.of(api), on_document=discovery.on_document)
             answer = await transport.fetch(api)
-            return await _installed(manifest, _parsed(answer, api), api, transport, options, problems)
+            return await _installed(manifest, _parsed(answer, api), api, transport, discovery)
         file = file.parent / api.lstrip("/")
         try:
             document = parse(file.read_bytes(), str(file))
         except OSError as error:
             raise InstallError(
                 f"The manifest names the spec {api!r}, and {file} cannot be read: {error.strerror}.",
-                "Put the spec there, or give api.url in full.",
+                "Put the spec there, or make api.url a full URL.",
                 source=str(file),
             ) from None
-    if options.follow_refs:
-        document, missing = await bundle(document, file.resolve().as_uri(), _within(file.resolve().parent))
-        problems += missing
+    if discovery.follow_refs:
+        document, missing = await bundle(document, file.resolve().as_uri(), _reader(file.resolve().parent))
+        discovery.problems += missing
     spec = Spec(document, str(file))
-    base = options.base_url or next((server for server in spec.servers if is_url(server)), "")
+    base = discovery.base_url or next((server for server in spec.servers if is_url(server)), "")
     if not base:
-        problems.append(("/servers", "there is none to call: give base_url= to call something"))
+        discovery.problems.append(("/servers", "none can be called: pass base_url= to call something"))
     transport = Transport(Root.of(base or NOWHERE))
-    return _made(manifest, spec, base or NOWHERE, transport, options, problems)
+    return _build(manifest, spec, base or NOWHERE, transport, discovery)
 
 
-def _within(folder: Path) -> Fetch:
-    """Reads files of this folder and below; nothing else, since a stranger wrote the references."""
+def _reader(folder: Path) -> Fetch:
+    """Reads files of this folder and below; nothing else, since the references may be a stranger's."""
 
-    from urllib.request import url2pathname  # brings http.client and email, which a file does not need
+    from urllib.request import url2pathname  # late: it imports http.client and email
 
     async def fetch(address: str) -> bytes:
         path = Path(url2pathname(urlsplit(address).path)).resolve()
@@ -198,8 +196,7 @@ async def _installed(
     document: dict[str, Any],
     spec_url: str,
     transport: Transport,
-    options: Options,
-    problems: list[Problem],
+    discovery: _Discovery,
 ) -> InstalledPlugin:
     async def fetch(address: str) -> bytes:
         if not is_url(address) or not transport.root.covers(address):
@@ -209,47 +206,42 @@ async def _installed(
             raise KitError(f"it answers {answer.status}")
         return answer.content
 
-    if options.follow_refs:
+    if discovery.follow_refs:
         document, missing = await bundle(document, spec_url, fetch)
-        problems += missing
+        discovery.problems += missing
     spec = Spec(document, spec_url)
-    base_url = options.base_url
+    base_url = discovery.base_url
     if base_url is None:
-        base_url, passed = choose_server(spec.servers, spec_url, transport.root, strict=manifest is not None)
+        base_url, skipped = choose_server(spec.servers, spec_url, transport.root, strict=manifest is not None)
         if not spec.servers:
-            problems.append(("/servers", f"there are none: calls go to {base_url}"))
-        problems += [
+            discovery.problems.append(("/servers", f"missing: calls go to {base_url}"))
+        discovery.problems += [
             ("/servers", f"{server} is not on {transport.root.host}: calls go to {base_url}")
-            for server in passed
+            for server in skipped
         ]
         if not transport.root.covers(base_url):
             transport = Transport(Root.of(base_url))
-    return _made(manifest, spec, base_url, transport, options, problems)
+    return _build(manifest, spec, base_url, transport, discovery)
 
 
-def _made(
-    manifest: Manifest | None,
-    spec: Spec,
-    base_url: str,
-    transport: Transport,
-    options: Options,
-    problems: list[Problem],
+def _build(
+    manifest: Manifest | None, spec: Spec, base_url: str, transport: Transport, discovery: _Discovery
 ) -> InstalledPlugin:
-    headers = [credential(manifest, spec, options.token)] if options.token else []
+    headers = [credential(manifest, spec, discovery.token)] if discovery.token else []
     manifest = manifest or _manifest_for(spec)
     return InstalledPlugin(
         manifest,
         spec,
         base_url.rstrip("/"),
         transport,
-        notes=problems,
+        notes=discovery.problems,
         headers=headers,
-        serves_mcp=options.serves_mcp,
+        serves_mcp=discovery.serves_mcp,
     )
 
 
 def credential(manifest: Manifest | None, spec: Spec, token: str) -> tuple[str, str]:
-    """The header that a token goes into: as the manifest says, or, without one, the spec's first scheme."""
+    """The header for a token: as the manifest says or, without one, the spec's first security scheme."""
     kind = getattr(manifest.auth, "authorization_type", "bearer") if manifest else "bearer"
     scheme = next(iter(spec.security_schemes.values()), {}) if manifest is None else {}
     if scheme.get("type") == "apiKey" and isinstance(scheme.get("name"), str):
@@ -265,7 +257,7 @@ def credential(manifest: Manifest | None, spec: Spec, token: str) -> tuple[str, 
 
 
 def _manifest_for(spec: Spec) -> Manifest:
-    """A manifest made from what a spec says of itself, for a plugin that has none."""
+    """A manifest made from the spec, for a plugin that has none."""
     title = spec.title or "API"
     name = "_".join("".join(c if c.isascii() and c.isalnum() else " " for c in title).split()).lower()
     return Manifest.read(
@@ -285,10 +277,10 @@ def _manifest_for(spec: Spec) -> Manifest:
 
 
 def _is_manifest(document: Mapping[str, Any]) -> bool:
-    inside = document.get("manifest")
+    nested = document.get("manifest")
     fields = {"schema_version", "name_for_model", "api", "name_for_human"}
     return not document.keys() & {"openapi", "swagger", "paths"} and bool(
-        fields & document.keys() or (isinstance(inside, Mapping) and fields & inside.keys())
+        fields & document.keys() or (isinstance(nested, Mapping) and fields & nested.keys())
     )
 
 

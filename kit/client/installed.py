@@ -1,4 +1,4 @@
-"""`InstalledPlugin`: a plugin's description, and calls to it. `CallResult`: what one gave."""
+"""`InstalledPlugin`: a plugin's description, and calls to it. `CallResult`: the result of one."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ MAX_RESPONSE = 100_000  # characters, the same
 
 @dataclass
 class CallResult:
-    """What one call gave. `status` is None when no HTTP answer came: then `data` says why.
+    """The result of one call. `status` is None without an HTTP answer: then `data` says why.
 
-    `data` is the parsed JSON, else the text. Over 100,000 characters it is text, cut visibly.
+    `data` is the parsed JSON, else the text. Over 100,000 characters it is text, visibly cut.
     """
 
     operation: str
@@ -48,25 +48,26 @@ class CallResult:
 
     @property
     def ok(self) -> bool:
-        """Whether the call did what it should: any status of 2xx."""
+        """Whether the call succeeded: any 2xx status."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
     def outcome(self) -> str:
-        """The status in words: "200", or what became of a call that got none."""
+        """The status as text, or "no answer" or "not sent"."""
         if self.status is not None:
             return str(self.status)
         return "no answer" if self.url else "not sent"
 
     def for_model(self) -> str:
-        """What a model is given: the data as it came, or with its status where that was an error."""
+        """What the model reads: the data, together with the status if that is an error."""
         data: Any = self.data
         if not self.ok and self.status is not None:
             data = {"status": self.status, "error": data}
         return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
 
     def __repr__(self) -> str:
-        return call_text(self)
+        call = f"{self.operation}({arguments_line(self.arguments)})"
+        return f"{call} -> {self.outcome}\n{pretty(hide(self.data))}"
 
     def _repr_html_(self) -> str:
         return call_card(self)
@@ -74,7 +75,7 @@ class CallResult:
 
 @dataclass(repr=False)
 class InstalledPlugin(Description):
-    """A plugin that can be called: its description, and the way to where it was found."""
+    """A plugin that can be called: its description, and the transport to where it was found."""
 
     transport: Transport
     headers: list[tuple[str, str]] = field(default_factory=list, kw_only=True)
@@ -94,13 +95,13 @@ class InstalledPlugin(Description):
     async def acall(
         self, operation: str, arguments: Mapping[str, Any] | None = None, /, **more: Any
     ) -> CallResult:
-        """The same, to be awaited."""
+        """`call`, to be awaited."""
         return await loop.arun(self.invoke(self.tool(operation), {**(arguments or {}), **more}))
 
     async def invoke(
         self, tool: Tool, arguments: dict[str, Any], transport: Transport | None = None
     ) -> CallResult:
-        """Calls a tool from the loop that runs, by the plugin's own way or by `transport` for this once."""
+        """Calls a tool on the running loop, over the plugin's own transport or `transport` for this call."""
         transport = transport or self.transport
         arguments = tool.coerced(arguments)
         result = CallResult(tool.operation.id, arguments, None, None, 0.0, tool.operation.method)
@@ -111,7 +112,7 @@ class InstalledPlugin(Description):
             result.data = {"error": f"The arguments do not fit {tool.name}.", "problems": problems}
             return result
         if transport.root.host == Root.of(NOWHERE).host:
-            result.data = {"error": "The spec names no server: install it with base_url= to call something."}
+            result.data = {"error": "The spec names no server: install it with base_url= to make calls."}
             return result
         request = tool.request(arguments)
         result.url = self._base_of(tool) + request.url
@@ -121,14 +122,10 @@ class InstalledPlugin(Description):
                 answer = await transport.send(
                     request.method,
                     result.url,
-                    headers=[
-                        ("Accept", "application/json, */*;q=0.5"),
-                        *self.headers,
-                        *request.headers,
-                    ],
+                    headers=[("Accept", "application/json, */*;q=0.5"), *self.headers, *request.headers],
                     content=request.body,
                     files=request.files or None,
-                    limit=4 * MAX_RESPONSE,  # bytes: a character of UTF-8 has four at most
+                    limit=4 * MAX_RESPONSE,  # bytes: a UTF-8 character has four at most
                 )
             result.status = answer.status
             result.data = _data(answer)
@@ -143,8 +140,8 @@ class InstalledPlugin(Description):
         servers = server_urls(tool.operation.servers)
         if not servers:
             return self.base_url
-        base, passed = choose_server(servers, self.base_url + "/", self.transport.root, strict=True)
-        return self.base_url if len(passed) == len(servers) else base
+        base, skipped = choose_server(servers, self.base_url + "/", self.transport.root, strict=True)
+        return self.base_url if len(skipped) == len(servers) else base
 
 
 def _data(answer: Answer) -> Any:
@@ -159,7 +156,7 @@ def _data(answer: Answer) -> Any:
         return None
     if not textual:
         size = answer.length or len(answer.content)
-        return f"[{essence}, {size:,} bytes: no text]"
+        return f"[{essence}, {size:,} bytes: not text]"
     text = answer.content.decode("utf-8", errors="replace")
     if answer.is_cut or len(text) > MAX_RESPONSE:
         total = f"{answer.length:,} bytes" if answer.is_cut and answer.length else f"{len(text):,} characters"
@@ -171,23 +168,18 @@ def _data(answer: Answer) -> Any:
     return text
 
 
-# -- how they show themselves -------------------------------------------------
-
-
-def call_text(call: CallResult) -> str:
-    """One call for a terminal."""
-    return f"{call.operation}({arguments_line(call.arguments)}) -> {call.outcome}\n{pretty(hide(call.data))}"
+# -- display ------------------------------------------------------------------
 
 
 def call_card(call: CallResult, is_open: bool = True) -> str:
-    """One call, to be unfolded: request and response."""
+    """One call as HTML: its line, which unfolds into request and response."""
     mark = "✓" if call.ok else "✗"
-    words = f"{escape(call.operation)}({escape(arguments_line(call.arguments))})"
+    line = f"{escape(call.operation)}({escape(arguments_line(call.arguments))})"
     slow = f", {call.seconds:.1f} s" if call.seconds >= 1 else ""
     request = f"<div>{code(hide(f'{call.method} {call.url}'))}</div>" if call.url else ""
     answer = "answer" if call.url else "why"
     return details(
-        f"{mark} <code>{words}</code> → {call.outcome}{slow}",
+        f"{mark} <code>{line}</code> → {call.outcome}{slow}",
         f"{request}{pre(hide(call.arguments))}<div>{answer}</div>{pre(hide(call.data))}",
         is_open,
     )

@@ -1,7 +1,7 @@
-"""The HTTP client behind install and call: bounded in size, time and reach.
+"""The HTTP client behind install and call, with limits on size, time and reach.
 
-`Transport` is how one plugin is reached. Its connections are all on the kit's background loop: over the network,
-past any proxy (for this machine), or straight into an app in this process.
+`Transport` reaches one plugin. Its connections are all on the kit's background loop: over the network, bypassing any
+proxy (for this machine), or directly into an app of this process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary, finalize
 
-from kit.addresses import Root, is_private, joined
+from kit.addresses import Root, host_of, is_private, joined
 from kit.errors import InstallError, KitError
 from kit.plugin.lifespan import LifespanFailed, LifespanManager
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 FETCH_TIMEOUT = 15.0  # seconds, manifest and spec: ChatGPT plugins
-MAX_DOCUMENT = 32_000_000  # bytes; the largest public spec known has 7 million
+MAX_DOCUMENT = 32_000_000  # bytes; the largest known public spec has 7 million
 MAX_REDIRECTS = 5
 
-_HARMLESS = (b"accept", b"content-type")  # headers that may go on to another host: no token is in them
+_HARMLESS = (b"accept", b"content-type")  # headers that may go to another host: they carry no token
 _AGENT = {"User-Agent": "notebook-plugin-kit"}
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, httpx2.AsyncClient]] = WeakKeyDictionary()
 
 
 @dataclass
 class Answer:
-    """What a server sent: at most `limit` bytes of it, and whether that was all."""
+    """What a server sent: at most `limit` bytes, and whether that was all."""
 
     status: int
     content: bytes
     media_type: str
     url: str
     is_cut: bool = False
-    length: int | None = None  # bytes in all, where the server said so
+    length: int | None = None  # total bytes, if the server reports it
 
 
 @dataclass
@@ -57,7 +57,7 @@ class _Request:
 
     def follow(self, status: int, target: str) -> None:
         """Becomes what is sent to the target of a redirect."""
-        if urlsplit(target).netloc != urlsplit(self.url).netloc:  # a token is for one host
+        if urlsplit(target).netloc != urlsplit(self.url).netloc:  # a token is for one host only
             self.headers = [(name, value) for name, value in self.headers if name.lower() in _HARMLESS]
         self.url = target
         if status == 303 or (status < 303 and self.method == "POST"):
@@ -66,11 +66,11 @@ class _Request:
 
 
 class Transport:
-    """How one plugin is reached: `root` is the place the user named, `app` an app in this process.
+    """How one plugin is reached: `root` is the address that the user gave, `app` an app of this process.
 
-    `public` and `local` are two addresses of one plugin of ours: its documents name the first, and it is
-    reached at the second, whether or not the first is there yet. `is_running`: a server runs the lifespan
-    of `app` already. `on_document` is called with each document that was fetched, with the seconds it took.
+    `public` and `local` are two addresses of one plugin of this process: its documents name the first, and requests
+    go to the second, whether or not the first works yet. `is_running`: a server already runs the lifespan of `app`.
+    `on_document` is called with each fetched document and the seconds that it took.
     """
 
     def __init__(
@@ -91,10 +91,7 @@ class Transport:
         self._checked: set[str] = set()
 
     async def fetch(self, url: str) -> Answer:
-        """A manifest or spec: redirects only as the rules allow, 15 s in all.
-
-        Raises `InstallError` with the reason if it cannot be had.
-        """
+        """A manifest or spec: only allowed redirects, 15 s in all. Raises `InstallError`."""
         start = time.perf_counter()
         try:
             async with asyncio.timeout(FETCH_TIMEOUT):
@@ -119,22 +116,22 @@ class Transport:
         files: list[Any] | None = None,
         limit: int,
     ) -> Answer:
-        """One request, redirects followed where they stay on the plugin's own ground."""
+        """One request. Redirects are followed within the plugin's own domain."""
         client = self._client() if self._app is None else await self._client_into(self._app)
         encoded = [(name.encode(), _header_bytes(value)) for name, value in headers or []]
         request = _Request(method, url, encoded, content, files)
-        at = Root.of(url)
+        origin = Root.of(url)
         for _ in range(MAX_REDIRECTS + 1):
             await self._check_address(request.url)
             response = await self._answer(client, request)
             try:
                 target = self._target(response, request.url)
-                if target and at.may_redirect_to(target):
+                if target and origin.may_redirect_to(target):
                     request.follow(response.status_code, target)
                     continue
                 if target and request.method == "GET" and not headers:
                     raise InstallError(
-                        f"{request.url} sends on to {target}, which is not below {at.host}.",
+                        f"{request.url} redirects to {target}, which is not below {origin.host}.",
                         "Install the plugin from that address, if you trust it.",
                         source=request.url,
                     )
@@ -146,13 +143,13 @@ class Transport:
         )
 
     async def _answer(self, client: httpx2.AsyncClient, request: _Request) -> httpx2.Response:
-        """The beginning of the answer; its body is still to come."""
+        """The answer, its body not yet read."""
         import httpx2
 
         try:
             built = client.build_request(
                 request.method,
-                _moved(request.url, self._public, self._local),
+                _rebased(request.url, self._public, self._local),
                 headers=request.headers,
                 content=request.content,
                 files=request.files,
@@ -161,7 +158,7 @@ class Transport:
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             url = request.url
             raise InstallError(
-                f"{url} cannot be reached: {_said(error)}.", _is_it_running(url), source=url
+                f"{url} cannot be reached: {_reason(error)}.", _reach_remedy(url), source=url
             ) from error
 
     def _target(self, response: httpx2.Response, url: str) -> str | None:
@@ -169,21 +166,21 @@ class Transport:
         location = response.headers.get("location")
         if response.status_code not in (301, 302, 303, 307, 308) or not location:
             return None
-        return _moved(joined(url, location), self._local, self._public)
+        return _rebased(joined(url, location), self._local, self._public)
 
     def _client(self) -> httpx2.AsyncClient:
         import httpx2
 
         clients = _clients.setdefault(asyncio.get_running_loop(), {})
-        own = self.root.is_own or bool(self._local)
-        if own not in clients:
-            # Timeouts are the callers': one bound for the whole exchange, not for each of its steps.
-            # A proxy of the environment must not see what goes to this machine.
-            clients[own] = httpx2.AsyncClient(timeout=None, trust_env=not own, headers=_AGENT)
-        return clients[own]
+        is_local = self.root.is_own or bool(self._local)
+        if is_local not in clients:
+            # Callers set the timeout: one for the whole exchange, not for each of its steps.
+            # A proxy from the environment must not see requests to this machine.
+            clients[is_local] = httpx2.AsyncClient(timeout=None, trust_env=not is_local, headers=_AGENT)
+        return clients[is_local]
 
     async def _client_into(self, app: ASGIApp) -> httpx2.AsyncClient:
-        """An app in this process needs its lifespan run, once; a server would have done it."""
+        """The client of an app in this process, whose lifespan must run first, as a server would do it."""
         import httpx2
 
         if self._inside is None:
@@ -203,8 +200,8 @@ class Transport:
         return self._inside
 
     async def _check_address(self, url: str) -> None:
-        """A public plugin must not lead into a private network, by name or by number."""
-        if self.root.is_own or self._app or _moved(url, self._public, self._local) != url:
+        """A public plugin must not lead into a private network, by name or by IP address."""
+        if self.root.is_own or self._app or _rebased(url, self._public, self._local) != url:
             return
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -212,16 +209,16 @@ class Transport:
             return
         addresses = {host}
         if not is_private(host):
-            with contextlib.suppress(OSError):  # no such name: the request itself will say so
-                found = await asyncio.get_running_loop().getaddrinfo(host, parts.port or 443)
-                addresses = {str(entry[4][0]) for entry in found}
+            with contextlib.suppress(OSError):  # an unknown name: the request itself will report it
+                infos = await asyncio.get_running_loop().getaddrinfo(host, parts.port or 443)
+                addresses = {str(info[4][0]) for info in infos}
         for address in addresses:
             with contextlib.suppress(ValueError):
                 if ip_address(address.split("%")[0]).is_global:
                     continue
                 raise InstallError(
                     f"{url} leads to {address}, which is in a private network.",
-                    "A plugin from outside is not let in there. If it is your own, install it by that address.",
+                    "A public plugin may not reach it. If it is your own, install it by that address.",
                     source=url,
                 )
         self._checked.add(host)
@@ -241,9 +238,9 @@ async def _read(response: httpx2.Response, url: str, limit: int) -> Answer:
                 break
     except (httpx2.HTTPError, OSError) as error:
         raise InstallError(
-            f"{url} began to answer with {response.status_code}, but after {len(content):,} bytes of the "
-            f"body: {_said(error)}.",
-            "Did the server end just then? What it prints itself will say more.",
+            f"{url} began to answer with {response.status_code}, but failed after {len(content):,} bytes of the "
+            f"body: {_reason(error)}.",
+            "Did the server stop just then? Its own output will say more.",
             source=url,
         ) from error
     length = response.headers.get("content-length", "")
@@ -261,12 +258,12 @@ def _shut_down(running: asyncio.AbstractEventLoop, manager: LifespanManager) -> 
     ending = manager.shutdown()
     try:
         asyncio.run_coroutine_threadsafe(ending, running)
-    except RuntimeError:  # the loop is gone with its process
+    except RuntimeError:  # the loop was closed at exit
         ending.close()
 
 
-def _moved(url: str, base: str, other: str) -> str:
-    """`url` with `other` in place of `base`, where it is at or below that."""
+def _rebased(url: str, base: str, other: str) -> str:
+    """`url` with `base` replaced by `other`, if it is at or below `base`."""
     inside = base and (url == base or url.startswith((base + "/", base + "?")))
     return other + url[len(base) :] if inside else url
 
@@ -278,11 +275,11 @@ def _header_bytes(value: str) -> bytes:
         return value.encode()
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return str(error).rstrip(".") or type(error).__name__
 
 
-def _is_it_running(url: str) -> str:
-    if is_private(urlsplit(url).hostname or ""):
+def _reach_remedy(url: str) -> str:
+    if is_private(host_of(url)):
         return "Is the server running, and on that port? In a notebook: kit.serve(plugin)."
     return "Check the address and the connection."

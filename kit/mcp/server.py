@@ -1,7 +1,7 @@
 """Any plugin as a low-level server of the official `mcp` package, for each of its transports.
 
-The package speaks the protocol, both the handshake of 2025-11-25 and before and the stateless 2026-07-28.
-It is imported when a server is made, and not before: that takes a second.
+The package implements the protocol: both the handshake of 2025-11-25 and before and the stateless 2026-07-28.
+It is imported only when a server is made, since that takes a second.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def import_package() -> None:
-    """Raises `KitError` where the `mcp` package is missing or older than 2."""
+    """Raises `KitError` if the `mcp` package is missing or older than 2."""
     try:
         from mcp import MCPError  # noqa: F401
         from mcp.server.lowlevel import Server  # noqa: F401
@@ -42,19 +42,14 @@ def make_server(
 ) -> Server[Any]:
     """The plugin as a low-level server of the `mcp` package, for any of its transports.
 
-    `call` is given the tool's name, the arguments and the HTTP request, which is None on stdio; left
-    out, it is `plugin.acall`. Raises as `import_package`.
+    `call` takes the tool's name, the arguments and the HTTP request, which is None on stdio; the default
+    is `plugin.acall`. Raises as `import_package`.
     """
     import_package()
     from mcp import MCPError
     from mcp.server import ServerRequestContext
     from mcp.server.lowlevel import Server
-    from mcp.types import (
-        INVALID_PARAMS,
-        CallToolRequestParams,
-        ListToolsResult,
-        PaginatedRequestParams,
-    )
+    from mcp.types import INVALID_PARAMS, CallToolRequestParams, ListToolsResult, PaginatedRequestParams
 
     declared = {name: declared_answer(plugin.tool(name)) for name in plugin.tool_names}
     tools = [listed_tool(plugin.tool(name), schema) for name, schema in declared.items()]
@@ -87,30 +82,32 @@ def make_server(
     )
 
 
-def make_inner_server(plugin: Plugin) -> Server[Any]:
-    """A plugin of this process as it is now; each call runs in the loop and the scope of its MCP request."""
+def make_local_server(plugin: Plugin) -> Server[Any]:
+    """A plugin of this process as it is now; each call runs on the loop and in the scope of its MCP request."""
     base = f"http://{plugin.manifest.name_for_model}.in-process".replace("_", "-")
     installed = InstalledPlugin(plugin.manifest, plugin.spec, base, Transport(Root.of(base)))
 
     async def call(name: str, arguments: dict[str, Any], request: Any) -> CallResult:
-        transport = Transport(installed.transport.root, _inside(plugin, request.scope), is_running=True)
+        transport = Transport(installed.transport.root, _in_scope_of(plugin, request.scope), is_running=True)
         return await installed.invoke(installed.tool(name), arguments, transport)
 
     return make_server(installed, call)
 
 
-def _inside(plugin: Plugin, outer: Scope) -> ASGIApp:
-    """The plugin, called with what belongs to the MCP request: who asks where, and what the lifespan gave."""
-    own = {key: outer[key] for key in ("client", "server", "scheme", "state", "root_path") if key in outer}
-    handed_on = [item for item in outer["headers"] if item[0] in (b"host", b"authorization")]
+def _in_scope_of(plugin: Plugin, outer: Scope) -> ASGIApp:
+    """The plugin, called in the scope of the MCP request: its client, address, credentials and lifespan state."""
+    inherited = {
+        key: outer[key] for key in ("client", "server", "scheme", "state", "root_path") if key in outer
+    }
+    forwarded = [item for item in outer["headers"] if item[0] in (b"host", b"authorization")]
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [item for item in scope["headers"] if item[0] != b"host"] + handed_on
-        path = own.get("root_path", "") + scope["path"]
+        headers = [item for item in scope["headers"] if item[0] != b"host"] + forwarded
+        path = inherited.get("root_path", "") + scope["path"]
         try:
-            await plugin({**scope, **own, "path": path, "headers": headers}, receive, send)
+            await plugin({**scope, **inherited, "path": path, "headers": headers}, receive, send)
         except Exception:
-            # The answer of status 500 has been sent. The traceback goes where uvicorn's go.
+            # A 500 has been sent. The traceback goes where uvicorn's go.
             logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
             raise
 
@@ -125,22 +122,24 @@ def _result(result: CallResult, declared: Declared | None) -> CallToolResult:
         return CallToolResult(content=content, is_error=True)
     structured, misfit = _structured(declared, result.data)
     if misfit:
-        words = f"The call worked. Its answer, above, is not as {result.operation} declares it: {misfit}"
-        content.append(TextContent(type="text", text=words))
+        note = (
+            f"The call succeeded. Its answer, above, differs from what {result.operation} declares: {misfit}"
+        )
+        content.append(TextContent(type="text", text=note))
     if structured is None:
         return CallToolResult(content=content)
     return CallToolResult(content=content, structured_content=structured)
 
 
 def _structured(declared: Declared | None, data: Any) -> tuple[Any, str]:
-    """The structuredContent of an answer, None for none, and in what it is not as declared."""
+    """The structuredContent of an answer, or None, and how it differs from what is declared."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
     if declared is None:
         return (data if isinstance(data, dict) else None), ""
-    given = {RESULT: data} if declared.is_wrapped else data
-    error = best_match(Draft202012Validator(declared.schema).iter_errors(given))
+    content = {RESULT: data} if declared.is_wrapped else data
+    error = best_match(Draft202012Validator(declared.schema).iter_errors(content))
     if error is None:
-        return given, ""
+        return content, ""
     return {UNEXPECTED: data}, f"{error.json_path}: {explain(error)}"

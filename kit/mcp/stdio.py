@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def serve_stdio(load: Callable[[], InstalledPlugin]) -> None:
-    """Serves the plugin that `load` gives on stdin and stdout until stdin ends.
+    """Serves the plugin that `load` returns, on stdin and stdout, until stdin ends.
 
-    From here on, nothing but the protocol reaches stdout: what the plugin prints, its children and the
-    interpreter as it ends included, goes to stderr.
+    Only the protocol reaches stdout from here on: the output of the plugin, its child processes and the interpreter's
+    shutdown goes to stderr.
     """
     import anyio
     from mcp.server.stdio import stdio_server
@@ -30,10 +30,10 @@ def serve_stdio(load: Callable[[], InstalledPlugin]) -> None:
 
     wire = TextIOWrapper(os.fdopen(os.dup(1), "wb"), encoding="utf-8", newline="\n")
     os.dup2(2, 1)
-    # Python's own Ctrl+C would wait for the thread that reads stdin, until there is one more line.
+    # Python's own handler would wait for the thread that reads stdin, which waits for a line.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # a log is read while it grows
+        sys.stdout.reconfigure(line_buffering=True)  # a log is followed while it grows
     server = make_server(load())
 
     async def run() -> None:
@@ -44,19 +44,19 @@ def serve_stdio(load: Callable[[], InstalledPlugin]) -> None:
 
 
 def entry(name: str, source: str, url: str | None = None, with_token: bool = False) -> dict[str, Any]:
-    """What `mcp.json` of Claude, Cursor and VS Code says of the server (VS Code: `servers` as the key).
+    """The server's entry in `mcp.json` of Claude, Cursor and VS Code (there the key is `servers`).
 
-    With `url`, the address of the running server; else the command by which the host starts it, in
-    which a file is named in full, since a host starts it anywhere. A token is not written down.
+    With `url`, the address of the running server; else the command by which the host starts it, with the
+    absolute path of a file, since a host starts it in any folder. It never contains the token.
     """
     if url is not None:
         return {"mcpServers": {name: {"type": "http", "url": url}}}
     where, colon, rest = source.rpartition(":") if ":" in source[2:] else (source, "", "")
     if Path(where).is_file():
         source = f"{Path(where).resolve()}{colon}{rest}"
-    started: dict[str, Any] = {"command": "kit", "args": ["mcp", source]}
+    command: dict[str, Any] = {"command": "kit", "args": ["mcp", source]}
     if with_token:
-        started["env"] = {"KIT_TOKEN": "YOUR_TOKEN"}
+        command["env"] = {"KIT_TOKEN": "YOUR_TOKEN"}
     if not Path(where).is_file() and is_target(source):
-        started["cwd"] = os.getcwd()  # where the module is found
-    return {"mcpServers": {name: started}}
+        command["cwd"] = os.getcwd()  # where Python finds the module
+    return {"mcpServers": {name: command}}

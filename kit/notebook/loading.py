@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 def load(path: str | Path | None = None, name: str | None = None) -> Plugin:
-    """The plugin that the `#| export` cells of a notebook define, in a module of its own.
+    """The plugin that the `#| export` cells of a notebook define, in its own module.
 
-    Without `path`, the notebook that runs this, as it was last saved. `name` chooses among several
-    plugins. Raises `NotebookError`, naming the cell, for magics and syntax errors, for a name that comes
-    from an unmarked cell, for a cell that raises, and for no plugin or several.
+    Without `path`, the notebook that calls this, as last saved. `name` chooses among several plugins. Raises
+    `NotebookError`, naming the cell, for magics and syntax errors, for a name that an unmarked cell defines,
+    for a cell that raises, and if there is no plugin or more than one.
     """
     notebook = Notebook(current() if path is None else path)
     if path is None:
         _warn_if_unsaved(notebook)
-    words = re.sub(r"\W+", "_", notebook.path.stem).strip("_").lower()
-    _, plugin, _ = plugin_of(notebook, name, f"notebook_{words}")
+    suffix = re.sub(r"\W+", "_", notebook.path.stem).strip("_").lower()
+    _, plugin, _ = plugin_of(notebook, name, f"notebook_{suffix}")
     plugin.replace_earlier()
     return plugin
 
 
 def plugin_of(notebook: Notebook, name: str | None, module_name: str) -> tuple[str, Plugin, bool]:
-    """Runs the notebook in a module of that name, and finds what it serves.
+    """Runs the notebook in a module of that name, and finds its plugin.
 
-    Gives the name of the variable, the plugin, and whether the notebook made it so: an app is wrapped.
+    Returns the name of the variable, the plugin, and whether it is a `Plugin` in the notebook: any other app is wrapped.
     """
     from fastapi import FastAPI
 
@@ -43,61 +43,63 @@ def plugin_of(notebook: Notebook, name: str | None, module_name: str) -> tuple[s
 
     module = notebook.run(module_name)
     for kind in (Plugin, FastAPI):
-        found = {key: value for key, value in vars(module).items() if isinstance(value, kind)}
-        if name is not None and name in found:
-            found = {name: found[name]}
-        if len({id(value) for value in found.values()}) == 1 and name in (None, *found):
-            variable = "plugin" if "plugin" in found else next(iter(found))
-            app = found[variable]
+        apps = {key: value for key, value in vars(module).items() if isinstance(value, kind)}
+        if name is not None and name in apps:
+            apps = {name: apps[name]}
+        if len({id(value) for value in apps.values()}) == 1 and name in (None, *apps):
+            variable = "plugin" if "plugin" in apps else next(iter(apps))
+            app = apps[variable]
             return variable, app if isinstance(app, Plugin) else Plugin.wrap(app), isinstance(app, Plugin)
-        if found:
+        if apps:
             raise notebook.error(
                 f"{notebook.path} has no plugin {name!r}."
                 if name
-                else f"{notebook.path} has {len(found)} plugins: {_places(notebook, found)}.",
-                f"There are: {', '.join(found)}."
+                else f"{notebook.path} has {len(apps)} plugins: {_listing(notebook, apps)}.",
+                f"There are: {', '.join(apps)}."
                 if name
-                else f"Choose one: name={next(iter(found))!r}, or {notebook.path.name}:{next(iter(found))}.",
+                else f"Choose one: name={next(iter(apps))!r}, or {notebook.path.name}:{next(iter(apps))}.",
             )
     raise notebook.error(
-        f"The cells marked `#| export` of {notebook.path} make no plugin.",
-        "Mark the cell with kit.Plugin(...) too, and give the plugin a name there.",
+        f"The cells marked `#| export` of {notebook.path} define no plugin.",
+        "Mark the cell that calls kit.Plugin(...) too, and assign the plugin to a name there.",
     )
 
 
 def current() -> Path:
-    """The file of the notebook that is running. Raises `NotebookError` where no one can know it."""
+    """The file of the notebook that is running. Raises `NotebookError` if it is unknown."""
     shell = jupyter.shell()
     if shell is None or not hasattr(shell, "get_parent"):
-        raise NotebookError("This is not a notebook.", "Say which one to load.", notebook="", cell=None)
-    said = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME", "")
-    if not str(said).endswith(".ipynb"):
         raise NotebookError(
-            "This notebook's file is not known: whatever runs it does not tell.",
+            "This is not a notebook.", "Pass the path of the one to load.", notebook="", cell=None
+        )
+    path = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME", "")
+    if not str(path).endswith(".ipynb"):
+        raise NotebookError(
+            "This notebook's file is unknown: the program that runs it does not report it.",
             "Pass its name, as in kit.load('plugin.ipynb').",
             notebook="",
             cell=None,
         )
-    if not Path(said).is_file():
+    if not Path(path).is_file():
         raise NotebookError(
-            f"This notebook was {Path(said).name} when its kernel started, and there is no such file now.",
+            f"This notebook was {Path(path).name} when its kernel started, and that file no longer exists.",
             "If you renamed it, pass its new name, as in kit.load('plugin.ipynb').",
-            notebook=str(said),
+            notebook=str(path),
             cell=None,
         )
-    return Path(said)
+    return Path(path)
 
 
 def _warn_if_unsaved(notebook: Notebook) -> None:
     cell = jupyter.running_cell()
     if cell and cell.source and all(cell.source.strip() != other.source.strip() for other in notebook.cells):
-        print(f"{notebook.path.name} has changes that are not saved: this loads what was saved last.")
+        print(f"{notebook.path.name} has unsaved changes: this loads it as last saved.")
 
 
-def _places(notebook: Notebook, found: dict[str, Any]) -> str:
+def _listing(notebook: Notebook, apps: dict[str, Any]) -> str:
     return ", ".join(
         f"{name} in cell {cell.number}"
-        for name in found
+        for name in apps
         for cell in notebook.exported
         if name in loosely_defined(cell.source)
     )

@@ -1,4 +1,4 @@
-"""Which names a cell binds and which it needs, read off the code without running it."""
+"""The names that a cell defines and those it needs, from its code, without running it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
 
 
 def names_of(source: str, tree: ast.AST) -> tuple[set[str], set[str]]:
-    """The module-level names that a cell defines, and those that it uses, functions included."""
+    """The module-level names that a cell defines, and those that it uses, inside functions too."""
     top = symtable.symtable(source, "cell", "exec")
     defined, used = set(), set()
     for table in _tables(top):
@@ -31,18 +31,18 @@ def names_of(source: str, tree: ast.AST) -> tuple[set[str], set[str]]:
             if symbol.is_referenced() and (table is top or symbol.is_global()):
                 used.add(name)
     # Under `from __future__ import annotations` the symbol table leaves these out; FastAPI reads them.
-    parameters = {node.name for node in ast.walk(tree) if type(node).__name__ in _TYPE_PARAMETERS}  # type: ignore[attr-defined]
+    type_parameters = {node.name for node in ast.walk(tree) if type(node).__name__ in _TYPE_PARAMETERS}  # type: ignore[attr-defined]
     for function in getattr(tree, "body", ()):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            every = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
-            for annotation in (function.returns, *(argument.annotation for argument in every)):
+            parameters = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+            for annotation in (function.returns, *(parameter.annotation for parameter in parameters)):
                 if annotation is not None:
-                    used |= {n.id for n in ast.walk(annotation) if isinstance(n, ast.Name)} - parameters
+                    used |= {n.id for n in ast.walk(annotation) if isinstance(n, ast.Name)} - type_parameters
     return defined, used
 
 
 def defines_unseen(tree: ast.AST) -> bool:
-    """Whether names may appear that no one can see by reading: a star import, exec, globals()."""
+    """Whether it may define names that its code does not show: by a star import, exec, globals()."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
             return True
@@ -52,7 +52,7 @@ def defines_unseen(tree: ast.AST) -> bool:
 
 
 def loosely_defined(source: str) -> set[str]:
-    """The names that a cell defines, its magics left out; none if it is not Python even then."""
+    """The names that a cell defines, ignoring its magics; none if the rest is not Python."""
     source = "\n".join("pass" if MAGIC.match(line) else line for line in source.splitlines())
     try:
         return names_of(source, ast.parse(source))[0]

@@ -23,9 +23,9 @@ from kit.openapi.documents import read_json
 
 _MARKER = re.compile(r"^\s*#\s*\|\s*exporti?s?\b")
 _FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
-_GIVEN = {*dir(builtins), "__name__", "__file__", "__doc__", "__builtins__", "__annotations__"}
-# Names that Jupyter alone gives; an exported cell must import them or do without.
-_JUPYTERS = {"display", "get_ipython", "In", "Out"}
+_PREDEFINED = {*dir(builtins), "__name__", "__file__", "__doc__", "__builtins__", "__annotations__"}
+# Only Jupyter defines these; an exported cell must import them or do without.
+_JUPYTER_NAMES = {"display", "get_ipython", "In", "Out"}
 
 
 @dataclass
@@ -38,7 +38,7 @@ class SourceCell:
 
     @property
     def first_line(self) -> str:
-        """The first line of code, to know the cell by."""
+        """The first line of code, which identifies the cell."""
         lines = (line.strip() for line in self.source.splitlines())
         return next((line for line in lines if line and not line.startswith("#")), "")
 
@@ -54,17 +54,17 @@ class Notebook:
         try:
             document = read_json(self.path.read_bytes())
         except OSError as error:
-            near = sorted(file.name for file in self.path.parent.glob("*.ipynb"))
+            siblings = sorted(file.name for file in self.path.parent.glob("*.ipynb"))
             raise self.error(
                 f"{self.path} cannot be read: {error.strerror}.",
-                f"Beside it there are: {', '.join(near)}." if near else "Check the path.",
+                f"Notebooks beside it: {', '.join(siblings)}." if siblings else "Check the path.",
             ) from None
         except ValueError as error:
             raise self.error(
                 f"{self.path} is not a notebook: it {error}.", "Open it in Jupyter and save it again."
             ) from None
-        found = document.get("cells") if isinstance(document, dict) else None
-        if not isinstance(found, list):
+        cells = document.get("cells") if isinstance(document, dict) else None
+        if not isinstance(cells, list):
             old = isinstance(document, dict) and "worksheets" in document
             raise self.error(
                 f"{self.path} is {'a notebook of format 3' if old else 'not a notebook: it has no cells'}.",
@@ -72,7 +72,7 @@ class Notebook:
             )
         self.cells = [
             SourceCell(number, source, _is_marked(source))
-            for number, cell in enumerate(found, 1)
+            for number, cell in enumerate(cells, 1)
             if isinstance(cell, dict) and cell.get("cell_type") == "code"
             for source in [_text(cell.get("source"))]
         ]
@@ -83,29 +83,29 @@ class Notebook:
         return [cell for cell in self.cells if cell.is_exported]
 
     def check(self) -> None:
-        """Raises `NotebookError` for what could not run without the notebook; runs nothing."""
+        """Raises `NotebookError` for what cannot run without the notebook; runs nothing."""
         if not self.exported:
             raise self.error(
-                f"No cell of {self.path} is marked to be the plugin.",
-                "Write `#| export` as the first line of each cell that belongs to it.",
+                f"No cell of {self.path} is marked as part of the plugin.",
+                "Write `#| export` as the first line of each cell that is.",
             )
         parsed = [(cell, self._parsed(cell)) for cell in self.exported]
         defined = {name for _, (_, names, _) in parsed for name in names}
-        guesses = any(defines_unseen(tree) for _, (tree, _, _) in parsed)
+        is_dynamic = any(defines_unseen(tree) for _, (tree, _, _) in parsed)
         for cell, (_, _, used) in parsed:
-            for name in sorted(used - defined - _GIVEN):
-                maker = next((other for other in self.cells if name in loosely_defined(other.source)), None)
-                if maker is not None or not guesses:
-                    raise self._lacking(cell, name, maker)
+            for name in sorted(used - defined - _PREDEFINED):
+                origin = next((other for other in self.cells if name in loosely_defined(other.source)), None)
+                if origin is not None or not is_dynamic:
+                    raise self._missing_name(cell, name, origin)
 
     def run(self, name: str) -> ModuleType:
-        """Runs the exported cells, in order, in a new module of that name, and gives the module."""
+        """Runs the exported cells, in order, in a new module of that name, and returns it."""
         self.check()
         module = ModuleType(name, f"The exported cells of {self.path.name}.")
         module.__file__ = str(self.path)
         folder = str(self.path.resolve().parent)
         if folder not in sys.path:
-            sys.path.append(folder)  # a cell imports what lies beside its notebook
+            sys.path.append(folder)  # cells may import modules beside the notebook
         earlier = sys.modules.get(name)
         sys.modules[name] = module  # Pydantic looks annotations up there
         try:
@@ -122,7 +122,7 @@ class Notebook:
     def _run(self, cell: SourceCell, module: ModuleType, flags: int) -> int:
         place = f"{self.path.name}, {cell}"
         linecache.cache[place] = (len(cell.source), None, cell.source.splitlines(keepends=True), place)
-        # No cell inherits this module's future; those of one cell hold for the cells after it.
+        # A cell inherits the futures of the cells before it, not those of this module.
         code = compile(cell.source, place, "exec", flags=flags, dont_inherit=True)
         try:
             with jupyter.loading_cell(self.path.name, cell.number, cell.source):
@@ -136,14 +136,14 @@ class Notebook:
                 c for c in self.exported if c.number > cell.number and error.name in loosely_defined(c.source)
             ]
             if not later:
-                raise self._raised(cell, error, place) from error
+                raise self._cell_failed(cell, error, place) from error
             raise self.error(
-                f"{_capital(cell)} of {self.path} uses {error.name!r}, which {later[0]} defines later on.",
-                "Move that cell up: the plugin is made from top to bottom.",
+                f"{_capital(cell)} of {self.path} uses {error.name!r}, which {later[0]} defines later.",
+                "Move that cell up: the cells run from top to bottom.",
                 cell=cell,
             ) from None
         except Exception as error:
-            raise self._raised(cell, error, place) from error
+            raise self._cell_failed(cell, error, place) from error
         return int(flags | (code.co_flags & _FUTURES))
 
     def _parsed(self, cell: SourceCell) -> tuple[ast.Module, set[str], set[str]]:
@@ -162,7 +162,7 @@ class Notebook:
                 raise self._magic(cell, line) from None
             remedy = "Fix the cell."
             if "outside function" in str(error.msg) and "await" in line:
-                remedy = "A notebook awaits at the top of a cell; a server cannot. Put it into a function."
+                remedy = "A notebook awaits at the top of a cell; a server cannot. Put it in a function."
             raise self.error(
                 f"{_capital(cell)} of {self.path} is not Python: {error.msg}, in line {error.lineno}: {line.strip()}",
                 remedy,
@@ -172,35 +172,35 @@ class Notebook:
 
     def _magic(self, cell: SourceCell, line: str) -> NotebookError:
         return self.error(
-            f"{_capital(cell)} of {self.path} uses a magic, which only Jupyter knows: {line.strip()}",
+            f"{_capital(cell)} of {self.path} uses a magic, which only Jupyter understands: {line.strip()}",
             "Move that line to a cell without `#| export`.",
             cell=cell,
         )
 
-    def _lacking(self, cell: SourceCell, name: str, maker: SourceCell | None) -> NotebookError:
-        if maker is not None:
+    def _missing_name(self, cell: SourceCell, name: str, origin: SourceCell | None) -> NotebookError:
+        if origin is not None:
             why, remedy = (
-                f"which {maker} defines and which is not marked",
-                f"Write `#| export` on top of cell {maker.number}.",
+                f"which {origin} defines and which is not marked",
+                f"Write `#| export` at the top of cell {origin.number}.",
             )
-        elif name in _JUPYTERS:
-            why, remedy = "which only Jupyter knows", "Move that line to a cell without `#| export`."
+        elif name in _JUPYTER_NAMES:
+            why, remedy = "which only Jupyter defines", "Move that line to a cell without `#| export`."
         else:
             why, remedy = "which no cell defines", "Define or import it in a cell marked `#| export`."
         return self.error(f"{_capital(cell)} of {self.path} needs {name!r}, {why}.", remedy, cell=cell)
 
-    def _raised(self, cell: SourceCell, error: Exception, place: str) -> NotebookError:
+    def _cell_failed(self, cell: SourceCell, error: Exception, place: str) -> NotebookError:
         trace, number = error.__traceback__, None
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == place:
                 number = trace.tb_lineno
             trace = trace.tb_next
         where = f", in line {number}: {cell.source.splitlines()[number - 1].strip()}" if number else ""
-        remedy = "Fix the cell, or take the marker off if it is not part of the plugin."
+        remedy = "Fix the cell, or remove the marker if it is not part of the plugin."
         if isinstance(error, ModuleNotFoundError):
-            remedy = f"Install what brings {error.name!r} into this environment."
+            remedy = f"Install the package that provides {error.name!r} in this environment."
         elif isinstance(error, FileNotFoundError):
-            remedy = f"A relative path starts at the folder the process was started in: {Path.cwd()}."
+            remedy = f"A relative path starts from the folder that the process was started in: {Path.cwd()}."
         return self.error(
             f"{_capital(cell)} of {self.path} raised {type(error).__name__}: {error}{where}",
             remedy,

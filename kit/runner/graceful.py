@@ -1,9 +1,9 @@
-"""A uvicorn that ends without losing a request.
+"""A uvicorn server that stops without losing a request.
 
-uvicorn finishes the requests that it has begun. Those that are on their way it drops: a connection that
-waits to be accepted or that asyncio has just accepted, and one that is kept alive whose next request comes
-in the same moment. 32 clients that ask without a pause lost 0 to 23 requests at each SIGTERM, with new
-connections 4 to 12. So this one accepts by itself, and knows at its end what has come.
+uvicorn finishes the requests that it has begun, but drops those on their way: a connection that waits to be
+accepted or that asyncio has just accepted, and a kept-alive one whose next request arrives at that moment.
+32 clients sending without a pause lost 0 to 23 requests at each SIGTERM, with new connections 4 to 12. So
+this server accepts connections itself, and knows what has arrived when it stops.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from typing import Any
 
 import uvicorn
 
-LINGER = 0.5  # seconds without a request after which a client is taken for idle, once nothing new is accepted
-RETRY = 1.0  # seconds until more is accepted when the process has no file left for another connection
+LINGER = 0.5  # seconds of silence after which a client counts as idle, once nothing new is accepted
+RETRY = 1.0  # seconds until it accepts again when the process has run out of file descriptors
 
-# What accept says when the system has no file or memory left; those that wait are served later.
+# accept's errors when the system is out of file descriptors or memory; waiting connections are served later.
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _ATTACH_FILTER, _BPF_RETURN = 26, 0x06  # asm/socket.h, linux/bpf_common.h
 _log = logging.getLogger("uvicorn.error")
 
 
 class GracefulServer(uvicorn.Server):
-    """Serves on one listening socket, which it closes at its end.
+    """Serves on one listening socket, which it closes when it stops.
 
-    Its end, by a signal or `end()`: accept what has come, answer it with `Connection: close`, and close a
-    connection once it was silent for `linger` seconds. Requests under way get `timeout_graceful_shutdown`.
+    To stop, by a signal or `end()`, is to accept what has arrived, answer it with `Connection: close`, and close
+    each connection after `linger` seconds of silence. Requests under way get `timeout_graceful_shutdown`.
     `is_sole`: no other process accepts from the socket. `on_start` is called when the first request can be answered.
     """
 
@@ -58,7 +58,7 @@ class GracefulServer(uvicorn.Server):
         self._busy = self.server_state.tasks = _Emptying()
 
     def end(self) -> None:
-        """Ends it now, where uvicorn looks ten times a second. For the thread of its loop."""
+        """Stops immediately; uvicorn polls every 0.1 s. Call it in the thread of the server's loop."""
         self.should_exit = True
         self._wake.set()
 
@@ -79,7 +79,7 @@ class GracefulServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         state = self.server_state
-        # This very list is what answers under way add to their headers.
+        # Responses under way add this very list to their headers.
         state.default_headers.append((b"connection", b"close"))
         asyncio.get_running_loop().remove_reader(self._socket)
         if self._is_sole:
@@ -88,9 +88,9 @@ class GracefulServer(uvicorn.Server):
         self._socket.close()
         if self._arriving:
             await asyncio.wait(self._arriving)
-        seen = -1
-        while seen != state.total_requests:
-            seen = state.total_requests
+        count = -1
+        while count != state.total_requests:
+            count = state.total_requests
             await self._open.emptied(self._linger)
         for connection in list(state.connections):
             connection.shutdown()
@@ -99,7 +99,7 @@ class GracefulServer(uvicorn.Server):
                 await self._open.emptied()
                 await self._busy.emptied()
         except TimeoutError:
-            _log.error("%s requests had not ended in time and are cut.", len(state.tasks))
+            _log.error("%s requests did not finish in time and were cancelled.", len(state.tasks))
             for task in list(state.tasks):
                 task.cancel()
         if not self.force_exit:
@@ -112,7 +112,7 @@ class GracefulServer(uvicorn.Server):
             asyncio.get_running_loop().add_reader(self._socket, self._accept)
 
     def _accept(self) -> None:
-        """Takes the connections that wait, as many at once as asyncio would."""
+        """Accepts the waiting connections, as many at once as asyncio would."""
         loop = asyncio.get_running_loop()
         for _ in range(self.config.backlog):
             try:
@@ -132,7 +132,7 @@ class GracefulServer(uvicorn.Server):
 
     async def _serve_connection(self, connection: socket.socket) -> None:
         connection.setblocking(False)
-        with contextlib.suppress(OSError):  # the client has gone already
+        with contextlib.suppress(OSError):  # the client is gone already
             await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
             return
         connection.close()
@@ -143,11 +143,11 @@ class GracefulServer(uvicorn.Server):
 
 
 def turn_away(sock: socket.socket) -> None:
-    """Lets no connection come to a listening socket any more, so that all that wait on it can be accepted.
+    """Lets no new connection reach a listening socket, so that all that wait on it can be accepted.
 
-    Closing it resets those that come between the last accept and the close: on Linux a filter that drops
-    each packet (socket(7), SO_ATTACH_FILTER) lets them try again, and find the port closed. Elsewhere some
-    microseconds remain.
+    Closing it resets connections that arrive between the last accept and the close: on Linux a filter that drops
+    each packet (socket(7), SO_ATTACH_FILTER) makes their clients retry and find the port closed. Elsewhere a gap of
+    microseconds remains.
     """
     if sys.platform == "linux":
         drop = ctypes.create_string_buffer(struct.pack("HBBI", _BPF_RETURN, 0, 0, 0))
@@ -156,7 +156,7 @@ def turn_away(sock: socket.socket) -> None:
 
 
 class _Emptying(set[Any]):
-    """A set that can be waited for to be empty; uvicorn takes its connections and tasks out by `discard`."""
+    """A set that can be awaited until it is empty; uvicorn removes connections and tasks by `discard`."""
 
     def __init__(self) -> None:
         super().__init__()

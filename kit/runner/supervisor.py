@@ -1,4 +1,4 @@
-"""Several processes that serve on one listening socket: started, replaced when one dies, and ended together."""
+"""Several processes that serve on one listening socket: started, replaced when one dies, and stopped together."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from uvicorn.config import STARTUP_FAILURE
 from kit.errors import ServeError
 from kit.runner.graceful import turn_away
 
-PAUSE = 0.5  # seconds before one that died is replaced: what fails at once shall not keep the machine busy
+PAUSE = 0.5  # seconds before a dead worker is replaced: one that always fails must not keep the machine busy
 
 Work = Callable[[socket.socket], None]
 _log = logging.getLogger("uvicorn.error")
 
 
 def supervise(work: Work, sock: socket.socket, count: int) -> None:
-    """Runs `work(sock)` in `count` processes, which it closes `sock` for, until SIGTERM or Ctrl+C.
+    """Runs `work(sock)` in `count` processes until SIGTERM or Ctrl+C, then closes `sock`.
 
-    `work` is pickled for them: a function of a module, or a `partial` of one. It ends by SIGTERM; exit status
-    3 (uvicorn's `STARTUP_FAILURE`) says that another try is of no use. Raises `ServeError` then: it has told why.
+    `work` is pickled: a module-level function, or a `partial` of one. It must stop on SIGTERM; its exit status 3
+    (uvicorn's `STARTUP_FAILURE`) means that another try is useless. Raises `ServeError` then; the worker has printed why.
     """
     woken, wake = socket.socketpair()
     for each in (signal.SIGTERM, signal.SIGINT):
@@ -41,12 +41,14 @@ def supervise(work: Work, sock: socket.socket, count: int) -> None:
             if worker.exitcode == STARTUP_FAILURE:
                 failed = True
             elif worker.exitcode is not None:
-                _log.error("Worker %s died (exit status %s) and is replaced.", worker.pid, worker.exitcode)
+                _log.error(
+                    "Worker %s died (exit status %s) and will be replaced.", worker.pid, worker.exitcode
+                )
                 if wait([woken], PAUSE):
                     break
                 workers[at] = _start(work, sock)
     turn_away(sock)
-    sock.close()  # as long as one process holds it, connections come that no worker will ever see
+    sock.close()  # while any process holds it, connections arrive that no worker will see
     for worker in workers:
         worker.terminate()
     for worker in workers:

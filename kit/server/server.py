@@ -1,4 +1,4 @@
-"""`serve`: a real uvicorn in a thread of its own, so that cells can call it and go on."""
+"""`serve`: a real uvicorn server in its own thread, so that cells can call it and go on."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ from kit.server.swap import SwappableApp
 from kit.server.thread import GRACE, START_TIMEOUT, ServerThread, did_not_start, lifespan_failed
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from kit.sockets import Tunnel
 
 
@@ -37,17 +35,19 @@ _lock = threading.RLock()
 
 
 class Server:
-    """A plugin that is being served. `.url` is its address on this machine.
+    """A plugin that is being served: `.url` is its address on this machine, `.calls` the log of its requests.
 
-    `.calls` is the log of its requests, `.stop()` ends it, and `with` ends it by itself.
+    `.stop()` or the end of a `with` block stops it.
     """
 
     def __init__(self, plugin: Plugin, host: str, sock: socket.socket) -> None:
         self.plugin = plugin
         self.public_url: str | None = None
-        self.notes: list[str] = []  # what one should know of a plugin that the world can reach
+        self.notes: list[str] = []  # what one should know about a plugin that the internet can reach
         self._published: str | Tunnel | None = None
-        self._unpublished: str | None = None  # the plugin's own public_url, without a published one
+        self._unpublished: str | None = (
+            None  # the plugin's own public_url, restored when it is no longer published
+        )
         self._tunnel = contextlib.ExitStack()
         self.host = host
         self.port: int = sock.getsockname()[1]
@@ -55,7 +55,7 @@ class Server:
         add_mcp(plugin)
         self._app = SwappableApp(plugin)
         self._thread = ServerThread(RequestRecorder(self._app, self.calls), sock)
-        self._cell = jupyter.running_cell()  # the run of a cell that started it
+        self._cell = jupyter.running_cell()  # the cell execution that started it
 
     @property
     def url(self) -> str:
@@ -73,7 +73,7 @@ class Server:
 
     @property
     def browser_url(self) -> str:
-        """Where the reader's browser reaches the plugin, which may sit on another machine."""
+        """Where the user's browser, perhaps on another machine, reaches the plugin."""
         return self.plugin.public_url or browser_url(self.port) or self.url
 
     @property
@@ -81,7 +81,7 @@ class Server:
         return self._thread.is_running
 
     def stop(self, grace: float = GRACE) -> None:
-        """Ends the server; what has reached it gets `grace` seconds, with 0 any. A second call does nothing."""
+        """Stops the server; requests that have reached it get `grace` seconds (0: no limit). A second call does nothing."""
         with _lock:
             if self in _servers:
                 _servers.remove(self)
@@ -90,7 +90,7 @@ class Server:
             self._thread.stop(grace)
 
     def frame(self, path: str = "/", height: int = 400) -> Any:
-        """A page of the plugin in an IFrame, for the output of a cell, with its link above."""
+        """A page of the plugin as a cell's output: an IFrame with a link above."""
         return Frame(self.browser_url + quote(path, safe="/?&=#%"), self.port, height)
 
     def _start(self) -> None:
@@ -99,8 +99,8 @@ class Server:
         _servers.append(self)
 
     def _publish(self, public: str | Tunnel | None) -> None:
-        """Names the address at which the world reaches the plugin, or opens a tunnel that makes one; or none."""
-        if public == self._published:  # a free tunnel would have another address after each run of the cell
+        """Publishes the plugin at a public address, or through a tunnel that makes one; None withdraws it."""
+        if public == self._published:  # reopening a free tunnel would change its address
             return
         self._tunnel.close()
         if self.public_url and self.plugin.public_url == self.public_url:
@@ -116,10 +116,10 @@ class Server:
         self.notes = notes(self.plugin, url)
 
     def follow(self, plugin: Plugin) -> None:
-        """Serves another plugin in place of its own, at the same address, with no request refused.
+        """Serves another plugin instead, at the same address, without refusing a request.
 
-        What is under way ends in the plugin that it began in. Raises `ServeError` if the new one does
-        not start; the old one serves on then.
+        Requests under way finish in the old plugin. Raises `ServeError` if the new one does not start; the old
+        one then goes on serving.
         """
         with _lock:
             old, own_url = self.plugin, plugin.public_url
@@ -130,11 +130,11 @@ class Server:
                 self._thread.run(self._app.swap(plugin, GRACE), START_TIMEOUT)
             except (TimeoutError, LifespanFailed) as error:
                 plugin.public_url = own_url
-                serving_on = " What was served before still is."
+                still_serving = " The previous version is still served."
                 if isinstance(error, TimeoutError):
-                    raise did_not_start(serving_on) from None
-                _log.error(error)  # as uvicorn tells it of a server's first start
-                raise lifespan_failed(serving_on) from None
+                    raise did_not_start(still_serving) from None
+                _log.error(error)  # as uvicorn logs it at a server's first start
+                raise lifespan_failed(still_serving) from None
             self.plugin = plugin
             if self.public_url:
                 self._unpublished = own_url
@@ -144,12 +144,7 @@ class Server:
     def __enter__(self) -> Server:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     def __repr__(self) -> str:
@@ -176,11 +171,12 @@ def serve(
 ) -> Server:
     """Serves a plugin from this process and returns when it answers.
 
-    Without `port`, any free one; run again, the one it had. `host` other than this machine is for
-    containers: everybody who reaches it can call the plugin. `public_url` is the https address
-    at which the world reaches it and which the manifest names, or a tunnel that makes one, such as
-    `kit.tunnels.cloudflared`; it is then checked against the rules of the hosts at once, and `.notes` has
-    the outcome; run again without, it is no longer public. A FastAPI app that is not a plugin is wrapped. Raises `PortInUse`, `ServeError`.
+    Without `port` it takes any free one or, run again, the same one. `host` other than this machine is for
+    containers: everyone who reaches it can call the plugin. `public_url` is the https address at which the
+    internet reaches it and which the manifest names, or a tunnel that makes one, such as
+    `kit.tunnels.cloudflared`; the plugin is then checked against the rules of the hosts at once, with the outcome
+    in `.notes`. Run again without it, the plugin is no longer public. A FastAPI app that is not a plugin is
+    wrapped. Raises `PortInUse`, `ServeError`.
     """
     if not isinstance(plugin, Plugin):
         plugin = Plugin.wrap(plugin)
@@ -211,8 +207,8 @@ def serving(plugin: Plugin) -> Server | None:
 
 
 def notes(plugin: Plugin, url: str) -> list[str]:
-    """What one should know of a plugin before the world reaches it at `url`: a sentence for each thing."""
-    # Late for their cost: most servers are never public.
+    """What one should know about a plugin before the internet reaches it at `url`, in sentences."""
+    # Late, since they are slow to import and most servers are never public.
     from kit.description import Description
     from kit.hosts import check_description
 
@@ -226,31 +222,31 @@ def notes(plugin: Plugin, url: str) -> list[str]:
     sentences = []
     if plugin.manifest.auth.type == "none":
         sentences.append(
-            "It has no auth: whoever knows the address can call it. Plugin(auth=...) changes that."
+            "It has no auth: anyone who knows the address can call it. Plugin(auth=...) changes that."
         )
     errors = Counter(finding.host for finding in check_description(description).errors)
     if errors:
         counts = ", ".join(f"{host} {count}" for host, count in errors.items())
-        sentences.append(f"Rules of hosts that it breaks: {counts}. kit.check(server) lists them.")
+        sentences.append(f"It breaks rules of hosts: {counts}. kit.check(server) lists them.")
     return sentences
 
 
 def _earlier(plugin: Plugin) -> Server | None:
-    """The running server that this one replaces: of the same plugin, or, in a notebook, of one of
-    the same name that another run of a cell has started."""
+    """The running server to reuse: that of the same plugin or, in a notebook, of one of the same name that another
+    cell execution started."""
     cell = jupyter.running_cell()
     for server in reversed(_servers):
         if server.plugin is plugin:
             return server
-        started = server._cell
+        started_in = server._cell
         same_name = server.plugin.manifest.name_for_model == plugin.manifest.name_for_model
-        if same_name and cell and started and started.execution != cell.execution:
+        if same_name and cell and started_in and started_in.execution != cell.execution:
             return server
     return None
 
 
 def _holder(port: int) -> str | None:
-    """The plugin that this process serves on a port."""
+    """Names the plugin that this process serves on a port."""
     names = [server.plugin.manifest.name_for_model for server in _servers if server.port == port]
     return f"the plugin {names[0]!r}, which this process serves" if names else None
 

@@ -1,7 +1,7 @@
-"""`SwappableApp`: the app behind a server, which can be exchanged while it serves.
+"""`SwappableApp`: the app behind a server, which can be swapped while it serves.
 
-The listening socket and its connections stay: a request that comes is for the app of that moment, one that is
-under way ends in the app that it began in. So an exchange costs no client anything.
+The listening socket and its connections stay: a new request goes to the current app, one under way finishes in the
+app that it began in. So no client notices a swap.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.plugin.lifespan import LifespanFailed, LifespanManager
 
-CUT = 45.0  # seconds for what is under way in an app that was exchanged: ChatGPT's limit for a call
+DRAIN_TIMEOUT = 45.0  # seconds for requests under way in the old app: ChatGPT's limit for a call
 
 
 class SwappableApp:
-    """An ASGI app that forwards to another one: the first is given, `swap` brings the next.
+    """An ASGI app that forwards to another one, which `swap` replaces.
 
-    Each app's lifespan begins before its first request and ends after its last.
+    Each app's lifespan starts before its first request and ends after its last.
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        self._current = _Tenant(app)
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._current = _TrackedApp(app)
+        self._draining: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -33,18 +33,18 @@ class SwappableApp:
             await self._current(scope, receive, send)
 
     async def swap(self, app: ASGIApp, wait: float) -> None:
-        """Lets `app` answer from now on. Raises `LifespanFailed`, and all is as it was.
+        """Forwards to `app` from now on. Raises `LifespanFailed`; the old app then stays.
 
-        It returns when the app before has ended, or after `wait` seconds: that one goes on until what it has
-        begun is answered, for 45 s at most.
+        Returns when the old app has ended, or after `wait` seconds: it goes on until its requests are answered,
+        for 45 s at most.
         """
-        tenant = _Tenant(app)
-        await tenant.startup()
-        before, self._current = self._current, tenant
-        leaving = asyncio.create_task(before.leave())
-        self._leaving.add(leaving)
-        leaving.add_done_callback(self._leaving.discard)
-        await asyncio.wait({leaving}, timeout=wait)
+        new = _TrackedApp(app)
+        await new.startup()
+        old, self._current = self._current, new
+        draining = asyncio.create_task(old.drain())
+        self._draining.add(draining)
+        draining.add_done_callback(self._draining.discard)
+        await asyncio.wait({draining}, timeout=wait)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -55,15 +55,15 @@ class SwappableApp:
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        # The server has ended, and has cut what did not: nobody is waited for any more.
-        for leaving in self._leaving:
-            leaving.cancel()
-        await asyncio.gather(*self._leaving, self._current.shutdown(), return_exceptions=True)
+        # The server has stopped and cancelled what did not finish: no request is left to wait for.
+        for draining in self._draining:
+            draining.cancel()
+        await asyncio.gather(*self._draining, self._current.shutdown(), return_exceptions=True)
         await send({"type": "lifespan.shutdown.complete"})
 
 
-class _Tenant(LifespanManager):
-    """An app that knows which requests it has begun."""
+class _TrackedApp(LifespanManager):
+    """An app that tracks its requests under way."""
 
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(app)
@@ -77,11 +77,11 @@ class _Tenant(LifespanManager):
         finally:
             self._under_way.discard(task)
 
-    async def leave(self) -> None:
-        """Ends it once its requests are answered."""
+    async def drain(self) -> None:
+        """Ends the app's lifespan once its requests are answered."""
         try:
             if self._under_way:
-                _, late = await asyncio.wait(self._under_way, timeout=CUT)
+                _, late = await asyncio.wait(self._under_way, timeout=DRAIN_TIMEOUT)
                 for task in late:
                     task.cancel()
         finally:

@@ -20,15 +20,15 @@ from kit.runner.graceful import GracefulServer
 START_TIMEOUT = 30.0  # seconds; a plugin's lifespan may open databases
 STOP_TIMEOUT = 5.0  # seconds
 GRACE = 1.0  # seconds for requests under way when a server stops
-LINGER = 0.1  # seconds without a request after which a client of this machine is taken for idle
+LINGER = 0.1  # seconds of silence after which a client of this machine counts as idle
 T = TypeVar("T")
 
 
 class ServerThread:
     """An ASGI app served by uvicorn on a listening socket, in a daemon thread with its own loop.
 
-    A thread and not the kernel's loop: a cell that waits for an answer would wait for itself.
-    A daemon: the kernel's death is the server's. Own socket: a busy port fails in the calling cell.
+    Not on the kernel's loop: a cell that waits for an answer would wait for itself. A daemon: it dies with the
+    kernel. The socket is opened by the caller: a busy port fails in the calling cell.
     """
 
     def __init__(self, app: ASGIApp, sock: socket.socket) -> None:
@@ -39,8 +39,8 @@ class ServerThread:
         self._server: GracefulServer | None = None
         self._serving: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        # An empty context (where threads would inherit the cell's): what a handler prints belongs
-        # to the cell that runs, not to the one that started the server.
+        # An empty context, since threads inherit the caller's from 3.14 on: what a handler prints belongs to the
+        # cell that is running, not to the one that started the server.
         options: dict[str, Any] = {"context": contextvars.Context()} if sys.version_info >= (3, 14) else {}
         self.thread = threading.Thread(target=self._run, name="kit-server", daemon=True, **options)
 
@@ -48,17 +48,17 @@ class ServerThread:
         """Returns when the first request can be answered. Raises `ServeError` if the app fails to start."""
         self.thread.start()
         if not self._ready.wait(START_TIMEOUT):
-            raise did_not_start("")
+            raise did_not_start()
         if self._failure is not None:
             self.thread.join(STOP_TIMEOUT)
-            raise lifespan_failed("")
+            raise lifespan_failed()
 
     @property
     def is_running(self) -> bool:
         return self.thread.is_alive()
 
     def run(self, coroutine: Coroutine[Any, Any, T], timeout: float) -> T:
-        """What a coroutine gives that runs in the server's loop. Raises `TimeoutError` after `timeout` seconds."""
+        """Runs a coroutine on the server's loop. Raises `TimeoutError` after `timeout` seconds."""
         assert self._loop is not None
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
@@ -67,15 +67,15 @@ class ServerThread:
             future.cancel()
 
     def stop(self, grace: float = GRACE) -> None:
-        """Ends the server without losing what has reached it: that gets `grace` seconds, with 0 any."""
+        """Stops the server; requests that have reached it get `grace` seconds (0: no limit)."""
         if self.thread.ident is None:
             self._socket.close()
             return
-        with contextlib.suppress(RuntimeError):  # it has ended already
+        with contextlib.suppress(RuntimeError):  # the loop is closed already
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._end, grace)
         self.thread.join(grace + STOP_TIMEOUT if grace else None)
-        if not self._ready.is_set():  # it hangs in its start, in which nothing reads the socket
+        if not self._ready.is_set():  # its startup hangs, and nothing reads the socket
             self._socket.close()
 
     def _end(self, grace: float) -> None:
@@ -107,11 +107,11 @@ class ServerThread:
         await self._server.serve()
 
 
-def did_not_start(otherwise: str) -> ServeError:
-    words = f"The plugin did not start within {START_TIMEOUT:.0f} s.{otherwise}"
-    return ServeError(words, "What does its lifespan wait for?")
+def did_not_start(state: str = "") -> ServeError:
+    problem = f"The plugin did not start within {START_TIMEOUT:.0f} s.{state}"
+    return ServeError(problem, "Check what its lifespan waits for.")
 
 
-def lifespan_failed(otherwise: str) -> ServeError:
-    words = f"The plugin did not start: its lifespan failed (the traceback is above).{otherwise}"
-    return ServeError(words, "Fix it and run this again.")
+def lifespan_failed(state: str = "") -> ServeError:
+    problem = f"The plugin did not start: its lifespan failed (the traceback is above).{state}"
+    return ServeError(problem, "Fix it and run this again.")

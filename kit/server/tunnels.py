@@ -1,7 +1,7 @@
-"""Tunnels: a public https address for a server of this machine, for `kit.serve(plugin, public_url=...)`.
+"""Tunnels: a public https address for a server on this machine, for `kit.serve(plugin, public_url=...)`.
 
-A tunnel is any function that takes a port and gives a context manager of the address. `cloudflared` and `ngrok`
-run the programs of these names, which must be installed: nothing is downloaded.
+A tunnel is any function that takes a port and returns a context manager of the address. `cloudflared` and `ngrok`
+run the programs of those names, which must be installed: nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from kit.errors import ServeError
 from kit.redaction import hide
 from kit.sockets import Tunnel
 
-START_TIMEOUT = 30.0  # seconds until the program has said its address
-STOP_TIMEOUT = 5.0  # seconds, then it is killed
+START_TIMEOUT = 30.0  # seconds until the program prints its address
+STOP_TIMEOUT = 5.0  # seconds until it is killed
 
 
 def cloudflared(port: int) -> AbstractContextManager[str]:
-    """Cloudflare's quick tunnel: no account, another address each time.
+    """Cloudflare's quick tunnel: no account needed, another address each time.
 
-    Raises `ServeError` where the program is missing or gives no address.
+    Raises `ServeError` if the program is missing or prints no address.
     """
 
     def address(line: str) -> str:
-        # api.trycloudflare.com is what it asks for a tunnel, and names when that fails.
-        found = re.search(r"https://(?!api\.)[a-z0-9-]+\.trycloudflare\.com", line)
-        return found[0] if found else ""
+        # api.trycloudflare.com is where it requests a tunnel; it prints that name when this fails.
+        match = re.search(r"https://(?!api\.)[a-z0-9-]+\.trycloudflare\.com", line)
+        return match[0] if match else ""
 
     command = ["cloudflared", "tunnel", "--no-autoupdate", "--url", f"http://127.0.0.1:{port}"]
     return _running(command, address, "See developers.cloudflare.com/cloudflare-one, Downloads.")
 
 
 def ngrok(port: int) -> AbstractContextManager[str]:
-    """ngrok's tunnel: it wants an account, and its token set once by `ngrok config add-authtoken`.
+    """ngrok's tunnel: it needs an account, whose token is set once by `ngrok config add-authtoken`.
 
-    Raises `ServeError` where the program is missing or gives no address.
+    Raises `ServeError` if the program is missing or prints no address.
     """
 
     def address(line: str) -> str:
         with contextlib.suppress(ValueError):
-            said = json.loads(line)
-            if isinstance(said, dict) and str(said.get("url", "")).startswith("https://"):
-                return str(said["url"])
+            entry = json.loads(line)
+            if isinstance(entry, dict) and str(entry.get("url", "")).startswith("https://"):
+                return str(entry["url"])
         return ""
 
     command = ["ngrok", "http", f"127.0.0.1:{port}", "--log", "stdout", "--log-format", "json"]
@@ -69,7 +69,7 @@ def _running(command: list[str], address: Callable[[str], str], where: str) -> I
     if program is None:
         raise ServeError(
             f"The program {name} is not on this machine.",
-            f"Install it, or give the address of a tunnel of your own as public_url. {where}",
+            f"Install it, or pass the address of your own tunnel as public_url. {where}",
         )
     process = subprocess.Popen(
         [program, *command[1:]],
@@ -80,19 +80,19 @@ def _running(command: list[str], address: Callable[[str], str], where: str) -> I
         errors="replace",
         start_new_session=True,  # an interrupt of a cell must not end it
     )
-    said: deque[str] = deque(maxlen=8)
-    found: list[str] = []
-    known = threading.Event()
+    output: deque[str] = deque(maxlen=8)
+    urls: list[str] = []
+    is_known = threading.Event()
 
     def read() -> None:  # to the end: a full pipe would stop the program
         assert process.stdout is not None
         for line in process.stdout:
-            said.append(line.strip())
-            url = "" if found else address(line)
+            output.append(line.strip())
+            url = "" if urls else address(line)
             if url:
-                found.append(url)
-                known.set()
-        known.set()
+                urls.append(url)
+                is_known.set()
+        is_known.set()
 
     def end() -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -110,12 +110,12 @@ def _running(command: list[str], address: Callable[[str], str], where: str) -> I
     reader.start()
     atexit.register(end)
     try:
-        in_time = known.wait(START_TIMEOUT)
-        if not found:
-            state = "has ended" if in_time else f"gave no address within {START_TIMEOUT:.0f} s"
-            words = str(hide("\n".join(said))) or "nothing"
-            raise ServeError(f"{name} {state}. It said:\n{words}", "Mend that, and run this again.")
-        yield found[0].rstrip("/")
+        in_time = is_known.wait(START_TIMEOUT)
+        if not urls:
+            state = "has ended" if in_time else f"printed no address within {START_TIMEOUT:.0f} s"
+            printed = str(hide("\n".join(output))) or "nothing"
+            raise ServeError(f"{name} {state}. It printed:\n{printed}", "Fix that and run this again.")
+        yield urls[0].rstrip("/")
     finally:
         atexit.unregister(end)
         end()

@@ -10,15 +10,15 @@ from kit.plugin.requestlog import LoggedRequest, RequestLog
 from kit.server.server import Server
 
 SHOWN = 20  # the latest requests that a cell shows
-INTERVAL = 0.1  # seconds between two looks: a person sees no more, and the server pays nothing
+INTERVAL = 0.1  # seconds between two updates: faster is invisible, and the server pays nothing
 
 _watches: dict[RequestLog, Watch] = {}
 
 
 class Watch:
-    """A running look at a server's requests. `.stop()` ends it, and so does the server's end.
+    """A live view of a server's requests, until `.stop()` or until the server stops.
 
-    It looks at the log from outside, ten times a second: a server that is watched answers no slower.
+    It polls the log ten times a second, so that a watched server answers no slower.
     """
 
     def __init__(self, server: Server) -> None:
@@ -36,27 +36,27 @@ class Watch:
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """Ends it; what was shown stays."""
+        """Ends it; the requests stay on display."""
         self._stopping.set()
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
     def _run(self) -> None:
         while not self._stopping.wait(INTERVAL) and self._server.is_running:
-            self._look()
-        self._look()
+            self._update()
+        self._update()
         self._stopping.set()
         if _watches.get(self._log) is self:
             del _watches[self._log]
         self._live.update(self)
 
-    def _look(self) -> None:
+    def _update(self) -> None:
         if self._log.count == self._seen:
             return
         new = [entry for entry in self._log if entry.number > self._seen]
         if not new:  # the log was cleared
             return
-        missed = new[0].number - self._seen - 1  # more came than the log keeps
+        missed = new[0].number - self._seen - 1  # more arrived than the log keeps
         self._seen = new[-1].number
         self._latest = [*self._latest, *new][-SHOWN:]
         if self._live.is_on:
@@ -83,17 +83,17 @@ class Watch:
         return box(escape(self._head()) + (table(("method", "path", "status", "time"), rows) if rows else ""))
 
     def _ipython_display_(self) -> None:
-        """Shows it, but not in the very cell that shows it already."""
+        """Shows it, unless this cell shows it already."""
         jupyter.show(self, self._live)
 
 
 def watch(server: Server) -> Watch:
-    """Shows the requests of a server from now on, in this cell or, in a script, a line each; returns at once.
+    """Shows the requests of a server from now on, in this cell or, in a script, a line each; returns immediately.
 
-    Run again, the new cell takes over.
+    Run again, the display moves to the new cell.
     """
     earlier = _watches.pop(server.calls, None)
     if earlier is not None:
         earlier.stop()
-    _watches[server.calls] = made = Watch(server)
-    return made
+    _watches[server.calls] = current = Watch(server)
+    return current

@@ -1,7 +1,7 @@
-"""What the browser asks of the local ChatGPT, and who may ask.
+"""The HTTP API of the local ChatGPT, and who may use it.
 
-A page that another server sent must not drive it: the address has a token in it, as Jupyter's has, the host
-must be this machine, and a request that a script makes must come from the page itself.
+A page from another server must not control it: the address contains a token, as Jupyter's does, the host must be
+this machine, and requests by scripts must come from the page itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit.addresses import LOCAL_NAMES
+from kit.addresses import LOCAL_NAMES, host_of
 from kit.errors import KitError
 from kit.markup import page
 from kit.openapi.documents import read_json
@@ -31,9 +31,9 @@ from kit.web.transcript import as_code
 
 STATIC = Path(__file__).parent / "static"
 MAX_BODY = 1_000_000  # bytes of one request to the page's own server
-MAX_CONVERSATIONS = 100  # kept; the oldest go first
+MAX_CONVERSATIONS = 100  # the oldest are dropped first
 
-# Jupyter shows the page in a frame, from another port of this machine; VS Code from a scheme of its own.
+# Jupyter shows the page in a frame, from another port of this machine; VS Code from its own scheme.
 _FRAMES = (
     "'self' http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:* vscode-webview:"
 )
@@ -41,7 +41,7 @@ _COLAB = " https://*.google.com https://*.googleusercontent.com"
 
 
 class State:
-    """All that the page knows: plugins, conversations, and how `Chat` is made."""
+    """The state of the page: plugins, conversations, and the options of `Chat`."""
 
     def __init__(self, options: dict[str, Any], label: dict[str, Any]) -> None:
         self.plugins = PluginRegistry()
@@ -50,22 +50,24 @@ class State:
         self.label = label
 
     def conversation(self, id: str) -> Conversation:
-        """Raises `KitError` for one that is gone."""
+        """Raises `KitError` for one that no longer exists."""
         if id not in self.conversations:
-            raise KitError("This conversation is gone: the notebook was restarted.", "Begin a new chat.")
+            raise KitError(
+                "This conversation no longer exists: the notebook was restarted.", "Start a new chat."
+            )
         return self.conversations[id]
 
     def begin(self) -> Conversation:
         """A new conversation, with every plugin that is installed."""
-        begun = Conversation(self.plugins, self.options)
-        self.conversations[begun.id] = begun
-        idle = [key for key, one in self.conversations.items() if not one.is_busy and one is not begun]
+        new = Conversation(self.plugins, self.options)
+        self.conversations[new.id] = new
+        idle = [key for key, one in self.conversations.items() if not one.is_busy and one is not new]
         for key in idle[: max(0, len(self.conversations) - MAX_CONVERSATIONS)]:
             del self.conversations[key]
-        return begun
+        return new
 
     def summary(self) -> dict[str, Any]:
-        """What a tab needs when it opens or comes back."""
+        """What a tab needs when it opens or reconnects."""
         conversations = [
             {"id": one.id, "title": one.title, "events": len(one.events)}
             for one in reversed(self.conversations.values())
@@ -79,7 +81,7 @@ class State:
 
 
 def make_app(state: State, token: str, hosts: frozenset[str]) -> ASGIApp:
-    """The page's server. `hosts` are names beside this machine's under which a browser reaches it."""
+    """The page's server. `hosts` are further names, besides this machine's, by which a browser reaches it."""
     routes = [
         Route("/", _index),
         Route("/api/state", _summary),
@@ -88,8 +90,8 @@ def make_app(state: State, token: str, hosts: frozenset[str]) -> ASGIApp:
         Route("/api/plugins/{id}", _remove, methods=["DELETE"]),
         Route("/api/plugins/{id}/refresh", _refresh, methods=["POST"]),
         Route("/api/conversations", _begin, methods=["POST"]),
-        Route("/api/conversations/{id}", _about),
-        Route("/api/conversations/{id}", _forget, methods=["DELETE"]),
+        Route("/api/conversations/{id}", _describe),
+        Route("/api/conversations/{id}", _delete, methods=["DELETE"]),
         Route("/api/conversations/{id}/plugins", _enable, methods=["POST"]),
         Route("/api/conversations/{id}/events", _events),
         Route("/api/conversations/{id}/{verb:str}", _act, methods=["POST"]),
@@ -102,19 +104,19 @@ def make_app(state: State, token: str, hosts: frozenset[str]) -> ASGIApp:
 
 
 class _Guard:
-    """Lets in whom the page's address was given, and says on every answer what the page may do."""
+    """Admits those who know the page's address, and sets the security headers of every response."""
 
     def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str]) -> None:
         self._app, self._token, self._hosts = app, token.encode(), hosts
         frames = _FRAMES + (_COLAB if "google.colab" in sys.modules else "")
-        # Nothing but the page's own files: a script in a plugin's text would not run even if it were one.
+        # Only the page's own files: a script in a plugin's text would not run even if it got into the page.
         policy = (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
             f"base-uri 'none'; form-action 'none'; frame-ancestors {frames}"
         )
         self._headers = [
             (b"content-security-policy", policy.encode()),
-            (b"referrer-policy", b"no-referrer"),  # the address has the token in it
+            (b"referrer-policy", b"no-referrer"),  # the address contains the token
             (b"x-content-type-options", b"nosniff"),
             (b"cross-origin-resource-policy", b"same-origin"),
             (b"cache-control", b"no-store"),
@@ -134,7 +136,7 @@ class _Guard:
 
     def _refusal(self, request: Request) -> Response | None:
         headers, path = request.headers, request.url.path
-        host = _name(headers.get("host", ""))
+        host = host_of(f"//{headers.get('host', '')}")
         if host not in LOCAL_NAMES and host not in self._hosts and "*" not in self._hosts:
             return PlainTextResponse(f"This page is not served as {host!r}.", 403)
         if path.startswith("/static/"):
@@ -142,34 +144,27 @@ class _Guard:
         if path == "/":
             if self._is_token(request.query_params.get("token", "")):
                 return None
-            words = (
-                "Open the address that the notebook or <code>kit chatgpt</code> shows: it has a token in it."
+            text = (
+                "Open the address that the notebook or <code>kit chatgpt</code> shows: it contains a token."
             )
-            return HTMLResponse(page("Local ChatGPT", f"<h1>Not this address</h1><p>{words}</p>"), 403)
+            return HTMLResponse(page("Local ChatGPT", f"<h1>Not this address</h1><p>{text}</p>"), 403)
         if not self._is_from_page(headers):
-            return JSONResponse({"error": "Only the page itself may ask.", "remedy": ""}, 403)
+            return JSONResponse({"error": "Only the page itself may use this.", "remedy": ""}, 403)
         if not self._is_token(headers.get("authorization", "").removeprefix("Bearer ")):
-            words = "Open the address that the notebook shows now."
-            return JSONResponse({"error": "The token is not this page's.", "remedy": words}, 401)
+            remedy = "Open the address that the notebook shows now."
+            return JSONResponse({"error": "This is not the token of this page.", "remedy": remedy}, 401)
         return None
 
     def _is_token(self, text: str) -> bool:
         return hmac.compare_digest(text.encode(), self._token)
 
     def _is_from_page(self, headers: Headers) -> bool:
-        # Every browser of today says it; Origin is for the others. A proxy may change Host, not this.
+        # Every current browser sends it; Origin is for older ones. A proxy may change Host, but not this.
         site = headers.get("sec-fetch-site")
         if site is not None:
             return site == "same-origin"
         origin = headers.get("origin")
         return origin is None or urlsplit(origin).netloc == headers.get("host")
-
-
-def _name(host: str) -> str:
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return ""
 
 
 async def _index(request: Request) -> Response:
@@ -180,11 +175,11 @@ async def _static(request: Request) -> Response:
     kinds = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
     file = next((file for file in STATIC.iterdir() if file.name == request.path_params["name"]), None)
     if file is None or file.suffix not in kinds:
-        return PlainTextResponse("not here", 404)
+        return PlainTextResponse("Not found", 404)
     return Response(file.read_bytes(), media_type=kinds[file.suffix])
 
 
-# -- what the page asks for ---------------------------------------------------------
+# -- the API ------------------------------------------------------------------------
 
 
 async def _summary(request: Request) -> Response:
@@ -218,11 +213,11 @@ async def _begin(request: Request) -> Response:
     return JSONResponse(_state(request).begin().summary())
 
 
-async def _about(request: Request) -> Response:
+async def _describe(request: Request) -> Response:
     return JSONResponse(_conversation(request).summary())
 
 
-async def _forget(request: Request) -> Response:
+async def _delete(request: Request) -> Response:
     conversation = _state(request).conversations.pop(request.path_params["id"], None)
     if conversation is not None:
         conversation.stop()
@@ -252,7 +247,7 @@ async def _act(request: Request) -> Response:
     elif verb == "again" and isinstance(number, int) and isinstance(body.get("arguments"), dict):
         await conversation.again(number, body["arguments"])
     else:
-        raise KitError(f"{verb!r} cannot be done with that.", "Reload the page.")
+        raise KitError(f"{verb!r} is not possible with this request.", "Reload the page.")
     return JSONResponse(conversation.summary())
 
 
@@ -278,7 +273,7 @@ def _conversation(request: Request) -> Conversation:
 
 
 def _lines(items: AsyncIterator[Any]) -> Response:
-    """A JSON value on each line, as they come."""
+    """Streams one JSON value per line."""
 
     async def lines() -> AsyncIterator[bytes]:
         async for item in items:
@@ -292,13 +287,13 @@ async def _body(request: Request) -> dict[str, Any]:
     async for chunk in request.stream():
         content += chunk
         if len(content) > MAX_BODY:
-            raise KitError(f"That is longer than {MAX_BODY:,} bytes.", "Send less.")
+            raise KitError(f"The request is longer than {MAX_BODY:,} bytes.", "Send less.")
     try:
         body = read_json(content) if content else {}
     except ValueError as error:
-        raise KitError(f"What was sent {error}.") from None
+        raise KitError(f"The request {error}.") from None
     if not isinstance(body, dict):
-        raise KitError("What was sent is not a JSON object.")
+        raise KitError("The request is not a JSON object.")
     return body
 
 

@@ -1,7 +1,7 @@
 """One conversation of the page: its turns run here, whether or not a tab is watching.
 
-All that happens is a list of events. A tab draws them from the first on, so a reload, a second tab and
-the live stream are one thing.
+Everything that happens is a list of events. A tab draws them from the first on, so that a reload, a second tab and
+the live stream work alike.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ANSWERS = ("allow", "always", "deny")
 
 
 class Conversation:
-    """Events, a `Chat` behind them, and the plugins that it may use, by their ids."""
+    """The events, the `Chat` behind them, and the ids of the plugins that it may use."""
 
     def __init__(self, registry: PluginRegistry, options: dict[str, Any]) -> None:
         self.id = secrets.token_urlsafe(6)
@@ -48,11 +48,11 @@ class Conversation:
         return self._turn is not None and not self._turn.done()
 
     def summary(self) -> dict[str, Any]:
-        """What the page shows of it beside its events."""
+        """What the page shows besides its events."""
         return {"id": self.id, "title": self.title, "enabled": self.enabled, "busy": self.is_busy}
 
     def plugins(self) -> list[PluginEntry]:
-        """Those it may use now."""
+        """The plugins that it may use now."""
         return [entry for entry in self._registry.installed if entry.id in self.enabled]
 
     async def watch(self, start: int) -> AsyncIterator[Event]:
@@ -67,14 +67,14 @@ class Conversation:
             try:
                 await asyncio.wait_for(changed.wait(), 15)
             except TimeoutError:
-                yield {"type": "alive"}  # so that a tab that is gone is noticed
+                yield {"type": "alive"}  # detects a closed tab
 
     def say(self, text: str) -> None:
-        """Begins a turn. Raises `KitError` while another is running."""
+        """Starts a turn. Raises `KitError` while another is running."""
         if self.is_busy:
             raise KitError("The last answer is still being written.", "Wait for it, or stop it.")
         self.title = self.title or short(text, 60)
-        self._note({"type": "user", "text": text})
+        self._record("user", text=text)
         self._turn = asyncio.ensure_future(self._run(text))
 
     def stop(self) -> None:
@@ -83,22 +83,22 @@ class Conversation:
             self._turn.cancel()
 
     def answer(self, number: int, answer: str) -> None:
-        """What the user says to the question about a call. Raises `KitError` if nobody asks."""
+        """The user's answer to the question about a call. Raises `KitError` if there is no such question."""
         question = self._questions.pop(number, None)
         if answer not in ANSWERS:
-            raise KitError(f"{answer!r} is not an answer.", f"There are: {', '.join(ANSWERS)}.")
+            raise KitError(f"{answer!r} is not an answer.", f"Use one of: {', '.join(ANSWERS)}.")
         if question is None or question.done():
-            raise KitError("This question was answered already.", "Nothing is left to do.")
+            raise KitError("This question is answered already.", "There is nothing left to do.")
         question.set_result(answer)
 
     async def again(self, number: int, arguments: dict[str, Any]) -> None:
-        """Sends a call once more, with other arguments. The model does not hear of it."""
+        """Sends a call again, with other arguments. The model is not informed."""
         if number not in self.calls or self.calls[number][0] is None:
-            raise KitError("There is no such call.", "Reload the page.")
+            raise KitError("This call does not exist.", "Reload the page.")
         entry, call = self.calls[number]
         assert entry is not None
         result = await entry.plugin.acall(call.operation, arguments)
-        self._note({"type": "again", "n": number, **_outcome(result)})
+        self._record("again", n=number, **_outcome(result))
 
     # -- one turn ---------------------------------------------------------------------
 
@@ -108,10 +108,10 @@ class Conversation:
         try:
             for entry in self.plugins():
                 if change := await self._registry.refresh(entry):
-                    self._note({"type": "note", "text": change})
+                    self._record("note", text=change)
             async for event in self._with_plugins().astream(text):
                 if isinstance(event, TextDelta):
-                    self._note({"type": "delta", "text": event.text})
+                    self._record("delta", text=event.text)
                 elif isinstance(event, CallStarted):
                     numbers.append(self._started(event))
                 elif isinstance(event, CallEnded):
@@ -119,19 +119,19 @@ class Conversation:
                 elif isinstance(event, Finished):
                     self._finished(event, time.perf_counter() - start)
         except KitError as error:
-            self._note({"type": "error", "text": error.problem, "remedy": error.remedy})
+            self._record("error", text=error.problem, remedy=error.remedy)
         except asyncio.CancelledError:
-            self._note({"type": "error", "text": "Stopped.", "remedy": ""})
-        except Exception as error:  # a fault of ours must not leave the page waiting
+            self._record("error", text="Stopped.", remedy="")
+        except Exception as error:  # a bug must not leave the page waiting
             text = f"{type(error).__name__}: {error}"
-            self._note({"type": "error", "text": text, "remedy": "This is a fault of the kit."})
+            self._record("error", text=text, remedy="This is a bug in the kit.")
         finally:
             self._turn = None
             self._questions.clear()
             self._wake()
 
     def _with_plugins(self) -> Chat:
-        """The chat; a new one with the same history where the plugins are others than before."""
+        """The chat; a new one with the same history if the plugins have changed."""
         plugins = [entry.plugin for entry in self.plugins()]
         old = self._chat
         if old is None or [id(p) for p in old.plugins] != [id(p) for p in plugins]:
@@ -143,16 +143,14 @@ class Conversation:
     def _started(self, call: CallStarted) -> int:
         number = len(self._called) + 1
         entry = self._entry_of(call.plugin)
-        self._note(
-            {
-                "type": "call",
-                "n": number,
-                "plugin": entry.name if entry else call.plugin or "an unknown plugin",
-                "image": entry.image if entry else "",
-                "operation": call.operation,
-                "arguments": call.arguments,
-                "asks": call.consequential,
-            }
+        self._record(
+            "call",
+            n=number,
+            plugin=entry.name if entry else call.plugin or "an unknown plugin",
+            image=entry.image if entry else "",
+            operation=call.operation,
+            arguments=call.arguments,
+            asks=call.consequential,
         )
         self._called[number] = entry
         return number
@@ -161,44 +159,42 @@ class Conversation:
         return next((entry for entry in self.plugins() if entry.plugin.name == name), None)
 
     async def _confirm(self, call: CallStarted) -> bool:
-        """Asks the tab; it comes right after the call was noted."""
+        """Asks the user on the page, right after the call was recorded."""
         number, entry = next(reversed(self._called.items()))
         if entry and call.operation in entry.always:
             return True
         question: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._questions[number] = question
-        self._note({"type": "question", "n": number})
+        self._record("question", n=number)
         answer = await question
-        self._note({"type": "answer", "n": number, "answer": answer})
+        self._record("answer", n=number, answer=answer)
         if answer == "always" and entry:
             entry.always.add(call.operation)
         return answer != "deny"
 
     def _ended(self, number: int, result: CallResult) -> None:
         self.calls[number] = (self._called[number], result)
-        self._note({"type": "result", "n": number, **_outcome(result)})
+        self._record("result", n=number, **_outcome(result))
 
     def _finished(self, event: Finished, seconds: float) -> None:
         reply, sequence = event.reply, event.reply.sequence()
         for note in reply.notes:
-            if note != NO_KEY:  # the page says so all the time
-                self._note({"type": "note", "text": note})
+            if note != NO_KEY:  # the page always shows it
+                self._record("note", text=note)
         if reply.error:
-            self._note({"type": "error", "text": reply.error, "remedy": ""})
-        self._note(
-            {
-                "type": "done",
-                "html": markdown(reply.text),
-                "model": reply.model,
-                "seconds": seconds,
-                "tokens": reply.usage.total_tokens,
-                "sequence": base64.b64encode(sequence.svg.encode()).decode(),
-                "sequence_text": sequence.words,
-            }
+            self._record("error", text=reply.error, remedy="")
+        self._record(
+            "done",
+            html=markdown(reply.text),
+            model=reply.model,
+            seconds=seconds,
+            tokens=reply.usage.total_tokens,
+            sequence=base64.b64encode(sequence.svg.encode()).decode(),
+            sequence_text=sequence.words,
         )
 
-    def _note(self, event: Event) -> None:
-        self.events.append(event)
+    def _record(self, kind: str, **facts: Any) -> None:
+        self.events.append({"type": kind, **facts})
         self._wake()
 
     def _wake(self) -> None:
@@ -207,7 +203,7 @@ class Conversation:
 
 
 def _outcome(result: CallResult) -> Event:
-    """A result for the page: its data as text, so that nothing in it is taken for more."""
+    """A result for the page, its data as text so that nothing in it is interpreted."""
     data = "" if result.data is None else result.data
     text = data if isinstance(data, str) else json.dumps(data, indent=2, ensure_ascii=False, default=str)
     return {

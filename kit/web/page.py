@@ -24,13 +24,13 @@ _lock = threading.Lock()
 
 
 class LocalChatGPT:
-    """A running page. `.url` is its address, with the token that lets its reader in; `.stop()` ends it.
+    """A running page. `.url` is its address, with the token that admits its user; `.stop()` ends it.
 
     As a cell's value it shows itself in an IFrame, with its link above.
     """
 
     def __init__(self, port: int, options: dict[str, Any], key: Any) -> None:
-        self._key = key  # what was asked for: asked for again, the page goes on
+        self._key = key  # the arguments: a call with the same ones reuses the page
         self._token = secrets.token_urlsafe(16)
         self._state = State(options, _label(options))
         sock = listen("127.0.0.1", port)
@@ -49,7 +49,7 @@ class LocalChatGPT:
 
     @property
     def url(self) -> str:
-        """Where the reader's browser reaches the page."""
+        """Where the user's browser reaches the page."""
         base = browser_url(self.port) or f"http://127.0.0.1:{self.port}"
         return f"{base}/?token={self._token}"
 
@@ -58,18 +58,16 @@ class LocalChatGPT:
         return self._thread.is_running
 
     def stop(self) -> None:
-        """Ends the page; its conversations are gone."""
+        """Ends the page and its conversations."""
         with _lock:
             if self in _pages:
                 _pages.remove(self)
         self._thread.stop()
 
     def _hosts(self) -> frozenset[str]:
-        """Names of this machine as a proxy in front of the notebook has them; "*" where it is not known."""
+        """The names by which a proxy in front of the notebook is reached; "*" if they are unknown."""
         base = browser_url(self.port)
-        if base is None:
-            return frozenset()
-        return frozenset({urlsplit(base).hostname or "*"})
+        return frozenset() if base is None else frozenset({urlsplit(base).hostname or "*"})
 
     def __enter__(self) -> LocalChatGPT:
         return self
@@ -84,21 +82,16 @@ class LocalChatGPT:
         Frame(self.url, self.port, HEIGHT)._ipython_display_()
 
 
-def chatgpt(
-    *plugins: Server | str,
-    port: int = 0,
-    token: str | None = None,
-    **options: Any,
-) -> LocalChatGPT:
+def chatgpt(*plugins: Server | str, port: int = 0, token: str | None = None, **options: Any) -> LocalChatGPT:
     """Opens the local ChatGPT with these plugins installed: servers of this process, or addresses.
 
     More can be installed in the page. `token` is that of the plugins, `options` are those of `Chat`: `model`,
-    `client`, `api`, `instructions`, `select`, `search`, `max_rounds`. Run again, the page that is there goes on,
-    with its conversations. Raises `KitError` for a plugin that cannot be installed, with the reason.
+    `client`, `api`, `instructions`, `select`, `search`, `max_rounds`. Run again, the same page goes on with
+    its conversations. Raises `KitError` for a plugin that cannot be installed.
     """
     unknown = options.keys() - {"model", "client", "api", "instructions", "select", "search", "max_rounds"}
     if unknown:
-        raise KitError(f"There is no option {sorted(unknown)[0]!r}.", "See kit.Chat for those there are.")
+        raise KitError(f"There is no option {sorted(unknown)[0]!r}.", "See kit.Chat for the options.")
     key = _key(plugins, options)
     with _lock:
         earlier = next((p for p in _pages if p._key == key and p.is_running and port in (0, p.port)), None)
@@ -121,11 +114,11 @@ def _key(sources: tuple[Any, ...], options: dict[str, Any]) -> Any:
 
 
 def _label(options: dict[str, Any]) -> dict[str, Any]:
-    """Who answers, in words that leave no doubt."""
+    """What answers: the model's name, or plainly the understudy."""
     model = ModelClient(options.get("client"), options.get("model"), options.get("api", "responses"))
     if model.is_understudy:
         return {"name": "Understudy", "is_understudy": True, "note": model.notes[0]}
     base = os.environ.get("OPENAI_BASE_URL", "")
     name = options.get("model") or os.environ.get("OPENAI_MODEL") or ""
-    where = urlsplit(base).netloc if base else ""
-    return {"name": name or where or "OpenAI", "is_understudy": False, "note": where}
+    server = urlsplit(base).netloc
+    return {"name": name or server or "OpenAI", "is_understudy": False, "note": server}

@@ -1,4 +1,4 @@
-"""The plugins of the page: found at a URL step by step, installed, followed while their author works."""
+"""The plugins of the page: found at a URL step by step, installed, and refreshed while their author works on them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp"
 
 @dataclass
 class PluginEntry:
-    """A plugin of the page. `source` is what was typed, `server` a `Server` of this process."""
+    """A plugin of the page. `source` is the address typed in, `server` a `Server` of this process."""
 
     id: str
     plugin: InstalledPlugin
@@ -38,15 +38,15 @@ class PluginEntry:
     server: Server | None = None
     image: str = ""
     is_installed: bool = False
-    always: set[str] = field(default_factory=set)  # operations that need not ask any more
-    problem: str = ""  # why the last look at it failed
+    always: set[str] = field(default_factory=set)  # operations that no longer need to ask
+    problem: str = ""  # why the last refresh failed
 
     @property
     def name(self) -> str:
         return self.plugin.manifest.name_for_human or self.plugin.name
 
     def summary(self) -> dict[str, Any]:
-        """What the page shows of it. Texts are a stranger's: the page treats them as text."""
+        """What the page shows. The texts are untrusted: the page inserts them as text only."""
         plugin, tools = self.plugin, self.plugin.by_name
         functions = [
             {
@@ -77,7 +77,7 @@ class PluginEntry:
 
 
 class PluginRegistry:
-    """All plugins of the page by their id, those that were found and not yet installed among them."""
+    """All plugins of the page by id, including those found but not yet installed."""
 
     def __init__(self) -> None:
         self._all: dict[str, PluginEntry] = {}
@@ -87,51 +87,51 @@ class PluginRegistry:
         return [entry for entry in self._all.values() if entry.is_installed]
 
     def get(self, id: str) -> PluginEntry:
-        """Raises `KitError` for one that is gone."""
+        """Raises `KitError` for one that was removed."""
         if id not in self._all:
             raise KitError("This plugin is no longer installed.", "Install it again.")
         return self._all[id]
 
     async def find(self, source: Server | str, token: str | None = None) -> AsyncIterator[dict[str, Any]]:
-        """Looks at an address as ChatGPT did: a dict for each step, then {"found": ...} or {"error": ...}."""
+        """Looks up an address as ChatGPT did: a dict for each step, then {"found": ...} or {"error": ...}."""
         steps: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         own_loop = asyncio.get_running_loop()
 
         def on_document(answer: Answer, seconds: float) -> None:
-            own_loop.call_soon_threadsafe(steps.put_nowait, _fetched(answer, seconds))
+            own_loop.call_soon_threadsafe(steps.put_nowait, _fetch_step(answer, seconds))
 
-        looking = asyncio.ensure_future(self.add(source, token, on_document))
+        lookup = asyncio.ensure_future(self.add(source, token, on_document))
         try:
-            while not looking.done() or not steps.empty():
+            while not lookup.done() or not steps.empty():
                 next_step = asyncio.ensure_future(steps.get())
-                await asyncio.wait({looking, next_step}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({lookup, next_step}, return_when=asyncio.FIRST_COMPLETED)
                 if next_step.done():
                     yield next_step.result()
                 else:
                     next_step.cancel()
-            entry = await looking
+            entry = await lookup
         except KitError as error:
             yield {"error": error.problem, "remedy": error.remedy}
             return
         finally:
-            looking.cancel()
-        for step in _judged(entry.plugin):
+            lookup.cancel()
+        for step in _check_steps(entry.plugin):
             yield step
         yield {"found": entry.summary()}
 
     async def add(
         self, source: Server | str, token: str | None = None, on_document: Any = None
     ) -> PluginEntry:
-        """Finds a plugin and keeps it, not yet installed. Raises `KitError` with the reason."""
+        """Finds a plugin and keeps it, not yet installed. Raises `KitError`."""
         server = source if isinstance(source, Server) else None
-        # An address and nothing else: what is typed into a page names no file of this machine.
+        # Only an address: what is typed into a page must not name a file of this machine.
         address = server.url if server else complete(str(source).strip())
         plugin = await ainstall(server or address, token=token, on_document=on_document)
         entry = next((e for e in self._all.values() if _identity(e.plugin) == _identity(plugin)), None)
         if entry is None:
-            entry = PluginEntry(self._free(plugin.name), plugin, address)
+            entry = PluginEntry(self._unique_id(plugin.name), plugin, address)
             self._all[entry.id] = entry
-            while len(self._all) - len(self.installed) > 20:  # looked at and never installed
+            while len(self._all) - len(self.installed) > 20:  # looked up and never installed
                 del self._all[next(key for key, e in self._all.items() if not e.is_installed)]
         entry.plugin, entry.source, entry.server = plugin, address, server
         entry.token = token or entry.token
@@ -141,7 +141,7 @@ class PluginRegistry:
         return entry
 
     async def install(self, id: str, token: str | None = None) -> PluginEntry:
-        """Puts a found plugin among the installed, with the token that its owner gave."""
+        """Installs a plugin that was found, with the user's token."""
         entry = self.get(id)
         if token:
             entry = await self.add(entry.server or entry.source, token)
@@ -149,17 +149,17 @@ class PluginRegistry:
         return entry
 
     def remove(self, id: str) -> None:
-        """Takes a plugin away."""
+        """Removes a plugin."""
         self._all.pop(id, None)
 
     async def refresh(self, entry: PluginEntry) -> str:
-        """Reads a plugin of this machine anew; gives what changed, in words, or nothing.
+        """Reads a plugin of this machine again, since its author may be changing it; returns what changed, as text.
 
-        Its author is at work on it. A stranger's plugin stays as it was installed.
+        Any other plugin stays as it was installed.
         """
         if not entry.plugin.transport.root.is_own:
             return ""
-        before, old = entry.problem, entry.plugin
+        previous, old = entry.problem, entry.plugin
         try:
             async with asyncio.timeout(REFRESH_TIMEOUT):
                 new = await ainstall(entry.server or entry.source, token=entry.token)
@@ -172,10 +172,10 @@ class PluginRegistry:
             if _documents(new) != _documents(old):
                 entry.plugin = new
                 entry.image = await _image(entry)
-                return f"{entry.name} has changed, and was read again: {len(new.by_name)} functions."
-        return entry.problem if entry.problem != before else ""
+                return f"{entry.name} has changed and was read again: {len(new.by_name)} functions."
+        return entry.problem if entry.problem != previous else ""
 
-    def _free(self, name: str) -> str:
+    def _unique_id(self, name: str) -> str:
         number = 1
         while (id := name if number == 1 else f"{name}-{number}") in self._all:
             number += 1
@@ -183,7 +183,7 @@ class PluginRegistry:
 
 
 def _identity(plugin: InstalledPlugin) -> tuple[str, str]:
-    """What tells two plugins apart; `localhost` and 127.0.0.1 are one place."""
+    """What distinguishes two plugins; `localhost` and 127.0.0.1 are the same."""
     base = plugin.base_url
     for name in LOCAL_NAMES:
         base = base.replace(f"://{name}", "://localhost", 1)
@@ -194,7 +194,7 @@ def _documents(plugin: InstalledPlugin) -> str:
     return json.dumps([plugin.manifest.render(plugin.base_url), plugin.spec.document], default=str)
 
 
-def _fetched(answer: Answer, seconds: float) -> dict[str, Any]:
+def _fetch_step(answer: Answer, seconds: float) -> dict[str, Any]:
     return {
         "step": "Fetched" if answer.status == 200 else "Looked for",
         "text": answer.url,
@@ -203,25 +203,23 @@ def _fetched(answer: Answer, seconds: float) -> dict[str, Any]:
     }
 
 
-def _judged(plugin: InstalledPlugin) -> list[dict[str, Any]]:
-    """What reading the documents and ChatGPT's own rules gave, as steps."""
+def _check_steps(plugin: InstalledPlugin) -> list[dict[str, Any]]:
+    """The results of reading and validating the documents, as steps."""
     problems, count = plugin.problems, len(plugin.by_name)
     findings = check(plugin, "chatgpt")
     errors = sum(finding.severity == "error" for finding in findings)
     return [
         {
             "step": "Read",
-            "text": f"{len(problems)} problems, repaired or left out"
-            if problems
-            else "nothing had to be repaired",
+            "text": f"{len(problems)} problems, repaired or left out" if problems else "nothing to repair",
             "ok": True,
             "items": [{"place": place, "text": text} for place, text in problems[:MOST_SHOWN]],
         },
         {
             "step": "Validated",
-            "text": f"{errors} of ChatGPT's rules are broken; the kit goes on anyway"
+            "text": f"{errors} of ChatGPT's rules are broken; the kit continues anyway"
             if errors
-            else "by ChatGPT's rules",
+            else "against ChatGPT's rules",
             "ok": not errors,
             "items": [
                 {
@@ -236,7 +234,7 @@ def _judged(plugin: InstalledPlugin) -> list[dict[str, Any]]:
 
 
 async def _image(entry: PluginEntry) -> str:
-    """The logo as a data URL, fetched by the kit: the page itself asks no stranger for anything."""
+    """The logo as a data URL, fetched by the kit: the page itself sends no request to other servers."""
     plugin = entry.plugin
     content, media_type = logo(entry.name).encode(), "image/svg+xml"
     url = plugin.manifest.logo_url

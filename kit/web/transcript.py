@@ -1,4 +1,4 @@
-"""A conversation written down as code: a notebook cell that holds it again, or a test of it."""
+"""A conversation as code: a notebook cell that repeats it, or a test of it."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from kit.web.plugins import PluginEntry
 
 FORMS = ("cell", "test")
 
-Turn = tuple[str, list[dict[str, Any]]]  # what the user said, and the calls with their results
+Turn = tuple[str, list[dict[str, Any]]]  # the user's message, and the calls with their results
 
 
 def as_code(conversation: Conversation, plugins: list[PluginEntry], form: str) -> str:
-    """The conversation as Python. A token is never in it: it is read from KIT_TOKEN.
+    """The conversation as Python. It never contains a token, but reads it from KIT_TOKEN.
 
-    Raises `KitError` for another form, and where nothing was said yet.
+    Raises `KitError` for an unknown form, and for an empty conversation.
     """
     if form not in FORMS:
-        raise KitError(f"There is no form {form!r}.", f"There are: {', '.join(FORMS)}.")
+        raise KitError(f"There is no form {form!r}.", f"Use one of: {', '.join(FORMS)}.")
     turns = _turns(conversation)
     if not turns:
-        raise KitError("Nothing was said yet.", "Say something first.")
+        raise KitError("This conversation is empty.", "Send a message first.")
     calls = {event["n"]: event["operation"] for event in conversation.events if event["type"] == "call"}
     denied = {calls[e["n"]] for e in conversation.events if e["type"] == "answer" and e["answer"] == "deny"}
     chat = _chat(plugins, sorted(denied))
-    return "\n".join([*_head(plugins), *(_cell(turns, chat) if form == "cell" else _test(turns, chat)), ""])
+    imports = ["import os", ""] if any(entry.token for entry in plugins) else []
+    body = _cell(turns, chat) if form == "cell" else _test(turns, chat)
+    return "\n".join([*imports, "import kit", "", *body, ""])
 
 
 def _turns(conversation: Conversation) -> list[Turn]:
-    """The turns, each with what became of its calls."""
+    """The turns, each with its calls and their outcomes."""
     turns: list[Turn] = []
     for event in conversation.events:
         if event["type"] == "user":
@@ -45,22 +47,11 @@ def _turns(conversation: Conversation) -> list[Turn]:
     return turns
 
 
-def _install(plugins: list[PluginEntry]) -> list[str]:
-    lines = []
+def _chat(plugins: list[PluginEntry], denied: list[str]) -> str:
+    arguments = []
     for entry in plugins:
         token = ', token=os.environ["KIT_TOKEN"]' if entry.token else ""
-        lines.append(f"kit.install({entry.source!r}{token})")
-    return lines
-
-
-def _head(plugins: list[PluginEntry]) -> list[str]:
-    return (
-        ["import os", "", "import kit", ""] if any(entry.token for entry in plugins) else ["import kit", ""]
-    )
-
-
-def _chat(plugins: list[PluginEntry], denied: list[str]) -> str:
-    arguments = _install(plugins)
+        arguments.append(f"kit.install({entry.source!r}{token})")
     if denied:
         arguments.append(f"confirm=lambda call: call.operation not in {denied!r}")
     return f"chat = kit.Chat({', '.join(arguments)})"
@@ -73,8 +64,8 @@ def _cell(turns: list[Turn], chat: str) -> list[str]:
 def _test(turns: list[Turn], chat: str) -> list[str]:
     lines = ["", "def test_conversation():", f"    {chat}"]
     for text, calls in turns:
-        made = [(call["operation"], hide(call["arguments"])) for call in calls]
-        expected = pprint.pformat(made, width=90, sort_dicts=False).replace("\n", "\n        ")
+        pairs = [(call["operation"], hide(call["arguments"])) for call in calls]
+        expected = pprint.pformat(pairs, width=90, sort_dicts=False).replace("\n", "\n        ")
         lines += [
             "",
             f"    reply = chat({hide(text)!r})",

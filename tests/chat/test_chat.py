@@ -1,4 +1,4 @@
-"""`Chat`: the real openai client over HTTP, with everything that can go wrong on the way."""
+"""`Chat`: the real openai client over HTTP, with everything that can go wrong."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ clients: list[openai.AsyncOpenAI] = []
 
 @pytest.fixture(autouse=True)
 def _closed() -> Iterator[None]:
-    """Clients that a test has made are the test's to close."""
+    """Closes the clients that a test has created."""
     yield
     while clients:
         loop.run(clients.pop().close())
@@ -147,7 +147,7 @@ def test_async(scripted: Scripted, server: kit.Server, api: str) -> None:
 
 
 @APIS
-def test_a_sync_client_will_do(scripted: Scripted, server: kit.Server, api: str) -> None:
+def test_a_sync_client_works(scripted: Scripted, server: kit.Server, api: str) -> None:
     scripted.enqueue("", ADD)
     scripted.enqueue("Done.")
     with openai.OpenAI(base_url=scripted.base_url, api_key="none") as client:
@@ -160,7 +160,7 @@ def test_parallel_calls_run_at_the_same_time(scripted: Scripted) -> None:
 
     @plugin.get("/wait/{n}")
     def wait(n: int) -> int:
-        together.wait()  # it only goes on when eight calls are inside at once
+        together.wait()  # it only continues when eight calls run at the same time
         return n
 
     with kit.serve(plugin) as server:
@@ -207,12 +207,12 @@ def test_what_the_model_gets_wrong_goes_back_to_it(scripted: Scripted, server: k
     chat = chat_with(scripted, server, api=api)
     reply = chat("go")
     assert reply.text == "I see."
-    said = [str(call.data) for call in reply.calls]
-    assert "There is no tool 'no_such_tool'; there are: add_todo, list_todos" in said[0]
-    assert "not a JSON object" in said[1]
-    assert "not a JSON object" in said[2]
-    assert "username: is required and missing" in said[3]
-    assert "sam has no todo 9" in said[4]
+    answers = [str(call.data) for call in reply.calls]
+    assert "There is no tool 'no_such_tool'; there are: add_todo, list_todos" in answers[0]
+    assert "not a JSON object" in answers[1]
+    assert "not a JSON object" in answers[2]
+    assert "username: is required and missing" in answers[3]
+    assert "sam has no todo 9" in answers[4]
     assert [call.status for call in reply.calls] == [None, None, None, None, 404, None]
     body = scripted.requests[1][1]
     outputs = (
@@ -238,11 +238,11 @@ def test_rounds_end(scripted: Scripted, server: kit.Server) -> None:
 
 
 def test_consequential_calls_ask_first(scripted: Scripted, server: kit.Server) -> None:
-    asked: list[CallStarted] = []
+    questions: list[CallStarted] = []
 
     def confirm(call: CallStarted) -> bool:
         assert threading.current_thread() is threading.main_thread()
-        asked.append(call)
+        questions.append(call)
         return call.arguments["todo"] != "no"
 
     scripted.enqueue(
@@ -253,13 +253,13 @@ def test_consequential_calls_ask_first(scripted: Scripted, server: kit.Server) -
     )
     scripted.enqueue("Done.")
     reply = chat_with(scripted, server, confirm=confirm)("go")
-    assert [call.operation for call in asked] == ["add_todo", "add_todo"]
+    assert [call.operation for call in questions] == ["add_todo", "add_todo"]
     assert reply.calls[0].data == {"error": "The user did not allow this call."}
     assert reply.calls[1].data == ["yes"]
     assert [call.path for call in server.calls if call.method == "POST"] == ["/users/sam/todos"]
 
 
-def test_a_question_may_be_awaited_and_put_by_the_terminal(
+def test_confirm_may_be_awaited_or_ask_in_the_terminal(
     scripted: Scripted, server: kit.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def later(call: CallStarted) -> bool:
@@ -295,15 +295,15 @@ def test_what_is_marked_harmless_does_not_ask(scripted: Scripted) -> None:
 
     scripted.enqueue("", ("search", "{}"), ("launch", "{}"))
     scripted.enqueue("Done.")
-    asked: list[str] = []
-    chat_with(scripted, plugin, confirm=lambda call: bool(asked.append(call.operation)))("go")
-    assert asked == ["launch"]
+    questions: list[str] = []
+    chat_with(scripted, plugin, confirm=lambda call: bool(questions.append(call.operation)))("go")
+    assert questions == ["launch"]
 
 
 @APIS
-@pytest.mark.parametrize(("status", "said"), [(429, "refuses for now"), (500, "failed, tried again in vain")])
-def test_the_api_fails_for_a_while_and_for_good(
-    scripted: Scripted, server: kit.Server, api: str, status: int, said: str
+@pytest.mark.parametrize(("status", "message"), [(429, "rate limit"), (500, "failed, even after retries")])
+def test_the_api_fails_temporarily_and_permanently(
+    scripted: Scripted, server: kit.Server, api: str, status: int, message: str
 ) -> None:
     chat = chat_with(scripted, server, api=api)
     scripted.enqueue(status=status)
@@ -313,7 +313,7 @@ def test_the_api_fails_for_a_while_and_for_good(
     assert len(scripted.requests) == 3
     for _ in range(3):
         scripted.enqueue("busy", status=status)
-    with pytest.raises(kit.ChatError, match=said):
+    with pytest.raises(kit.ChatError, match=message):
         chat("and again")
     assert len(chat.history) == 2
     scripted.enqueue("Fine.")
@@ -321,31 +321,31 @@ def test_the_api_fails_for_a_while_and_for_good(
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [(401, "Check OPENAI_API_KEY"), (400, "refuses the request: .*scripted")]
+    ("status", "message"), [(401, "Check OPENAI_API_KEY"), (400, "rejected the request: .*scripted")]
 )
-def test_errors_that_are_not_tried_again(scripted: Scripted, status: int, said: str) -> None:
+def test_errors_that_are_not_retried(scripted: Scripted, status: int, message: str) -> None:
     scripted.enqueue(status=status)
-    with pytest.raises(kit.ChatError, match=said):
+    with pytest.raises(kit.ChatError, match=message):
         chat_with(scripted)("hello")
     assert len(scripted.requests) == 1
 
 
 @APIS
 @pytest.mark.parametrize("how", ["drop", "short"])
-def test_a_stream_that_breaks_off(scripted: Scripted, server: kit.Server, api: str, how: str) -> None:
+def test_a_stream_that_is_interrupted(scripted: Scripted, server: kit.Server, api: str, how: str) -> None:
     scripted.enqueue("", ADD)
     scripted.enqueue("This is cut in the middle", **{how: True})
     chat = chat_with(scripted, server, api=api)
     if api == "chat" and how == "short":
-        # the last chunk of this API is only the usage: without it the answer is whole
+        # the last chunk of this API is only the usage: without it the answer is complete
         *_, last = chat.stream("Add milk")
         assert isinstance(last, Finished)
         assert last.reply.text == "This is cut in the middle"
         return
-    with pytest.raises(kit.ChatError, match="broke off") as caught:
+    with pytest.raises(kit.ChatError, match="was interrupted") as caught:
         list(chat.stream("Add milk"))
     assert len(caught.value.reply.calls) == 1
-    # the call has been made: the conversation keeps it, and goes on
+    # the call was made: the conversation keeps it and goes on
     assert kinds_of(chat.history) == ["user", "function_call", "function_call_output"]
     scripted.enqueue("Fine.")
     assert chat("and now?").text == "Fine."
@@ -395,7 +395,7 @@ def test_a_chat_answers_one_thing_at_a_time(scripted: Scripted) -> None:
     events.close()  # type: ignore[attr-defined]
 
 
-def test_a_server_without_responses_is_noticed(server: kit.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_without_responses_is_detected(server: kit.Server, monkeypatch: pytest.MonkeyPatch) -> None:
     with Scripted(has_responses=False) as scripted:
         monkeypatch.setenv("OPENAI_BASE_URL", scripted.base_url)
         scripted.enqueue("", ADD)
@@ -432,16 +432,16 @@ def test_without_a_key_the_understudy_answers_and_says_so(
     server: kit.Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chat = kit.Chat(server)
-    said = capsys.readouterr().out
-    assert said.count("\n") == 1
-    assert "the understudy answers" in said
-    assert "OPENAI_API_KEY" in said
+    output = capsys.readouterr().out
+    assert output.count("\n") == 1
+    assert "the understudy answers" in output
+    assert "OPENAI_API_KEY" in output
     reply = chat("Add 'buy milk' to sam's list")
     assert reply.model == "understudy-no-language-model"
     assert reply.calls[0].data == ["buy milk"]
     assert kit.Chat(server, api="chat")("what does sam have to do?").calls[0].data == ["buy milk"]
 
 
-def test_wrong_options_are_said() -> None:
-    with pytest.raises(kit.ChatError, match="no api 'telepathy'"):
+def test_wrong_options_are_reported() -> None:
+    with pytest.raises(kit.ChatError, match="no API 'telepathy'"):
         kit.Chat(api="telepathy")

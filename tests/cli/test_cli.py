@@ -1,4 +1,4 @@
-"""The `kit` command, as a person runs it: a process of its own, its output, its exit status."""
+"""The `kit` command as a user runs it: in its own process, with its output and exit status."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def running(*arguments: str, until: str, cwd: Path | None = None) -> Iterator[st
     """The command while it runs, its output read up to the line with `until`; Ctrl+C must end it with 0."""
     process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True, cwd=cwd)
     assert process.stdout is not None
-    said = ""
+    output = ""
     try:
         for line in process.stdout:
-            said += line
+            output += line
             if until in line:
                 break
-        yield said
+        yield output
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
     finally:
@@ -50,9 +50,9 @@ def running(*arguments: str, until: str, cwd: Path | None = None) -> Iterator[st
 
 
 def url_in(text: str) -> str:
-    found = re.search(r"http://127\.0\.0\.1:\d+(/v1)?", text)
-    assert found, text
-    return found[0]
+    match = re.search(r"http://127\.0\.0\.1:\d+(/v1)?", text)
+    assert match, text
+    return match[0]
 
 
 def test_demo_adds_lists_and_deletes_without_a_key() -> None:
@@ -63,11 +63,11 @@ def test_demo_adds_lists_and_deletes_without_a_key() -> None:
     for call in ("add_todo(", "list_todos(", "delete_todo("):
         assert call in done.stdout
     assert "understudy" in done.stdout
-    # what the last answer lists is what was left: the first todo was deleted
+    # the last answer lists what is left after the first todo was deleted
     last = done.stdout.rpartition("You: Show me sam's list")[2]
     assert "call the dentist" in last
     assert "buy milk" not in last
-    assert "0 of them failed" in last
+    assert "; 0 failed." in last
 
 
 def test_demo_is_the_same_each_time() -> None:
@@ -76,8 +76,8 @@ def test_demo_is_the_same_each_time() -> None:
 
 
 def test_demo_keeps_its_server() -> None:
-    with running("demo", "--keep", until="Ctrl+C") as said:
-        assert httpx2.get(url_in(said) + "/.well-known/ai-plugin.json").json()["name_for_model"] == "todo"
+    with running("demo", "--keep", until="Ctrl+C") as output:
+        assert httpx2.get(url_in(output) + "/.well-known/ai-plugin.json").json()["name_for_model"] == "todo"
 
 
 @pytest.fixture
@@ -96,28 +96,28 @@ def app_file(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("target", ["shop.py:shop", "shop:shop", "shop.py"])
 def test_serve_a_plugin_of_a_file_or_a_module(app_file: Path, target: str) -> None:
-    with running("serve", target, until="Ctrl+C", cwd=app_file.parent) as said:
-        assert httpx2.get(url_in(said) + "/greeting").json() == "hello"
+    with running("serve", target, until="Ctrl+C", cwd=app_file.parent) as output:
+        assert httpx2.get(url_in(output) + "/greeting").json() == "hello"
 
 
 def test_serve_makes_a_plugin_of_any_app(app_file: Path) -> None:
     with running(
         "serve", "shop.py:plain", "--public-url", "https://x.example", until="Ctrl+C", cwd=app_file.parent
-    ) as said:
-        manifest = httpx2.get(url_in(said) + "/.well-known/ai-plugin.json").json()
+    ) as output:
+        manifest = httpx2.get(url_in(output) + "/.well-known/ai-plugin.json").json()
         assert manifest["api"]["url"] == "https://x.example/.well-known/openapi.json"
 
 
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("nowhere.py:x", "There is no file nowhere.py"),
-        ("nowhere:x", "There is no module 'nowhere'"),
+        ("nowhere.py:x", "The file nowhere.py does not exist"),
+        ("nowhere:x", "The module 'nowhere' does not exist"),
         ("shop.py:wrong", "There are: shop, plain"),
         ("two.py", "Which plugin of two.py?"),
     ],
 )
-def test_serve_says_what_is_wrong(app_file: Path, target: str, words: str) -> None:
+def test_serve_reports_errors(app_file: Path, target: str, words: str) -> None:
     done = run("serve", target, cwd=app_file.parent)
     assert done.returncode == 1
     assert words in done.stderr
@@ -141,7 +141,7 @@ def test_install_manifest_and_spec(server: kit.Server) -> None:
     assert "/users/{username}/todos" in json.loads(run("spec", address, "--json").stdout)["paths"]
 
 
-def test_install_of_nothing_says_so(server: kit.Server) -> None:
+def test_install_reports_that_nothing_is_there(server: kit.Server) -> None:
     nothing = f"http://127.0.0.1:{server.port}/nothing-here"
     server.stop()
     done = run("install", nothing)
@@ -181,11 +181,11 @@ def test_chat_asks_before_a_change(server: kit.Server) -> None:
 
 def test_the_local_chatgpt_of_an_address_and_of_a_file(server: kit.Server, app_file: Path) -> None:
     command = ("chatgpt", server.url, f"{app_file}:shop", "--no-browser")
-    with running(*command, until="Ctrl+C") as said:
-        found = re.search(r"http://127\.0\.0\.1:\d+/\?token=[\w-]+", said)
-        assert found, said
-        assert httpx2.get(found[0]).status_code == 200
-        base, _, token = found[0].partition("/?token=")
+    with running(*command, until="Ctrl+C") as output:
+        match = re.search(r"http://127\.0\.0\.1:\d+/\?token=[\w-]+", output)
+        assert match, output
+        assert httpx2.get(match[0]).status_code == 200
+        base, _, token = match[0].partition("/?token=")
         state = httpx2.get(f"{base}/api/state", headers={"Authorization": f"Bearer {token}"}).json()
         assert len(state["plugins"]) == 2
         assert state["model"]["is_understudy"]
@@ -195,8 +195,8 @@ def test_the_local_chatgpt_of_an_address_and_of_a_file(server: kit.Server, app_f
 
 
 def test_understudy_alone() -> None:
-    with running("understudy", until="Ctrl+C") as said:
-        models = httpx2.get(url_in(said) + "/models").json()
+    with running("understudy", until="Ctrl+C") as output:
+        models = httpx2.get(url_in(output) + "/models").json()
         assert "understudy" in models["data"][0]["id"]
 
 

@@ -24,20 +24,20 @@ def test_langchain(server: kit.Server, understudy: Understudy) -> None:
             model="gpt-5", base_url=understudy.base_url, api_key="none", use_responses_api=responses
         )  # type: ignore[arg-type]
         with_tools = model.bind_tools(plugin.tools("chat"))
-        asked = messages.HumanMessage(ASK)
-        answer = with_tools.invoke([asked])
+        question = messages.HumanMessage(ASK)
+        answer = with_tools.invoke([question])
         assert [(c["name"], c["args"]) for c in answer.tool_calls] == [
             ("add_todo", {"username": "sam", "todo": "buy milk"})
         ]
         call = answer.tool_calls[0]
         result = plugin.call(call["name"], call["args"])
         final = with_tools.invoke(
-            [asked, answer, messages.ToolMessage(result.for_model(), tool_call_id=call["id"])]
+            [question, answer, messages.ToolMessage(result.for_model(), tool_call_id=call["id"])]
         )
         assert "buy milk" in final.text
         assert final.response_metadata["model_name"] == MODEL
         streamed = None
-        for chunk in with_tools.stream([asked]):
+        for chunk in with_tools.stream([question]):
             streamed = chunk if streamed is None else streamed + chunk
         assert streamed is not None
         assert streamed.tool_calls[0]["args"] == {"username": "sam", "todo": "buy milk"}
@@ -97,7 +97,7 @@ def test_the_agents_sdk(server: kit.Server, understudy: Understudy, api: str) ->
     assert "raw_response_event" in kinds
 
 
-def test_langchain_tools_await_and_tell_errors(server: kit.Server) -> None:
+def test_langchain_tools_await_and_report_errors(server: kit.Server) -> None:
     pytest.importorskip("langchain_core")
     tools = {tool.name: tool for tool in kit.install(server).langchain()}
     assert "buy milk" in asyncio.run(tools["add_todo"].ainvoke({"username": "sam", "todo": "buy milk"}))

@@ -1,4 +1,4 @@
-"""`install`: a plugin from its URL, as ChatGPT did it, and calls to it over real HTTP."""
+"""`install`: a plugin from its URL, as ChatGPT did, and calls to it over real HTTP."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_strangers_plugin_with_its_flaws() -> None:
         (
             {"/.well-known/ai-plugin.json": (302, {"location": "http://127.0.0.1:9/x"}, "")},
             "",
-            "sends on to http://127.0.0.1:9/x",
+            "redirects to http://127.0.0.1:9/x",
         ),
         (
             {"/.well-known/ai-plugin.json": (302, {"location": "/.well-known/ai-plugin.json"}, "")},
@@ -126,7 +126,7 @@ def test_a_strangers_plugin_with_its_flaws() -> None:
         ({"/ai-plugin.json": (500, {}, "")}, "/ai-plugin.json", "answers 500, not a document"),
     ],
 )
-def test_what_cannot_be_installed_says_why(pages: dict[str, Any], path: str, reason: str) -> None:
+def test_errors_say_why_it_cannot_be_installed(pages: dict[str, Any], path: str, reason: str) -> None:
     with Stranger(pages) as stranger, pytest.raises(kit.KitError, match=reason) as caught:
         kit.install(stranger.url + path)
     assert caught.value.remedy
@@ -179,7 +179,7 @@ def test_a_redirect_below_the_same_place_is_followed() -> None:
         ("10.0.0.5", "https://inner.example"),
     ],
 )
-def test_a_public_name_that_leads_inside_is_refused(
+def test_a_public_name_that_leads_to_a_private_network_is_refused(
     addresses: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def getaddrinfo(self: Any, host: str, port: int, **more: Any) -> Any:
@@ -195,7 +195,7 @@ def test_files(tmp_path: Path, server: kit.Server) -> None:
     (tmp_path / "spec.json").write_text(json.dumps(spec))
     nowhere = kit.install(tmp_path / "spec.json")
     assert [tool["name"] for tool in nowhere.tools()] == ["list_todos"]
-    assert ("/servers", "there is none to call: give base_url= to call something") in nowhere.problems
+    assert ("/servers", "none can be called: pass base_url= to call something") in nowhere.problems
     result = nowhere.call("list_todos", username="x")
     assert result.outcome == "not sent"
     assert "install it with base_url=" in result.data["error"]
@@ -234,9 +234,9 @@ def test_references_to_other_documents_are_followed_when_asked_for(tmp_path: Pat
     assert properties["name"] == {"type": "string"}
     assert properties["inside"]["$ref"].startswith("#/$defs/")
     assert properties["secret"] == properties["far"] == {}
-    said = [message for place, message in plugin.problems if "cannot be fetched" in message]
-    assert len(said) == 2
-    assert all("it is not below" in message for message in said)
+    messages = [message for place, message in plugin.problems if "cannot be fetched" in message]
+    assert len(messages) == 2
+    assert all("it is not below" in message for message in messages)
 
 
 def test_references_are_followed_on_the_same_domain_only() -> None:
@@ -330,7 +330,7 @@ def call_of(page: Any, monkeypatch: pytest.MonkeyPatch | None = None) -> kit.Cal
         ((204, {}, ""), 204, None),
         ((404, {}, {"detail": "no"}), 404, {"detail": "no"}),
         ((500, {"content-type": "text/html"}, "<h1>broken</h1>"), 500, "<h1>broken</h1>"),
-        ((200, {"content-type": "image/png"}, b"\x89PNG"), 200, "[image/png, 4 bytes: no text]"),
+        ((200, {"content-type": "image/png"}, b"\x89PNG"), 200, "[image/png, 4 bytes: not text]"),
         ((200, {"content-type": "application/json"}, "{broken"), 200, "{broken"),
     ],
 )
@@ -382,7 +382,7 @@ def test_a_dead_server_comes_back_as_data() -> None:
 def test_half_an_answer_comes_back_as_data(page: Any, reason: str) -> None:
     result = call_of(page)
     assert (result.status, result.ok) == (None, False)
-    assert re.search(f"/things began to answer with 200, but {reason}", result.data["error"])
+    assert re.search(f"/things began to answer with 200, but failed {reason}", result.data["error"])
     with Stranger({"/openapi.json": page}) as stranger, pytest.raises(kit.InstallError, match=reason):
         kit.install(f"{stranger.url}/openapi.json")
 
@@ -557,7 +557,7 @@ def test_a_plain_app_in_process() -> None:
     assert installed.call(name).data == 1
 
 
-# -- what reading costs ----------------------------------------------------------------
+# -- import cost -----------------------------------------------------------------------
 
 FRESH = """
 import json, sys
@@ -573,7 +573,7 @@ HEAVY = (
 )
 
 
-def test_reading_a_file_and_checking_arguments_cost_no_server(tmp_path: Path) -> None:
+def test_reading_a_file_and_checking_arguments_import_no_server(tmp_path: Path) -> None:
     parameters = [
         {"name": "owner", "in": "query", "required": True, "schema": {"type": "string"}},
         {"name": "labels", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}},
@@ -590,7 +590,7 @@ def test_reading_a_file_and_checking_arguments_cost_no_server(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("api", ["responses", "chat"])
-def test_who_changes_a_list_of_tools_changes_no_other(todo: kit.Plugin, api: str) -> None:
+def test_changing_a_list_of_tools_changes_no_other(todo: kit.Plugin, api: str) -> None:
     plugin = kit.install(todo)
     before = json.dumps(plugin.tools(api))
     tools = plugin.tools(api)

@@ -1,4 +1,4 @@
-"""The local ChatGPT's page in a real Chromium. Screenshots are left in `build/screenshots`."""
+"""The local ChatGPT's page in a real Chromium. Screenshots are saved in `build/screenshots`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Tab:
         self.page.get_by_role("button", name=name, exact=True).click()
 
     def wait(self) -> None:
-        """Until no answer is being written."""
+        """Waits until no answer is being written."""
         expect(self.page.get_by_role("button", name="Send", exact=True)).to_be_visible(timeout=60_000)
 
     def open_dialog(self) -> None:
@@ -63,7 +63,7 @@ class Tab:
 
     def find(self, url: str) -> None:
         self.open_dialog()
-        self.page.get_by_label("Where is it?").fill(url)
+        self.page.get_by_label("Its base URL").fill(url)
         self.page.get_by_role("button", name="Find manifest file").click()
 
     def install(self, url: str) -> None:
@@ -78,12 +78,12 @@ class Tab:
     def findings(self) -> list[str]:
         """What axe-core calls serious or critical."""
         axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-        found = axe.run(self.page).response["violations"]
+        violations = axe.run(self.page).response["violations"]
         return [
-            f"{it['id']}: {node['html']}"
-            for it in found
-            if it["impact"] in ("serious", "critical")
-            for node in it["nodes"]
+            f"{violation['id']}: {node['html']}"
+            for violation in violations
+            if violation["impact"] in ("serious", "critical")
+            for node in violation["nodes"]
         ]
 
 
@@ -97,7 +97,7 @@ def tab(browser: Browser, local: LocalChatGPT) -> Iterator[Tab]:
 
 
 def stranger_with(answer: Any, **more: Any) -> Stranger:
-    """A plugin of somebody else's whose one operation gives `answer`."""
+    """Someone else's plugin, whose only operation returns `answer`."""
     operation = {"operationId": "list_things", "summary": "List the things", "responses": {}, **more}
     document = openapi({"/things": {"get": operation}})
     return Stranger(
@@ -142,10 +142,10 @@ def test_a_broken_plugin_is_refused_with_the_reason(tab: Tab, pages: dict[str, A
     with Stranger(pages) as stranger:
         tab.find(stranger.url)
         refused = tab.page.locator("#found [role=alert]")
-        expect(refused).to_contain_text("Refused")
+        expect(refused).to_contain_text("Not installed")
         expect(refused).to_contain_text(reason)
         tab.picture("refused")
-        assert tab.page.get_by_label("Where is it?").input_value() == stranger.url  # nothing typed is lost
+        assert tab.page.get_by_label("Its base URL").input_value() == stranger.url  # nothing typed is lost
         assert not tab.page.get_by_role("button", name="Install plugin").is_visible()
 
 
@@ -219,7 +219,7 @@ def test_edit_a_call_and_send_it_again(tab: Tab) -> None:
     expect(tab.page.locator(".call [role=alert]")).to_contain_text("This is not JSON")
     field.fill('{"username": "ann"}')
     tab.page.locator(".call").get_by_role("button", name="Send").click()
-    expect(tab.page.locator(".call")).to_contain_text("Sent again, by you")
+    expect(tab.page.locator(".call")).to_contain_text("Sent again by you")
     expect(tab.page.locator(".call")).to_contain_text("/users/ann/todos")
 
 
@@ -235,17 +235,17 @@ def test_a_reload_loses_nothing(tab: Tab) -> None:
     assert tab.page.locator("#log").inner_text() == before
 
 
-def test_a_chat_that_is_opened_is_asked_for_once(tab: Tab) -> None:
+def test_a_chat_that_is_opened_is_requested_once(tab: Tab) -> None:
     tab.say("Add 'buy milk' to sam's list")
     tab.answer("Deny")
     tab.wait()
-    asked: list[str] = []
-    tab.page.on("request", lambda request: asked.append(request.url))
+    urls: list[str] = []
+    tab.page.on("request", lambda request: urls.append(request.url))
     tab.page.reload()
     expect(tab.page.locator(".answer")).to_have_count(1)
     expect(tab.page.locator("#chats li")).to_have_count(1)
     tab.wait()
-    assert len([url for url in asked if "/events?" in url]) == 1, asked
+    assert len([url for url in urls if "/events?" in url]) == 1, urls
 
 
 def test_two_tabs_at_once(tab: Tab, local: LocalChatGPT) -> None:
@@ -269,7 +269,7 @@ def test_two_tabs_at_once(tab: Tab, local: LocalChatGPT) -> None:
     assert other.slips == same.slips == []
 
 
-def test_a_person_quicker_than_the_page_is_not_disturbed(browser: Browser, local: LocalChatGPT) -> None:
+def test_a_user_faster_than_the_page_is_not_disturbed(browser: Browser, local: LocalChatGPT) -> None:
     page = browser.new_context().new_page()
     held: list[Route] = []
     page.route("**/api/conversations", lambda route: held.append(route))
@@ -283,15 +283,15 @@ def test_a_person_quicker_than_the_page_is_not_disturbed(browser: Browser, local
     page.context.close()
 
 
-def test_what_is_under_the_mouse_stays_when_the_page_asks_again(tab: Tab) -> None:
-    """A click into the page brings the focus, the focus asks for the news: the click must arrive."""
+def test_what_is_under_the_mouse_stays_when_the_page_refreshes(tab: Tab) -> None:
+    """A click on the page gives it focus, and focus refreshes it: the click must arrive."""
     tab.page.locator("#pick").click()
     box = tab.page.get_by_label("TODO Plugin", exact=True)
     box.hover()
     tab.page.mouse.down()
-    with tab.page.expect_response("**/api/state") as asked:
+    with tab.page.expect_response("**/api/state") as response:
         tab.page.evaluate("dispatchEvent(new Event('focus'))")
-    asked.value.finished()
+    response.value.finished()
     tab.page.wait_for_timeout(50)
     tab.page.mouse.up()
     expect(box).not_to_be_checked()
@@ -337,7 +337,7 @@ def test_export(tab: Tab) -> None:
     compile(code.inner_text(), "test", "exec")
 
 
-# -- plugins that are not well ------------------------------------------------------------
+# -- plugins with faults ------------------------------------------------------------------
 
 
 async def never(scope: Any, body: bytes) -> Any:
@@ -360,7 +360,7 @@ async def slow(scope: Any, body: bytes) -> Any:
     ],
     ids=["500", "html", "200kB", "nothing", "slow"],
 )
-def test_a_plugin_that_is_not_well(tab: Tab, answer: Any, title: str, shown: str) -> None:
+def test_a_plugin_with_a_fault(tab: Tab, answer: Any, title: str, shown: str) -> None:
     with stranger_with(answer) as stranger:
         tab.install(stranger.url)
         tab.say("List the things")
@@ -400,8 +400,8 @@ def test_nothing_of_a_hostile_plugin_runs(tab: Tab) -> None:
         ),
         "/things": (200, {}, [HOSTILE]),
     }
-    asked: list[str] = []
-    tab.page.on("request", lambda request: asked.append(request.url))
+    urls: list[str] = []
+    tab.page.on("request", lambda request: urls.append(request.url))
     with Stranger(pages) as stranger:
         tab.install(stranger.url)
         tab.say("List the things")
@@ -415,10 +415,10 @@ def test_nothing_of_a_hostile_plugin_runs(tab: Tab) -> None:
         tab.picture("hostile")
         assert tab.page.evaluate("window.ran") is None
         assert tab.page.evaluate("document.querySelectorAll('a[href^=javascript], #main script').length") == 0
-        assert not [url for url in asked if url.startswith(stranger.url)]  # the browser asks no stranger
+        assert not [url for url in urls if url.startswith(stranger.url)]  # the browser sends it no request
 
 
-def test_a_page_of_another_origin_gets_nowhere(browser: Browser, local: LocalChatGPT) -> None:
+def test_a_page_of_another_origin_is_rejected(browser: Browser, local: LocalChatGPT) -> None:
     page = browser.new_page()
     page.route(
         "https://evil.example/", lambda route: route.fulfill(body="<h1>evil</h1>", content_type="text/html")
@@ -442,7 +442,7 @@ def test_a_page_of_another_origin_gets_nowhere(browser: Browser, local: LocalCha
         [f"http://127.0.0.1:{local.port}", token],
     )
     assert tried == [*["Failed to fetch"] * 3, "blocked"]
-    assert local._state.conversations == {}  # a POST without CORS does arrive
+    assert local._state.conversations == {}  # although a POST without CORS arrives
     page.close()
 
 
@@ -483,9 +483,9 @@ def test_the_theme_can_be_chosen(tab: Tab) -> None:
     tab.picture("dark")
 
 
-def test_the_keyboard_alone_does(tab: Tab) -> None:
+def test_the_keyboard_is_enough(tab: Tab) -> None:
     keys = tab.page.keyboard
-    expect(tab.page.get_by_label("Message")).to_be_focused()  # one may type at once
+    expect(tab.page.get_by_label("Message")).to_be_focused()  # the user can type immediately
     keys.type("Add 'buy milk' to sam's list")
     keys.press("Enter")
     expect(tab.page.get_by_role("button", name="Allow", exact=True)).to_be_focused()
@@ -510,12 +510,12 @@ def test_the_keyboard_alone_does(tab: Tab) -> None:
     keys.press("Enter")
     tab.page.locator("#develop").focus()
     keys.press("Enter")
-    expect(tab.page.get_by_label("Where is it?")).to_be_focused()
+    expect(tab.page.get_by_label("Its base URL")).to_be_focused()
     keys.press("Escape")
     expect(tab.page.locator("#store")).to_be_hidden()
 
 
-def test_a_process_that_has_ended_is_said(tab: Tab, local: LocalChatGPT) -> None:
+def test_an_ended_process_is_reported(tab: Tab, local: LocalChatGPT) -> None:
     local.stop()
     tab.page.get_by_label("Message").fill("Are you there?")
     tab.page.get_by_role("button", name="Send").click()

@@ -41,23 +41,23 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def plugin() -> kit.Plugin:
-    made = kit.Plugin("asked", description_for_model="Is asked by pages.")
-    made.state.seen = []
+    plugin = kit.Plugin("asked", description_for_model="Is called by pages.")
+    plugin.state.seen = []
 
-    @made.post("/things")
+    @plugin.post("/things")
     def add_thing(thing: dict[str, str], authorization: str = Header("")) -> dict[str, str]:
-        made.state.seen.append(thing)
+        plugin.state.seen.append(thing)
         return {**thing, "authorization": authorization}
 
-    @made.get("/broken")
+    @plugin.get("/broken")
     def broken() -> str:
         raise RuntimeError("kaput")
 
-    @made.get("/refused")
+    @plugin.get("/refused")
     def refused() -> str:
         raise HTTPException(403, "not you")
 
-    return made
+    return plugin
 
 
 @pytest.fixture
@@ -67,14 +67,14 @@ def served(plugin: kit.Plugin) -> Iterator[kit.Server]:
 
 
 def page_of(browser: Browser, origin: str, permitted: bool = True) -> Page:
-    """A page that this origin has sent."""
+    """A page of this origin."""
     context = browser.new_context()
     if permitted:
         context.grant_permissions(["local-network-access"], origin=origin)
     page = context.new_page()
     page.route(f"{origin}/", lambda route: route.fulfill(body="<p>page</p>", content_type="text/html"))
     page.goto(f"{origin}/")
-    # While it intercepts, Playwright answers every preflight itself, and allows all: nothing would be tried.
+    # While it intercepts, Playwright answers every preflight itself and allows it: nothing would be tested.
     page.unroute_all()
     return page
 
@@ -103,7 +103,7 @@ def test_the_documents_are_read(chatgpt: Page, served: kit.Server, host: str) ->
 
 
 def test_the_page_counts_as_public(browser: Browser, served: kit.Server) -> None:
-    """Without the permission nothing is sent: so the other tests try what they say."""
+    """Without the permission nothing is sent, so the other tests do test it."""
     page = page_of(browser, CHATGPT, permitted=False)
     assert ask(page, served.manifest_url) == (0, "Failed to fetch")
     assert len(served.calls) == 0
@@ -151,10 +151,10 @@ def test_another_page_reads_nothing_and_changes_nothing(
     assert ask(page, served.manifest_url)[0] == 0
     posted = ask(page, f"{served.url}/things", method="POST", headers=JSON, body='{"name": "nail"}')
     assert posted[0] == 0
-    assert plugin.state.seen == []  # the browser asked before, and was not allowed
+    assert plugin.state.seen == []  # the browser's preflight was denied
     simple = ask(page, f"{served.url}/things", method="POST", mode="no-cors", body='{"name": "nail"}')
     assert simple[0] == 0
-    assert plugin.state.seen == []  # text/plain: what needs no question is no JSON for the plugin
+    assert plugin.state.seen == []  # text/plain needs no preflight, but is not JSON for the plugin
     page.context.close()
 
 
@@ -167,8 +167,8 @@ def test_a_plugin_may_allow_other_pages_or_none(browser: Browser) -> None:
             page.context.close()
 
 
-def test_no_cookies_are_let_through(chatgpt: Page, served: kit.Server) -> None:
-    """A page that sends the user's cookies along would need a permission that a plugin does not give."""
+def test_cookies_are_not_allowed(chatgpt: Page, served: kit.Server) -> None:
+    """A page that sends the user's cookies needs a permission that a plugin does not give."""
     assert ask(chatgpt, served.manifest_url, credentials="include")[0] == 0
 
 

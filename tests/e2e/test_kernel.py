@@ -1,4 +1,4 @@
-"""Everything again inside a real kernel: cells, interrupts, prints, other people's loops."""
+"""Everything again in a real kernel: cells, interrupts, prints, other packages' event loops."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def list_items() -> list[str]:
 
 
 def good(kernel: Kernel, code: str, cell: str = "") -> str:
-    """Runs a cell that must not fail; gives what it printed."""
+    """Runs a cell that must not fail; returns its output."""
     output = kernel.run(code, cell)
     assert output.error == "", output
     return output.text
@@ -34,14 +34,14 @@ def test_from_a_cell_to_a_model(kernel: Kernel) -> None:
     shown = kernel.run("server = kit.serve(todo)\nserver")
     assert "Todo" in shown.result["text/html"]
     assert "serves at http://127.0.0.1:" in shown.result["text/plain"]
-    asked = kernel.run("chat = kit.Chat(server)\nchat('list the items')")
-    assert asked.error == ""
-    assert "No OPENAI_API_KEY is set" in asked.text
-    # streamed into the cell once, and not shown again as its result
-    assert len(asked.displays) == 1
-    assert asked.result == {}
-    assert "one" in asked.updates[-1]["text/html"]
-    assert "inside the handler" in asked.text
+    run = kernel.run("chat = kit.Chat(server)\nchat('list the items')")
+    assert run.error == ""
+    assert "No OPENAI_API_KEY is set" in run.text
+    # streamed into the cell, and not shown again as its result
+    assert len(run.displays) == 1
+    assert run.result == {}
+    assert "one" in run.updates[-1]["text/html"]
+    assert "inside the handler" in run.text
     awaited = kernel.run("reply = await chat.asend('list the items')")
     assert awaited.error == ""
     assert "one" in awaited.updates[-1]["text/html"]
@@ -58,7 +58,7 @@ def test_prints_of_a_handler_appear_in_the_running_cell(kernel: Kernel) -> None:
 
 
 def assert_no_leak(first: str, again: str) -> None:
-    """The same port, and no more threads and files than before; fewer, where old ones were collected."""
+    """The same port, and no more threads and files than before (fewer if old ones were collected)."""
     (port, *before), (port_again, *after) = first.split()[-3:], again.split()[-3:]
     assert port == port_again
     assert all(int(a) <= int(b) for a, b in zip(after, before, strict=True)), (first, again)
@@ -67,13 +67,13 @@ def assert_no_leak(first: str, again: str) -> None:
 def test_serving_again_keeps_port_and_leaks_nothing(kernel: Kernel) -> None:
     good(kernel, PLUGIN + "\nimport threading, os, asyncio, time")
     good(kernel, OPERATION)
-    # the server closes its end of a connection a moment after the client did
+    # the server closes its end of a connection a moment after the client
     count = "time.sleep(0.05)\nprint(server.port, threading.active_count(), len(os.listdir('/proc/self/fd')))"
     first = good(kernel, f"server = kit.serve(todo)\nhttpx2.get(server.url)\n{count}", "c")
     for _ in range(20):
         again = good(kernel, f"server = kit.serve(todo)\nhttpx2.get(server.url)\n{count}", "c")
     assert_no_leak(first, again)
-    # the same for a plugin that is made anew each time, in the same cell or by a function
+    # the same for a plugin that is created each time, in the same cell or by a function
     made = f"def make():\n    return kit.Plugin('made', description_for_model='x')\nserver = kit.serve(make())\n{count}"
     first = good(kernel, made)
     for _ in range(20):
@@ -172,8 +172,8 @@ class Adds:
     )
     good(kernel, f"import kit, httpx2\n{made}", "p")
     good(kernel, "server = kit.serve(todo)")
-    asked = "print(httpx2.get(server.url + '/passed').json(), httpx2.get(server.manifest_url).status_code)"
-    assert good(kernel, asked).endswith("['second', 'first', 'own'] 200\n")
+    requests = "print(httpx2.get(server.url + '/passed').json(), httpx2.get(server.manifest_url).status_code)"
+    assert good(kernel, requests).endswith("['second', 'first', 'own'] 200\n")
 
 
 def test_cells_out_of_order_and_with_ids(kernel: Kernel) -> None:
@@ -231,7 +231,7 @@ def test_a_plugin_that_does_not_start_leaves_the_one_before_and_its_operations(k
     )
     failed = kernel.run(broken, "p")
     assert "ServeError: The plugin did not start" in failed.error
-    assert "What was served before still is." in failed.error
+    assert "The previous version is still served." in failed.error
     assert "no database" in failed.errors
     assert "200 ['list_items']" in good(
         kernel, "print(httpx2.get(server.url + '/items').status_code, list(todo.spec.operations))"

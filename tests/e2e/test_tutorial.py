@@ -1,4 +1,4 @@
-"""The tutorial as a text: what every notebook must have for its reader. That it runs, nbmake tells."""
+"""The tutorial as text: what every notebook must have for its reader. nbmake checks that it runs."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def notebook(request: pytest.FixtureRequest) -> Any:
     return nbformat.read(FOLDER / f"{request.param}.ipynb", as_version=4)
 
 
-def test_there_are_these_notebooks_and_no_others() -> None:
+def test_these_are_all_the_notebooks() -> None:
     assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == NAMES
 
 
-def test_it_opens_and_closes_as_all_do(notebook: Any) -> None:
+def test_it_opens_and_closes_like_the_others(notebook: Any) -> None:
     nbformat.validate(notebook)
     first, last = notebook.cells[0].source, notebook.cells[-1].source
     assert re.match(r"# (\d )?[A-Z]", first)
@@ -35,7 +35,7 @@ def test_it_opens_and_closes_as_all_do(notebook: Any) -> None:
         assert words in last
 
 
-def test_every_link_and_picture_is_there(notebook: Any) -> None:
+def test_every_link_and_picture_exists(notebook: Any) -> None:
     for cell in notebook.cells:
         for target in re.findall(r"\]\(([^)#:]+)\)", cell.source if cell.cell_type == "markdown" else ""):
             assert (FOLDER / target).is_file(), target
@@ -54,16 +54,16 @@ def test_cells_are_short_and_their_outputs_kept(notebook: Any) -> None:
     assert shown >= 4
 
 
-def test_a_mistake_is_caught_before_the_readers_eyes(notebook: Any) -> None:
+def test_a_mistake_is_shown_to_the_reader(notebook: Any) -> None:
     assert any("## When " in cell.source for cell in notebook.cells)
 
 
-def test_outputs_tell_nothing_of_the_machine_they_were_made_on(notebook: Any) -> None:
+def test_outputs_reveal_nothing_about_the_machine(notebook: Any) -> None:
     text = nbformat.writes(notebook)
     assert not re.search(r"/(home|root|Users|tmp|work)/|site-packages", text)
     assert not re.search(r"127\.0\.0\.1:(?!3333)\d|localhost:(?!3333|1\b)\d", text)
 
 
-def test_the_drawings_are_what_their_program_draws() -> None:
+def test_the_drawings_are_up_to_date() -> None:
     for name, content in drawings().items():
         assert (IMAGES / name).read_text() == content, "run `python tests/diagrams.py`"

@@ -51,7 +51,7 @@ class Item(BaseModel):
 
 
 def talk(server: Any, era: str, work: Any) -> Any:
-    """What `work(client)` gives, with a client of that era connected to `server`."""
+    """The result of `work(client)`, with a client of that era connected to `server`."""
 
     async def run() -> Any:
         async with Client(server, mode=era) as client:
@@ -158,7 +158,7 @@ def test_structured_content_is_what_the_schema_says(todo: kit.Plugin, server: ki
         ([{"name": "tea"}], "$: must be an object, not an array"),
     ],
 )
-def test_an_answer_that_is_not_as_declared_is_handed_on(
+def test_an_answer_that_differs_from_its_schema_is_passed_on(
     todo: kit.Plugin, server: kit.Server, era: str, answer: Any, words: str
 ) -> None:
     """The official client raises for a result that does not fit its outputSchema."""
@@ -175,13 +175,11 @@ def test_an_answer_that_is_not_as_declared_is_handed_on(
     assert not result.is_error
     assert result.structured_content == {"unexpected": answer}
     assert json.loads(result.content[0].text) == answer
-    assert result.content[1].text.endswith(f"is not as item declares it: {words}")
+    assert result.content[1].text.endswith(f"differs from what item declares: {words}")
 
 
 @each_era
-def test_an_operation_that_is_redefined_is_the_new_one(
-    todo: kit.Plugin, server: kit.Server, era: str
-) -> None:
+def test_a_redefined_operation_replaces_the_old_one(todo: kit.Plugin, server: kit.Server, era: str) -> None:
     async def work(client: Client) -> Any:
         before = await names(client)
         await client.call_tool("add_todo", {"username": "sam", "todo": "tea"})
@@ -221,7 +219,7 @@ def test_what_is_listed_keeps_the_schema_of_the_protocol(todo: kit.Plugin, era: 
 
 
 def protocol(version: str, name: str) -> list[Draft202012Validator]:
-    """The type of the SDK for that version of the protocol, and the protocol's own schema where it is there."""
+    """The SDK's type for that version of the protocol, and the protocol's own schema where available."""
     listed = strict(SERVER_RESULTS["tools/list", version], is_open=True).schema
     found = [
         Draft202012Validator(
@@ -236,7 +234,7 @@ def protocol(version: str, name: str) -> list[Draft202012Validator]:
 
 @each_run
 @pytest.mark.parametrize("version", ERAS.values())
-def test_tools_of_strangers_keep_the_schema_of_the_protocol(version: str, run: str) -> None:
+def test_tools_of_other_plugins_keep_the_schema_of_the_protocol(version: str, run: str) -> None:
     validators = protocol(version, "Tool")
     seen = 0
     for file in documents(run)[:: 40 if run == "corpus" else 1]:
@@ -277,8 +275,8 @@ def test_the_hints_follow_the_method() -> None:
     assert idempotent == {"put", "delete"}
 
 
-def test_an_output_schema_has_the_form_alone() -> None:
-    """A pattern that JavaScript cannot compile ends the whole list in clients of its SDK."""
+def test_an_output_schema_has_only_the_structure() -> None:
+    """A pattern that JavaScript cannot compile breaks the whole list in clients of its SDK."""
     thing = {
         "type": "object",
         "required": ["pattern"],
@@ -307,7 +305,7 @@ def test_an_output_schema_has_the_form_alone() -> None:
     assert one.schema["properties"]["at"] == {"type": ["string", "null"]}
     assert one.schema["required"] == ["pattern"]
     assert "additionalProperties" not in one.schema
-    # what is no object is wrapped into one, as the official servers do
+    # anything but an object is wrapped in one, as the official servers do
     assert everything is not None
     assert everything.is_wrapped
     assert everything.schema["properties"] == {"result": {"type": "array", "items": {"type": "string"}}}
@@ -321,7 +319,7 @@ def test_an_output_schema_has_the_form_alone() -> None:
     "origin",
     ["https://evil.example", "http://localhost.evil.example", "http://evil.example:80", "null", "http://["],
 )
-def test_pages_of_strangers_are_refused(server: kit.Server, origin: str) -> None:
+def test_foreign_origins_are_rejected(server: kit.Server, origin: str) -> None:
     # With DNS rebinding the Host header is the page's own, so it must not help.
     refused = post(f"{server.url}/mcp", {"Origin": origin, "Host": origin.partition("//")[2] or "x"})
     assert refused.status_code == 403
@@ -353,7 +351,7 @@ def test_more_origins_for_an_app() -> None:
             assert post(url).status_code == 404
 
 
-def test_only_post_is_answered_and_the_spec_says_nothing_of_it(server: kit.Server) -> None:
+def test_only_post_is_answered_and_the_spec_does_not_mention_it(server: kit.Server) -> None:
     with httpx2.Client(base_url=server.url, trust_env=False) as client:
         for method in ("GET", "DELETE", "PUT"):
             answer = client.request(method, "/mcp")
@@ -439,7 +437,7 @@ def test_a_plugin_that_is_mounted_in_another_app(todo: kit.Plugin) -> None:
     app = FastAPI()
     app.mount("/apps/todo", todo)
     with serving(app) as url:
-        assert post(f"{url}/apps/todo/mcp").status_code == 404  # nobody has put it there
+        assert post(f"{url}/apps/todo/mcp").status_code == 404  # nothing is mounted there
         endpoint.add_mcp(todo)
         added = calls(("add_todo", {"username": "sam", "todo": "tea"}))
         (result,) = talk(f"{url}/apps/todo/mcp", "auto", added)
@@ -491,10 +489,10 @@ def test_plain_uvicorn_serves_it_and_ends_cleanly(tmp_path: Path) -> None:
             "delete_todo",
         ]
         process.terminate()
-        said = process.stderr.read()
+        stderr = process.stderr.read()
         process.wait(10)
-        assert "Finished server process" in said
-        assert "Traceback" not in said
+        assert "Finished server process" in stderr
+        assert "Traceback" not in stderr
     finally:
         process.kill()
         process.stderr.close()
@@ -568,7 +566,7 @@ def test_stdio_serves_a_running_plugin_by_its_url(server: kit.Server, era: str) 
 
 
 @each_era
-def test_stdio_serves_a_strangers_file_with_a_token(tmp_path: Path, era: str) -> None:
+def test_stdio_serves_a_spec_file_with_a_token(tmp_path: Path, era: str) -> None:
     with Stranger({"/things": (200, {}, {"things": ["a"]})}) as stranger:
         file = tmp_path / "strange.yaml"
         file.write_text(json.dumps(openapi(servers=[{"url": stranger.url}])))
@@ -602,13 +600,13 @@ def test_stdio_writes_nothing_but_the_protocol(noisy: Path) -> None:
         process.stdin.flush()
         if "id" in message:
             received.append(json.loads(process.stdout.readline()))
-    rest, said = process.communicate(timeout=20)
+    rest, stderr = process.communicate(timeout=20)
     assert process.returncode == 0
     assert [message["id"] for message in received] == [1, 2]
     assert rest == ""
-    assert "kit: TODO Plugin, 4 tools: add_todo, list_todos, delete_todo, noise\n" in said
+    assert "kit: TODO Plugin, 4 tools: add_todo, list_todos, delete_todo, noise\n" in stderr
     for words in ("loading", "a handler", "a child", "ending"):
-        assert f"{words}\n" in said
+        assert f"{words}\n" in stderr
 
 
 @each_era
@@ -622,12 +620,12 @@ def test_http_serves_and_shows_the_entry_for_mcp_json(
     )
     try:
         assert process.stderr is not None
-        said = []
+        stderr = []
         for line in process.stderr:
-            said.append(line)
-            if "Ctrl+C ends it" in line:
+            stderr.append(line)
+            if "Press Ctrl+C to stop" in line:
                 break
-        entry = json.loads(next(line for line in said if "mcp.json" in line).partition(": ")[2])
+        entry = json.loads(next(line for line in stderr if "mcp.json" in line).partition(": ")[2])
         url = entry["mcpServers"]["todo"]["url"]
         assert entry["mcpServers"]["todo"]["type"] == "http"
         (result,) = talk(url, era, calls(("list_todos", {"username": "sam"})))
@@ -666,12 +664,12 @@ def test_config_is_an_entry_that_works_from_anywhere(noisy: Path, tmp_path: Path
     ("arguments", "words"),
     [
         (["localhost:1"], "Is the server running"),
-        (["gone.py"], "There is no file gone.py"),
+        (["gone.py"], "The file gone.py does not exist"),
         (["localhost:1", "--http"], "Is the server running"),
-        (["noisy.py", "--http", "--config"], "Give --port N"),
+        (["noisy.py", "--http", "--config"], "Add --port N"),
     ],
 )
-def test_the_command_says_what_is_wrong(noisy: Path, arguments: list[str], words: str) -> None:
+def test_the_command_reports_errors(noisy: Path, arguments: list[str], words: str) -> None:
     done = subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, cwd=noisy.parent, timeout=60, input=""
     )
@@ -689,7 +687,7 @@ def test_the_command_without_the_package(noisy: Path) -> None:
 # -- the rules ------------------------------------------------------------------
 
 
-def test_a_plugin_with_nothing_wrong_has_no_findings() -> None:
+def test_a_correct_plugin_has_no_findings() -> None:
     plugin = kit.Plugin("shop", description_for_model="Plugin for a shop.")
 
     @plugin.get("/item")
@@ -765,7 +763,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 @pytest.mark.skipif(os.environ.get("KIT_INTEROP") != "1", reason="makes a venv with mcp<2: set KIT_INTEROP=1")
-def test_the_official_client_of_before(server: kit.Server, tmp_path: Path) -> None:
+def test_the_previous_official_client(server: kit.Server, tmp_path: Path) -> None:
     python = environment(tmp_path / "venv", "mcp==1.30.0", "mcp")
     done = subprocess.run(
         [python, "-c", OLD, server.url, sys.executable], capture_output=True, text=True, timeout=60

@@ -1,4 +1,4 @@
-"""A notebook is the source of a plugin: `#| export` cells loaded, served and followed; every mistake named."""
+"""A notebook is the source of a plugin: `#| export` cells loaded, served and reloaded; every error names its cell."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def test_the_markers_of_nbdev(nb: Callable[..., Path], marker: str) -> None:
     assert kit.load(nb(PLUGIN.replace("#| export", marker))).manifest.name_for_model == "todo"
 
 
-def test_a_marker_later_in_a_cell_is_none(nb: Callable[..., Path]) -> None:
+def test_a_marker_later_in_a_cell_does_not_count(nb: Callable[..., Path]) -> None:
     with pytest.raises(kit.NotebookError, match=r"No cell of .* is marked"):
         kit.load(nb(PLUGIN.replace("#| export\n", "") + "\n#| export"))
 
 
-def test_models_futures_and_neighbours(tmp_path: Path) -> None:
+def test_models_futures_and_modules_beside_the_notebook(tmp_path: Path) -> None:
     (tmp_path / "beside_it.py").write_text("GREETING = 'hello'\n")
     path = write(
         tmp_path / "shop.ipynb",
@@ -95,10 +95,10 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str, int | None]] = {
     "a cell magic": ((PLUGIN, "#| export\n%%time\nx = 1"), "Cell 2 .*magic.*%%time", 2),
     "a cell magic first": ((PLUGIN, "%%time\n#| export\nx = 1"), "Cell 2 .*magic.*%%time", 2),
     "a syntax error": ((PLUGIN, "#| export\ndef broken(:\n    pass"), r"Cell 2 .*not Python.*line 2: def broken\(:", 2),
-    "await on top": ((PLUGIN, "#| export\nawait something()"), "Cell 2 .*not Python.*Put it into a function", 2),
+    "await on top": ((PLUGIN, "#| export\nawait something()"), "Cell 2 .*not Python.*Put it in a function", 2),
     "a name of an unmarked cell": (
         ("import kit", PLUGIN, "def helper():\n    return 1", USES),
-        r"Cell 4 .*needs 'helper', which cell 3 \('def helper\(\):'\) defines and which is not marked.*on top of cell 3",
+        r"Cell 4 .*needs 'helper', which cell 3 \('def helper\(\):'\) defines and which is not marked.*at the top of cell 3",
         4,
     ),
     "a name of an unmarked cell with a magic": (
@@ -107,15 +107,15 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str, int | None]] = {
         (PLUGIN, "class Item: ...", "#| export\n@todo.get('/i')\ndef i(item: Item) -> int: return 1"),
         "Cell 3 .*needs 'Item', which cell 2", 3),
     "a name of nowhere": ((PLUGIN, USES), "Cell 2 .*needs 'helper', which no cell defines", 2),
-    "a name of Jupyter": ((PLUGIN, "#| export\ndisplay(todo)"), "Cell 2 .*needs 'display', which only Jupyter knows", 2),
-    "cells out of order": ((ADD, PLUGIN), "Cell 1 .*uses 'todo', which cell 2 .*defines later on.*Move that cell up", 1),
+    "a name of Jupyter": ((PLUGIN, "#| export\ndisplay(todo)"), "Cell 2 .*needs 'display', which only Jupyter defines", 2),
+    "cells out of order": ((ADD, PLUGIN), "Cell 1 .*uses 'todo', which cell 2 .*defines later.*Move that cell up", 1),
     "a cell that raises": (
         (PLUGIN, "#| export\nx = 1\ny = int('seven')"), r"Cell 2 .*raised ValueError: .*line 3: y = int\('seven'\)", 2),
-    "a package that is not there": (("#| export\nimport no_such_thing",), "Cell 1 .*Install what brings 'no_such_thing'", 1),
+    "a package that is not there": (("#| export\nimport no_such_thing",), "Cell 1 .*Install the package that provides 'no_such_thing'", 1),
     "a bad manifest": (("#| export\nimport kit\nx = kit.Plugin('a b')",), "Cell 1 .*does not work.*name_for_model", 1),
     "two functions of one name": (
         (PLUGIN, ADD, ADD.replace("/todos", "/more")), r"Cell 3 .*does not work.*add_todo.*cell 2 of my plugin\.ipynb", 3),
-    "no plugin": (("#| export\nx = 1",), "make no plugin", None),
+    "no plugin": (("#| export\nx = 1",), "define no plugin", None),
     "two plugins": (
         (PLUGIN, PLUGIN.replace("todo =", "other =").replace("'todo'", "'other'")),
         "has 2 plugins: todo in cell 1, other in cell 2.*Choose one: name='todo'", None),
@@ -137,7 +137,7 @@ def test_mistakes_name_their_cell(nb: Callable[..., Path], kind: str) -> None:
         assert not any(name.startswith("notebook_") for name in set(sys.modules) - before)
 
 
-def test_names_that_cannot_be_seen_are_no_mistake(nb: Callable[..., Path]) -> None:
+def test_names_defined_dynamically_are_not_an_error(nb: Callable[..., Path]) -> None:
     star = "#| export\nfrom math import *\n@todo.get('/s')\ndef s() -> float:\n    return floor(pi)"
     scopes = (
         "#| export\nclass A:\n    class B: ...\n    def f(self) -> B: return [x for x in self.g(__file__)]\n"
@@ -162,12 +162,12 @@ def test_names_that_cannot_be_seen_are_no_mistake(nb: Callable[..., Path]) -> No
         ('{"cells": [1, {"cell_type": "code"}], "nbformat": 4}', "No cell of"),
     ],
 )
-def test_files_that_are_no_notebooks(tmp_path: Path, content: str, words: str) -> None:
+def test_files_that_are_not_notebooks(tmp_path: Path, content: str, words: str) -> None:
     path = tmp_path / "x.ipynb"
     path.write_text(content)
     with pytest.raises(kit.NotebookError, match=words):
         kit.load(path)
-    with pytest.raises(kit.NotebookError, match=r"cannot be read: .*\nBeside it there are: x\.ipynb"):
+    with pytest.raises(kit.NotebookError, match=r"cannot be read: .*\nNotebooks beside it: x\.ipynb"):
         kit.load(tmp_path / "y.ipynb")
 
 
@@ -180,7 +180,7 @@ def test_choosing_among_plugins_and_wrapping_an_app(nb: Callable[..., Path]) -> 
     assert kit.install(kit.load(nb(app))).call("x").data == 1
 
 
-def test_outside_a_notebook_the_file_must_be_said() -> None:
+def test_outside_a_notebook_the_path_is_required() -> None:
     with pytest.raises(kit.NotebookError, match="This is not a notebook"):
         kit.load()
 
@@ -196,20 +196,20 @@ def test_inside_a_kernel(kernel: Kernel, tmp_path: Path) -> None:
     run(kernel, "import kit, os, httpx2")
     assert "Pass its name, as in kit.load('plugin.ipynb')" in kernel.run("kit.load()").error
     run(kernel, f"os.environ['JPY_SESSION_NAME'] = {str(path)!r}")
-    said = run(kernel, "todo = kit.load()\nserver = kit.serve(todo)\nprint(kit.install(server).tool_names)")
-    assert "changes that are not saved" in said
-    assert "['add_todo']" in said
-    # loading again, in a cell of its own, gives the running server the new operations
+    output = run(kernel, "todo = kit.load()\nserver = kit.serve(todo)\nprint(kit.install(server).tool_names)")
+    assert "unsaved changes" in output
+    assert "['add_todo']" in output
+    # loading again, in another cell, updates the operations of the running server
     run(kernel, "port = server.port")
     write(
         path, PLUGIN, ADD, "#| export\n@todo.get('/todos')\ndef list_todos() -> list[str]:\n    return todos"
     )
-    said = run(kernel, "todo = kit.load()\nprint(kit.install(server).tool_names, server.port == port)")
-    assert "['add_todo', 'list_todos'] True" in said
+    output = run(kernel, "todo = kit.load()\nprint(kit.install(server).tool_names, server.port == port)")
+    assert "['add_todo', 'list_todos'] True" in output
     assert kernel.run("get_ipython().user_ns['__vsc_ipynb_file__'] = 'gone.ipynb'\nkit.load()").error.count(
         "pass its new name"
     )
-    # an operation of a loaded plugin can be added to, and a clash names the notebook's cell
+    # operations can be added to a loaded plugin, and a clash names the notebook's cell
     clash = "@todo.post('/x')\ndef add_todo() -> int:\n    return 1"
     assert "cell 2 of here.ipynb" in kernel.run(clash).error
     run(
@@ -220,17 +220,17 @@ def test_inside_a_kernel(kernel: Kernel, tmp_path: Path) -> None:
 
 def lines_until(process: subprocess.Popen[str], words: str) -> str:
     assert process.stdout is not None
-    said = ""
-    watch = threading.Timer(60, process.kill)  # what never comes is a failure, not a wait for ever
+    output = ""
+    watch = threading.Timer(60, process.kill)  # a missing line is a failure, not an endless wait
     watch.start()
     try:
         for line in process.stdout:
-            said += line
+            output += line
             if words in line:
-                return said
+                return output
     finally:
         watch.cancel()
-    raise AssertionError(said)
+    raise AssertionError(output)
 
 
 def test_serve_and_reload(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_serve_and_reload(tmp_path: Path) -> None:
         assert url
         address = url[0] + "/.well-known/openapi.json"
         write(path, PLUGIN, ADD.replace("add_todo", "add"))
-        lines_until(process, "served as it is now")
+        lines_until(process, "the new version is served")
         assert httpx2.get(address).json()["paths"]["/todos"]["post"]["operationId"] == "add"
         write(path, PLUGIN, "#| export\n1 / 0")
         assert "Cell 2" in lines_until(process, "raised ZeroDivisionError")
@@ -251,7 +251,7 @@ def test_serve_and_reload(tmp_path: Path) -> None:
         path.write_text("half a file")
         lines_until(process, "is not a notebook")
         write(path, PLUGIN, ADD)
-        lines_until(process, "served as it is now")
+        lines_until(process, "the new version is served")
         assert httpx2.get(address).json()["paths"]["/todos"]["post"]["operationId"] == "add_todo"
     finally:
         process.terminate()

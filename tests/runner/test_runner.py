@@ -1,4 +1,4 @@
-"""The kit's own runner: what an export carries of it, what its command says, and that answers leave at once."""
+"""The kit's runner: the part that an export carries, its command, and that answers are sent immediately."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ async def at_once(request: Request) -> bool:
             pass
     raise LookupError
 """
-# What the part that serves imports of the rest of the kit, late, and looks first whether it is there.
+# What the serving part imports from the rest of the kit late, after checking that it is installed.
 GUARDED = {"__main__": {"cli"}}
 
 
-# -- answers leave at once -------------------------------------------------------------
+# -- answers are sent immediately ------------------------------------------------------
 
 
 @pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="this system has no /dev/fd")
@@ -67,7 +67,7 @@ def test_no_answer_waits_for_an_acknowledgement(tmp_path: Path, road: str) -> No
             assert httpx2.get(f"{server.url}/at_once").json() is True
 
 
-def test_only_what_listens_is_set_and_nothing_else_is_changed() -> None:
+def test_only_listening_sockets_are_set_and_nothing_else_changes() -> None:
     option = socket.IPPROTO_TCP, socket.TCP_NODELAY
     with (
         socket.create_server(("127.0.0.1", 0)) as given,
@@ -90,7 +90,7 @@ def test_only_what_listens_is_set_and_nothing_else_is_changed() -> None:
 
 
 def test_the_part_that_serves_imports_nothing_else_of_the_kit() -> None:
-    """What is in it is written down in `kit.project.wheel`. That it serves alone: test_export.py, in an empty environment."""
+    """Its modules are listed in `kit.project.wheel`. test_export.py shows that it serves in an empty environment."""
     package = Path(kit.__file__).parent
     names = {file.name.removesuffix(".py") for file in package.iterdir()}
     assert set(SERVING) <= names
@@ -107,7 +107,7 @@ def test_the_part_that_serves_imports_nothing_else_of_the_kit() -> None:
 
 @pytest.fixture(scope="module")
 def part(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The serving wheel, unpacked: what is in PYTHONPATH wins over what is installed."""
+    """The serving wheel, unpacked: PYTHONPATH takes precedence over the installed kit."""
     folder = tmp_path_factory.mktemp("part")
     with zipfile.ZipFile(write_serving_wheel(folder)) as wheel:
         wheel.extractall(folder)
@@ -118,7 +118,7 @@ def part(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def command(part: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """`python -m kit` of that part, in a folder with an app.py, and with no typer to be found."""
+    """`python -m kit` of that part, in a folder with an app.py and without typer."""
     (tmp_path / "app.py").write_text(APP)
     (tmp_path / "typer.py").write_text("raise ImportError('the part that serves needs no typer')\n")
     monkeypatch.chdir(tmp_path)
@@ -129,14 +129,14 @@ def command(part: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list
 
 @contextmanager
 def started(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process, and the address that it tells."""
+    """The process, and the address that it prints."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            found = re.search(r" at (http://\S+:\d+)$", process.stdout.readline().strip())
-            if found is None:
+            match = re.search(r" at (http://\S+:\d+)$", process.stdout.readline().strip())
+            if match is None:
                 pytest.fail(process.communicate()[1])
-            yield process, found[1]
+            yield process, match[1]
         finally:
             if process.poll() is None:
                 process.kill()
@@ -145,7 +145,7 @@ def started(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_it_serves_an_exported_app_without_the_rest_of_the_command(command: list[str], workers: int) -> None:
     with started([*command, "serve", "app.py", "--workers", str(workers)]) as (process, address):
-        # of two plugins it is the one that the export calls `plugin`
+        # of two plugins, the one that the export names `plugin`
         manifest = httpx2.get(f"{address}/.well-known/ai-plugin.json", timeout=30).json()
         assert manifest["name_for_model"] == "app"
         pids, end = set(), time.monotonic() + 30
@@ -171,35 +171,39 @@ def test_the_number_of_workers_comes_from_the_environment_too(
     ("arguments", "status", "words"),
     [
         ("--help", 0, "--workers"),
-        ("serve --help", 0, "0.0.0.0 is everybody"),
-        ("", 2, "is told what to serve"),
+        ("serve --help", 0, "0.0.0.0 for everyone"),
+        ("", 2, "a command is missing"),
         ("serve", 2, "TARGET"),
-        ("export a b", 2, "has no 'export': it is `kit serve TARGET`, and the whole kit has the rest"),
+        (
+            "export a b",
+            2,
+            "'export' is not in this part of the kit: use `kit serve TARGET`, or install the whole kit for the others",
+        ),
         ("serve app.py --reload", 2, "--reload"),
-        ("serve app.py --workers 0", 2, "'0' is not a number from 1 on"),
+        ("serve app.py --workers 0", 2, "'0' is not a number from 1 up"),
         ("serve app.py --port 70000", 2, "'70000' is not a number from 0 to 65535"),
     ],
 )
 def test_usage(arguments: str, status: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments.split())
-    said = capsys.readouterr()
+    captured = capsys.readouterr()
     assert ended.value.code == status
-    assert words in (said.err if status else said.out)
+    assert words in (captured.err if status else captured.out)
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("gone.py", "There is no file gone.py. Give "),
-        ("gone:app", "There is no module 'gone'. Give "),
+        ("gone.py", "The file gone.py does not exist. Pass "),
+        ("gone:app", "The module 'gone' does not exist. Pass "),
         ("app.py:wrong", "app.py has no plugin or app 'wrong'. There are: other, plugin."),
         ("note.ipynb", "note.ipynb is not a notebook: it has no cells. "),
         ("failing.py", "The plugin did not start: its lifespan failed. The reason is above."),
         ("failing.py --workers 2", "The workers did not start. The reason is above."),
     ],
 )
-def test_what_cannot_be_served_says_why(
+def test_errors_say_why_it_cannot_be_served(
     command: list[str], tmp_path: Path, arguments: str, words: str
 ) -> None:
     (tmp_path / "note.ipynb").write_text("{}")
@@ -225,8 +229,8 @@ def test_a_busy_port_is_one_line(command: list[str]) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_signal_ends_it_while_it_still_starts(command: list[str], tmp_path: Path) -> None:
-    """The first process of a container, for which a signal without a handler does nothing, ends as well."""
+def test_a_signal_stops_it_during_startup(command: list[str], tmp_path: Path) -> None:
+    """Also as the first process of a container, where a signal without a handler does nothing."""
     (tmp_path / "app.py").write_text("import time\nopen('begun', 'w').close()\ntime.sleep(60)\n")
     process = subprocess.Popen([*command, "serve", "app.py"])
     while not (tmp_path / "begun").exists():
@@ -241,17 +245,17 @@ def test_a_wrong_number_of_workers_in_the_environment(
     monkeypatch.setenv("WEB_CONCURRENCY", "many")
     with pytest.raises(SystemExit):
         main(["serve", "app.py"])
-    assert "'many' is not a number from 1 on" in capsys.readouterr().err
+    assert "'many' is not a number from 1 up" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("host", "told"),
+    ("host", "printed"),
     [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]")],
 )
-def test_the_address_that_is_told_is_one_that_answers(host: str, told: str) -> None:
+def test_the_printed_address_answers(host: str, printed: str) -> None:
     try:
         sock = listen(host, 0)
     except kit.ServeError:
         pytest.skip(f"this machine has no {host}")
     with sock:
-        assert url(sock) == f"http://{told}:{sock.getsockname()[1]}"
+        assert url(sock) == f"http://{printed}:{sock.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""A server that is told to end finishes what has reached it, by SIGTERM on each of the roads."""
+"""A server that is stopped by SIGTERM finishes what has reached it, whichever way it is served."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def quick() -> int:
     await asyncio.sleep(0.005)
     return 1
 """
-ENDED = (0, -signal.SIGTERM)  # uvicorn alone ends as the signal would have ended it
+ENDED = (0, -signal.SIGTERM)  # plain uvicorn dies of the signal
 
 KITS = [road for road in ROADS if road.startswith("kit")]
 on_every_road = pytest.mark.parametrize("road", ROADS)
@@ -66,7 +66,7 @@ def test_a_request_under_way_is_finished(tmp_path: Path, road: str, path: str) -
 
 
 @on_the_kits
-def test_a_request_that_does_not_end_is_cut_after_the_limit(tmp_path: Path, road: str) -> None:
+def test_a_request_that_does_not_end_is_cancelled_after_the_limit(tmp_path: Path, road: str) -> None:
     with (
         running(tmp_path, APP, *ROADS[road], SHUTDOWN_TIMEOUT="0.5") as server,
         ThreadPoolExecutor() as pool,
@@ -90,7 +90,7 @@ def test_no_request_that_was_accepted_is_lost(tmp_path: Path, road: str, keep_al
 
 
 @on_every_road
-def test_an_idle_connection_is_closed_and_not_reset(tmp_path: Path, road: str) -> None:
+def test_an_idle_connection_is_closed_not_reset(tmp_path: Path, road: str) -> None:
     with (
         running(tmp_path, APP, *ROADS[road]) as server,
         socket.create_connection(("127.0.0.1", server.port)) as connection,

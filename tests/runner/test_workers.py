@@ -1,4 +1,4 @@
-"""Several workers: what they share is kept, what they do not is told, and one that dies is replaced."""
+"""Several workers: shared state is kept, unshared state is reported, and a dead worker is replaced."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ CLIENTS, NOTES_EACH = 8, 60
 
 
 def test_of_four_workers_one_is_killed_under_load(tmp_path: Path, url: str) -> None:
-    """No write that was acknowledged is lost, none is there twice, and only requests in flight fail."""
+    """No acknowledged write is lost or stored twice, and only requests in flight fail."""
     kept: list[str] = []
     failed: list[str] = []
     pids: Counter[int] = Counter()
     halfway = threading.Event()
 
     with running(tmp_path, NOTES, "kit", "serve", "app.py", "--workers", "4", DATABASE_URL=url) as server:
-        assert server.log.count("Traceback") == 0  # four at once made the tables
+        assert server.log.count("Traceback") == 0  # four created the tables concurrently
 
         def write(number: int) -> None:
             with httpx2.Client(base_url=server.url, timeout=60) as client:
@@ -100,7 +100,7 @@ def test_of_four_workers_one_is_killed_under_load(tmp_path: Path, url: str) -> N
         assert len(failed) <= CLIENTS
         while len(re.findall(r"Started server process", server.log)) < 5:  # the killed one's successor
             time.sleep(0.05)
-        assert f"Worker {killed} died (exit status -9) and is replaced." in server.log
+        assert f"Worker {killed} died (exit status -9) and will be replaced." in server.log
         assert server.end() == 0
 
 
@@ -133,7 +133,7 @@ def add_todo(user: str, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("road", ["kit, 2 workers", "uvicorn, 2 workers"])
-def test_state_in_memory_is_told_once(tmp_path: Path, road: str) -> None:
+def test_state_in_memory_is_reported_once(tmp_path: Path, road: str) -> None:
     with running(tmp_path, MEMORY, *ROADS[road]) as server:
         while server.log.count("startup complete") < 2:
             time.sleep(0.05)
@@ -228,7 +228,7 @@ def test_state_is_found_in_a_closure_and_a_dependency() -> None:
     assert in_memory(plugin_of(through_a_dependency)) == ["seen, a set"]
 
 
-def test_what_is_only_read_is_no_state() -> None:
+def test_what_is_only_read_is_not_state() -> None:
     def convert(value: float, unit: str) -> list[float]:
         made = []
         made.append(value * UNITS[unit])

@@ -1,4 +1,4 @@
-"""`serve`: a real uvicorn that starts and stops at once, keeps its port, and leaves nothing behind."""
+"""`serve`: a real uvicorn that starts and stops quickly, keeps its port, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_serving_again_keeps_the_port_and_leaks_nothing(todo: kit.Plugin) -> Non
         server = kit.serve(todo)
         assert httpx2.get(server.manifest_url).status_code == 200
         assert server.port == port
-    # Fewer is no leak: what earlier tests left behind may be collected meanwhile.
+    # Fewer is not a leak: what earlier tests left behind may be collected meanwhile.
     assert threading.active_count() <= threads
     end = time.monotonic() + 5
     while files_open() > files and time.monotonic() < end:  # the server closes its end after the client did
@@ -67,7 +67,7 @@ def test_starting_and_stopping_leaks_nothing() -> None:
 
 
 def test_it_starts_and_stops_quickly(todo: kit.Plugin) -> None:
-    # Far from a benchmark (tests/bench has that): the bounds are ten times what is measured.
+    # Not a benchmark (tests/bench is): the bounds are ten times the measured values.
     times = []
     for _ in range(5):
         start = time.perf_counter()
@@ -93,7 +93,7 @@ def test_a_busy_port_is_an_error_that_says_what_to_do(todo: kit.Plugin) -> None:
     assert "kill" in str(caught.value)
 
 
-def test_a_port_that_another_plugin_of_ours_has(todo: kit.Plugin, server: kit.Server) -> None:
+def test_a_port_that_another_plugin_of_this_process_has(todo: kit.Plugin, server: kit.Server) -> None:
     other = kit.Plugin("other", description_for_model="x")
     with pytest.raises(kit.PortInUse, match=r"the plugin 'todo'.*\n.*\.stop\(\)"):
         kit.serve(other, server.port)
@@ -112,7 +112,7 @@ def test_another_port_moves_the_server(todo: kit.Plugin) -> None:
     second.stop()
 
 
-def test_two_plugins_of_one_name_are_served_side_by_side_in_a_script() -> None:
+def test_two_plugins_with_the_same_name_are_served_side_by_side_in_a_script() -> None:
     with kit.serve(make_plugin()) as one, kit.serve(make_plugin()) as two:
         assert one.port != two.port
         assert httpx2.get(one.manifest_url).status_code == httpx2.get(two.manifest_url).status_code == 200
@@ -143,7 +143,7 @@ def test_the_lifespan_runs_and_its_failure_is_raised(caplog: pytest.LogCaptureFi
     assert "no database" in caplog.text
 
 
-def test_requests_under_way_end_before_the_server_does() -> None:
+def test_requests_under_way_finish_before_the_server_stops() -> None:
     plugin, has_begun = kit.Plugin("slow", description_for_model="x"), threading.Event()
 
     @plugin.get("/slow")
@@ -192,7 +192,7 @@ def test_the_log_of_requests(server: kit.Server) -> None:
     assert repr(server.calls) == "No requests yet."
 
 
-def test_a_large_body_is_kept_in_part() -> None:
+def test_a_large_body_is_kept_partly() -> None:
     plugin = kit.Plugin("large", description_for_model="x")
 
     @plugin.get("/large")

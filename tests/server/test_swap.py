@@ -1,4 +1,4 @@
-"""A server whose plugin is exchanged, or that ends, loses no request: none hangs, none is reset, none is a 500."""
+"""A server whose plugin is swapped, or that stops, loses no request: none hangs, is reset or becomes a 500."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ begun = threading.Event()
 
 
 def plugin(number: int = 0, **options: object) -> kit.Plugin:
-    made = kit.Plugin("swapped", description_for_model="Is exchanged while it serves.", **options)
+    made = kit.Plugin("swapped", description_for_model="Is swapped while it serves.", **options)
 
     @made.get("/quick")
     async def quick() -> int:
@@ -39,7 +39,7 @@ def plugin(number: int = 0, **options: object) -> kit.Plugin:
 
 @contextmanager
 def silent(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Nothing is written to stderr meanwhile: not by asyncio, uvicorn or a thread that died."""
+    """Checks that nothing is written to stderr meanwhile: by asyncio, uvicorn or a thread that died."""
     capfd.readouterr()
     yield
     assert capfd.readouterr().err == ""
@@ -65,7 +65,7 @@ def test_a_stop_under_load_loses_nothing(capfd: pytest.CaptureFixture[str], kept
         assert load.fates.keys() <= {"answered", "refused"}
 
 
-def test_what_is_under_way_ends_in_the_plugin_that_it_began_in() -> None:
+def test_a_request_under_way_finishes_in_its_plugin() -> None:
     with kit.serve(plugin(1)) as server, ThreadPoolExecutor() as pool:
         slow = pool.submit(httpx2.get, f"{server.url}/slow", timeout=WAIT)
         assert begun.wait(WAIT)
@@ -109,12 +109,12 @@ def test_a_lifespan_begins_before_and_ends_after_the_change() -> None:
     assert events == ["a begins", "b begins", "a ends", "c begins", "b ends", "c ends"]
 
 
-def test_a_swap_that_fails_leaves_the_old_plugin_and_the_next_one_is_whole(
+def test_a_swap_that_fails_leaves_the_old_plugin_and_the_next_one_works(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     events: list[str] = []
     with kit.serve(plugin(1, lifespan=lifespan(events, "old"))) as server, Load(server.port, 2, 2) as load:
-        with pytest.raises(kit.ServeError, match=r"did not start.*What was served before still is"):
+        with pytest.raises(kit.ServeError, match=r"did not start.*The previous version is still served"):
             server.follow(plugin(2, lifespan=lifespan(events, "broken", fails=True)))
         assert "no database" in caplog.text
         assert events == ["old begins"]
@@ -142,7 +142,7 @@ def test_a_lifespan_that_hangs_fails_the_swap_in_bounded_time(monkeypatch: pytes
 
     with kit.serve(plugin(1)) as server:
         with pytest.raises(
-            kit.ServeError, match=r"did not start within 0 s.*What was served before still is"
+            kit.ServeError, match=r"did not start within 0 s.*The previous version is still served"
         ):
             server.follow(plugin(2, lifespan=hanging))
         assert cancelled.wait(WAIT)
@@ -151,8 +151,8 @@ def test_a_lifespan_that_hangs_fails_the_swap_in_bounded_time(monkeypatch: pytes
         kit.serve(plugin(lifespan=hanging))
 
 
-def test_a_stream_of_a_plugin_that_was_exchanged_is_cut_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kit.server.swap.CUT", 0.5)
+def test_a_stream_of_a_swapped_plugin_is_cancelled_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kit.server.swap.DRAIN_TIMEOUT", 0.5)
     events: list[str] = []
     old = plugin(lifespan=lifespan(events, "old"))
 

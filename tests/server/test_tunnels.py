@@ -1,4 +1,4 @@
-"""A public address: which are refused, what is said of a plugin that the world reaches, tunnels.
+"""Public addresses: which are refused, the notes about a public plugin, tunnels.
 
 The real cloudflared and ngrok need the internet. In their place stand small programs of the same names that
 print what those print and forward real connections.
@@ -41,7 +41,7 @@ FAILED = (
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of programs on the PATH; what they were called with is in `calls`."""
+    """A folder of programs on the PATH; `calls` has their arguments."""
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     return tmp_path
 
@@ -95,7 +95,7 @@ def test_the_cell_run_again_keeps_the_tunnel(program: Path, todo: kit.Plugin) ->
         assert not is_alive(program)
 
 
-def test_served_again_without_an_address_it_is_public_no_longer(program: Path, todo: kit.Plugin) -> None:
+def test_served_again_without_an_address_it_is_no_longer_public(program: Path, todo: kit.Plugin) -> None:
     write(program, "cloudflared", CLOUDFLARED)
     with kit.serve(todo, public_url=tunnels.cloudflared) as server:
         assert server.notes
@@ -105,7 +105,7 @@ def test_served_again_without_an_address_it_is_public_no_longer(program: Path, t
         assert kit.install(server.url).base_url == server.url
 
 
-def test_a_plugin_has_its_own_address_again(program: Path) -> None:
+def test_a_plugin_gets_its_own_address_back(program: Path) -> None:
     own, other = (
         kit.Plugin("todo", description_for_model="x", public_url=f"https://{name}.example")
         for name in ("own", "other")
@@ -123,7 +123,7 @@ def test_a_program_that_is_missing(todo: kit.Plugin, monkeypatch: pytest.MonkeyP
     with pytest.raises(kit.ServeError, match="cloudflared is not on this machine") as caught:
         kit.serve(todo, public_url=tunnels.cloudflared)
     assert "Install it" in caught.value.remedy
-    with kit.serve(todo) as server:  # nothing is left of the failure
+    with kit.serve(todo) as server:  # the failure left nothing behind
         assert server.public_url is None
 
 
@@ -135,12 +135,12 @@ def test_a_program_that_fails_is_quoted_without_its_secrets(program: Path, todo:
     assert "abcdef123456" not in str(caught.value)
 
 
-def test_a_program_that_says_nothing(
+def test_a_program_that_prints_nothing(
     program: Path, todo: kit.Plugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tunnels, "START_TIMEOUT", 0.5)
     write(program, "ngrok", '{"lvl":"info","msg":"client session established"}\n')
-    with pytest.raises(kit.ServeError, match="gave no address within"):
+    with pytest.raises(kit.ServeError, match="printed no address within"):
         kit.serve(todo, public_url=tunnels.ngrok)
     assert not is_alive(program)
 
@@ -159,7 +159,7 @@ def test_a_program_that_will_not_end_is_killed(
 
 @contextlib.contextmanager
 def forwarding(port: int) -> Iterator[str]:
-    """A tunnel of one's own: real connections from another port, ended with it."""
+    """The user's own tunnel: real connections from another port, closed with it."""
     ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as outside:
 
@@ -182,7 +182,7 @@ def forwarding(port: int) -> Iterator[str]:
         ended.set()
 
 
-def test_through_a_tunnel_of_ones_own(todo: kit.Plugin) -> None:
+def test_through_the_users_own_tunnel(todo: kit.Plugin) -> None:
     with kit.serve(todo, public_url=forwarding) as server:
         assert server.public_url != server.url
         plugin = kit.install(server.public_url or "")
@@ -203,7 +203,7 @@ def test_through_a_tunnel_of_ones_own(todo: kit.Plugin) -> None:
         ("https://sam:secret@plugin.example.com", "more than a host and a path"),
     ],
 )
-def test_an_address_that_no_host_would_take(todo: kit.Plugin, url: str, words: str) -> None:
+def test_an_address_that_no_host_accepts(todo: kit.Plugin, url: str, words: str) -> None:
     with pytest.raises(kit.ServeError, match=words) as caught:
         kit.serve(todo, public_url=url)
     assert "https" in caught.value.remedy
@@ -211,16 +211,16 @@ def test_an_address_that_no_host_would_take(todo: kit.Plugin, url: str, words: s
 
 
 @pytest.mark.parametrize("url", ["http://localhost:9", "http://127.0.0.1:9/", "https://p.example/todo/"])
-def test_addresses_that_will_do(todo: kit.Plugin, url: str) -> None:
+def test_addresses_that_are_accepted(todo: kit.Plugin, url: str) -> None:
     with kit.serve(todo, public_url=url) as server:
         assert server.public_url == url.rstrip("/")
 
 
-def test_what_is_said_of_a_plugin_that_the_world_reaches(todo: kit.Plugin) -> None:
+def test_the_notes_about_a_public_plugin(todo: kit.Plugin) -> None:
     with kit.serve(todo, public_url="https://todo.example") as server:
         assert any("no auth" in note for note in server.notes)
         for shown in (repr(server), server._repr_html_()):
-            assert "whoever knows the address can call it" in shown
+            assert "anyone who knows the address can call it" in shown
         assert not any("breaks" in note for note in server.notes)
     with kit.serve(todo) as server:
         assert server.notes == []
@@ -229,8 +229,8 @@ def test_what_is_said_of_a_plugin_that_the_world_reaches(todo: kit.Plugin) -> No
     with kit.serve(guarded, public_url="https://g.example:8443") as server:
         assert not any("no auth" in note for note in server.notes)
         assert any("breaks" in note for note in server.notes)
-        assert len(server.calls) == 0  # the rules are asked of its own documents, without a request
+        assert len(server.calls) == 0  # its documents are checked without a request
         counts = ", ".join(
             f"{host} {n}" for host, n in Counter(f.host for f in kit.check(server).errors).items()
         )
-        assert f"breaks: {counts}." in server.notes[-1]
+        assert f"hosts: {counts}." in server.notes[-1]

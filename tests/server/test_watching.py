@@ -1,4 +1,4 @@
-"""`kit.watch`: requests shown as they come, in a script and in a real kernel."""
+"""`kit.watch`: requests shown as they arrive, in a script and in a real kernel."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_log_that_is_cleared(server: kit.Server) -> None:
     watch.stop()
 
 
-def test_the_display_of_the_cell_is_renewed(kernel: Kernel) -> None:
+def test_the_display_of_the_cell_is_updated(kernel: Kernel) -> None:
     kernel.run("import kit, httpx2; from kit.demo import make_plugin; server = kit.serve(make_plugin())")
     begun = kernel.run("watch = kit.watch(server)\nwatch")
     later = kernel.run("for _ in range(3): httpx2.get(server.url + '/users/sam/todos')\nwatch.stop()")

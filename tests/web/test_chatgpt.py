@@ -1,4 +1,4 @@
-"""The local ChatGPT's server: who may ask it, what it finds, what it keeps. No browser here."""
+"""The local ChatGPT's server: who may use it, what it finds, what it keeps. Without a browser."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Tab:
         return _lines(self.http.get(f"/api/conversations/{self.id}/events?start={start}"))
 
     def say(self, text: str, answer: str = "allow") -> list[dict[str, Any]]:
-        """One turn, every question answered alike; its events."""
+        """The events of one turn, with the same answer to every question."""
         start = len(self.events())
         self.act("say", text=text)
         events = []
@@ -78,10 +78,10 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
     return [event["type"] for event in events if event["type"] not in ("delta", "alive", "note")]
 
 
-# -- who may ask --------------------------------------------------------------------
+# -- who may use it -----------------------------------------------------------------
 
 
-def test_the_page_wants_its_token(page: LocalChatGPT) -> None:
+def test_the_page_requires_its_token(page: LocalChatGPT) -> None:
     base = f"http://127.0.0.1:{page.port}"
     assert httpx2.get(page.url).status_code == 200
     for path in ("/", "/?token=", "/?token=wrong", "/?token=%C3%A4"):
@@ -90,20 +90,20 @@ def test_the_page_wants_its_token(page: LocalChatGPT) -> None:
         assert "token" in answer.text
     for token in ("", "Bearer", "Bearer wrong"):
         assert httpx2.get(f"{base}/api/state", headers={"Authorization": token}).status_code == 401
-    assert httpx2.get(f"{base}/static/page.js").status_code == 200  # has no secret in it
+    assert httpx2.get(f"{base}/static/page.js").status_code == 200  # contains no secret
     for path in ("/static/", "/static/app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py"):
         assert httpx2.get(base + path).status_code == 404
 
 
 def test_another_host_name_is_refused(page: LocalChatGPT) -> None:
-    """A name that leads to this machine by a trick of DNS."""
+    """A name that DNS rebinding points to this machine."""
     for host in ("evil.example", "127.0.0.1.evil.example", "localhost@evil.example", "evil", ""):
         assert httpx2.get(page.url, headers={"Host": host}).status_code in (400, 403), host
     for host in ("localhost", f"localhost:{page.port}", f"[::1]:{page.port}"):
         assert httpx2.get(page.url, headers={"Host": host}).status_code == 200, host
 
 
-def test_another_page_may_not_ask_even_with_the_token(tab: Tab) -> None:
+def test_another_page_is_rejected_even_with_the_token(tab: Tab) -> None:
     for headers in (
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
@@ -124,7 +124,7 @@ def test_what_the_page_may_load(page: LocalChatGPT) -> None:
     assert "unsafe" not in policy
 
 
-def test_behind_a_proxy_the_browsers_name_is_let_in(
+def test_behind_a_proxy_the_browsers_host_name_is_admitted(
     server: kit.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KIT_BROWSER_URL", "https://hub.example/user/sam/proxy/{port}")
@@ -139,7 +139,7 @@ def test_behind_a_proxy_the_browsers_name_is_let_in(
 # -- the page as an object ------------------------------------------------------------
 
 
-def test_asked_for_again_the_page_goes_on(server: kit.Server) -> None:
+def test_opened_again_the_page_goes_on(server: kit.Server) -> None:
     with kit.chatgpt(server) as page:
         assert kit.chatgpt(server) is page
         assert kit.chatgpt(server) is page
@@ -151,7 +151,7 @@ def test_asked_for_again_the_page_goes_on(server: kit.Server) -> None:
         assert new is not page
 
 
-def test_an_option_there_is_not(server: kit.Server) -> None:
+def test_an_unknown_option(server: kit.Server) -> None:
     with pytest.raises(kit.KitError, match="'colour'"):
         kit.chatgpt(server, colour="red")
 
@@ -215,12 +215,12 @@ def test_a_broken_plugin_is_refused_with_the_reason(tab: Tab, pages: dict[str, A
 @pytest.mark.parametrize(
     "url", ["localhost:1", "", "  ", "ftp://x.example", "/etc/passwd", "file:///etc/passwd"]
 )
-def test_an_address_that_is_none(tab: Tab, url: str) -> None:
+def test_what_is_not_an_address(tab: Tab, url: str) -> None:
     answer = tab.http.post("/api/plugins", json={"url": url})
     assert _lines(answer)[-1]["error"]
 
 
-def test_a_file_of_this_machine_is_no_address(tab: Tab, tmp_path: Any) -> None:
+def test_a_file_of_this_machine_is_not_an_address(tab: Tab, tmp_path: Any) -> None:
     file = tmp_path / "openapi.json"
     file.write_text(json.dumps(openapi()))
     assert "error" in tab.find(str(file))[-1]
@@ -324,7 +324,7 @@ def test_the_plugin_is_followed_while_its_author_works(tab: Tab, todo: kit.Plugi
     assert next(e for e in events if e["type"] == "call")["operation"] == "weather"
 
 
-def test_a_server_that_stopped_is_said_and_the_chat_goes_on(tab: Tab, server: kit.Server) -> None:
+def test_a_stopped_server_is_reported_and_the_chat_goes_on(tab: Tab, server: kit.Server) -> None:
     server.stop()
     events = tab.say("Show me sam's list")
     assert any("stays as it was installed" in e.get("text", "") for e in events)
@@ -355,7 +355,7 @@ def test_what_a_plugin_says_stays_text(tab: Tab, todo: kit.Plugin) -> None:
 
 
 def test_an_export_runs(tab: Tab, tmp_path: Any) -> None:
-    assert "Nothing was said" in tab.get(f"conversations/{tab.id}/export/cell")["error"]
+    assert "conversation is empty" in tab.get(f"conversations/{tab.id}/export/cell")["error"]
     tab.say("Show me sam's list")
     tab.say("Delete todo 1 of sam", "deny")
     cell = tab.get(f"conversations/{tab.id}/export/cell")["text"]
@@ -381,15 +381,15 @@ def test_conversations_are_bounded(page: LocalChatGPT) -> None:
     assert len(page._state.conversations) <= 100
     answer = tab.http.get(f"/api/conversations/{tab.id}")
     assert answer.status_code == 409
-    assert "gone" in answer.json()["error"]
+    assert "no longer exists" in answer.json()["error"]
     tab.http.close()
 
 
-def test_a_request_that_is_none(tab: Tab) -> None:
+def test_invalid_requests(tab: Tab) -> None:
     for content in (b"[1]", b"{", b"\xff", b"x" * 1_100_000):
         answer = tab.http.post(f"/api/conversations/{tab.id}/say", content=content)
         assert answer.status_code == 409
         assert answer.json()["error"]
     assert "missing" in tab.act("say", text="  ")["error"]
-    assert "cannot be done" in tab.act("dance")["error"]
+    assert "is not possible" in tab.act("dance")["error"]
     assert "no form" in tab.get(f"conversations/{tab.id}/export/poem")["error"]

@@ -1,8 +1,8 @@
-// Requests to the page's own server. The token comes with the address, as Jupyter's does.
+// Requests to the page's own server. The token is part of the address, as in Jupyter.
 
 const token = new URLSearchParams(location.search).get("token") || "";
 
-export class Refused extends Error {
+export class RequestError extends Error {
   constructor(problem, remedy = "", lost = false) {
     super(problem);
     this.remedy = remedy;
@@ -21,11 +21,11 @@ async function send(path, method = "GET", body = undefined, signal = undefined) 
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused("The notebook's process does not answer.", "Run its cell again, and open the address that it shows.", true);
+    throw new RequestError("The notebook's process does not answer.", "Run its cell again and open the address that it shows.", true);
   }
   if (!answer.ok) {
-    const said = await answer.json().catch(() => ({}));
-    throw new Refused(said.error || `Status ${answer.status}`, said.remedy || "", answer.status === 401);
+    const problem = await answer.json().catch(() => ({}));
+    throw new RequestError(problem.error || `Status ${answer.status}`, problem.remedy || "", answer.status === 401);
   }
   return answer;
 }
@@ -34,7 +34,7 @@ export const get = async (path) => (await send(path)).json();
 export const post = async (path, body = {}) => (await send(path, "POST", body)).json();
 export const remove = async (path) => (await send(path, "DELETE")).json();
 
-// The objects of a stream, a line each, as they come.
+// The objects of a stream, one per line.
 export async function* lines(path, method = "GET", body = undefined, signal = undefined) {
   const answer = await send(path, method, body, signal);
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -49,7 +49,7 @@ export async function* lines(path, method = "GET", body = undefined, signal = un
     }
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused("The notebook's process broke off.", "Run its cell again, and open the address that it shows.", true);
+    throw new RequestError("The notebook's process stopped answering.", "Run its cell again and open the address that it shows.", true);
   } finally {
     reader.cancel().catch(() => {});
   }

@@ -1,4 +1,4 @@
-// A conversation drawn from its events, from the first on: live, after a reload and in a second tab alike.
+// A conversation drawn from its events: the same way live, after a reload and in a second tab.
 
 import { post } from "./api.js";
 import { $, block, el, json, logo, seconds } from "./dom.js";
@@ -6,7 +6,7 @@ import { $, block, el, json, logo, seconds } from "./dom.js";
 export class Transcript {
   constructor(id, failed) {
     this.path = `api/conversations/${id}`;
-    this.failed = failed; // shows an error that a click had
+    this.failed = failed; // shows the error of a click
     this.seen = 0;
     this.calls = new Map();
     this.answer = null;
@@ -35,14 +35,13 @@ export class Transcript {
     this.waiting = node;
   }
 
-  // Nothing is coming any more.
   rest() {
     this.waiting?.remove();
     this.waiting = null;
   }
 
   on_user(event) {
-    this.said = event.text;
+    this.question = event.text;
     this.add(el("div", { class: "user" }, el("div", {}, el("span", { class: "unseen" }, "You: "), event.text)));
     this.wait();
   }
@@ -77,15 +76,15 @@ export class Transcript {
   on_error(event) {
     this.answer = null;
     for (const call of this.calls.values()) call.broken();
-    const retry = el("button", { onclick: () => this.retry?.(this.said) }, "Try again");
+    const retry = el("button", { onclick: () => this.retry?.(this.question) }, "Try again");
     this.add(
-      el("div", { class: "error", role: "alert" }, el("strong", {}, event.text), " ", event.remedy || "", " ", this.said ? retry : ""),
+      el("div", { class: "error", role: "alert" }, el("strong", {}, event.text), " ", event.remedy || "", " ", this.question ? retry : ""),
     );
   }
 
   on_done(event) {
     if (!this.answer) this.answer = this.add(el("div", { class: "answer" }));
-    // Markdown that the kit has made of the model's text, with all HTML in that text escaped.
+    // The kit has rendered the model's Markdown, with any HTML in it escaped.
     this.answer.classList.remove("raw");
     this.answer.innerHTML = event.html;
     for (const link of this.answer.querySelectorAll("a")) {
@@ -175,7 +174,7 @@ class Call {
     this.body.append(this.edit);
   }
 
-  // The turn has ended before the result came.
+  // The turn ended before the result came.
   broken() {
     if (!this.question?.isConnected && this.state.className !== "busy") return;
     this.question?.remove();
@@ -183,37 +182,37 @@ class Call {
     this.state.className = "";
   }
 
-  response(event, words) {
+  response(event, title) {
     if (event.url) this.body.append(el("div", {}, el("code", {}, `${event.method} ${event.url}`)));
-    const head = event.url ? `${words} ${this.event.plugin}: ${event.outcome}` : "Why";
+    const head = event.url ? `${title} ${this.event.plugin}: ${event.outcome}` : "Why";
     this.body.append(el("h3", {}, head), block(event.data || "(nothing)", head));
   }
 
   editor(args) {
     const field = el("textarea", { "aria-label": "Arguments as JSON", spellcheck: "false" });
     field.value = JSON.stringify(args, null, 2);
-    const said = el("p", { class: "bad", role: "alert" });
+    const problem = el("p", { class: "bad", role: "alert" });
     const send = el("button", { type: "submit", class: "main" }, "Send");
-    const form = el("form", {}, field, said, el("div", { class: "row" }, send,
+    const form = el("form", {}, field, problem, el("div", { class: "row" }, send,
       el("button", { type: "button", onclick: () => { form.replaceWith(this.edit); this.edit.focus(); } }, "Cancel")));
     form.addEventListener("submit", async (submit) => {
       submit.preventDefault();
-      said.textContent = "";
-      let given;
+      problem.textContent = "";
+      let args;
       try {
-        given = JSON.parse(field.value);
+        args = JSON.parse(field.value);
       } catch (error) {
-        said.textContent = `This is not JSON: ${error.message}`;
+        problem.textContent = `This is not JSON: ${error.message}`;
         return;
       }
       send.disabled = true;
       try {
-        await post(`${this.transcript.path}/again`, { n: this.event.n, arguments: given });
+        await post(`${this.transcript.path}/again`, { n: this.event.n, arguments: args });
         form.replaceWith(this.edit);
         await this.transcript.follow();
         this.edit.focus();
       } catch (error) {
-        said.textContent = error.message;
+        problem.textContent = error.message;
       } finally {
         send.disabled = false;
       }
@@ -224,7 +223,7 @@ class Call {
 
   again(event) {
     this.edit?.remove();
-    this.body.append(el("h3", {}, "Sent again, by you"), block(json(event.arguments), "Arguments sent again"));
+    this.body.append(el("h3", {}, "Sent again by you"), block(json(event.arguments), "Arguments sent again"));
     this.response(event, "Response from");
     if (this.edit) this.body.append(this.edit);
   }

@@ -1,4 +1,4 @@
-// Elements, made so that no text of a plugin or a model can become anything but text.
+// Creates elements so that texts of a plugin or a model stay text.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -15,7 +15,7 @@ export function el(tag, props = {}, ...children) {
 }
 
 export function logo(image) {
-  // Only what the kit itself has fetched: a data URL. An address would be asked for by the browser.
+  // Only a data URL that the kit has fetched: the browser would send a request to any other.
   return image && image.startsWith("data:image/") ? el("img", { class: "logo", src: image, alt: "" }) : "";
 }
 

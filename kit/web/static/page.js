@@ -1,4 +1,4 @@
-// The page: its chats, its message field, its themes. What is said and called is in conversation.js.
+// The page: its chats, message field and themes. The conversation itself is in conversation.js.
 
 import { get, lines, post, remove } from "./api.js";
 import { Transcript } from "./conversation.js";
@@ -30,30 +30,30 @@ class Page {
     $("copy").addEventListener("click", () => this.copy());
     $("theme").addEventListener("click", () => this.theme({ "": "light", light: "dark", dark: "" }[document.documentElement.dataset.theme || ""]));
     this.theme(stored("theme") || "");
-    // What another tab, or the notebook, has done meanwhile.
+    // Another tab or the notebook may have changed something meanwhile.
     window.addEventListener("focus", () => this.refresh());
     window.addEventListener("hashchange", () => { if (location.hash.slice(1) !== this.id) this.open(location.hash.slice(1)); });
-    // A person who looks at the page and not into it: has the plugin changed, is the process still there?
+    // Without focus too: the plugin may have changed, or the process may be gone.
     setInterval(() => { if (!document.hidden && !this.busy) this.refresh(); }, 5000);
   }
 
   async start() {
     await this.open(location.hash.slice(1));
-    // Who was quicker than the page has put the focus elsewhere already.
+    // The user may have moved the focus already.
     const isFree = document.activeElement === document.body;
     if (isFree && !matchMedia("(max-width: 45rem)").matches && window === window.top) $("text").focus();
   }
 
-  // -- what the server knows ----------------------------------------------------------
+  // -- the server's state -------------------------------------------------------------
 
   async refresh() {
     try {
       const state = await get("api/state");
-      if (this.isLost) this.well(); // the process answers again; any other error stays to be read
-      // Another tab has said something in this chat.
+      if (this.isLost) this.clearError(); // the process answers again; any other error stays visible
+      // Another tab has sent a message in this chat.
       const here = state.conversations.find((one) => one.id === this.id);
       if (here?.events > this.transcript.seen && !this.busy) this.follow();
-      // Drawn only when it differs: what is exchanged between the press and the release of a mouse is not clicked.
+      // Only if it differs: an element replaced between mouse down and mouse up receives no click.
       const drawn = JSON.stringify([state, this.enabled, this.id]);
       if (drawn === this.drawn) return;
       this.drawn = drawn;
@@ -62,7 +62,7 @@ class Page {
       $("model").title = state.model.note;
       $("note").textContent = state.model.is_understudy
         ? "No key is set: the understudy answers. It is not a language model, it only matches words."
-        : "The model can err. Look at what it calls.";
+        : "The model can make mistakes. Check what it calls.";
       $("chats").replaceChildren(...state.conversations.map((one) => el("li", {},
         el("button", { class: "title", "aria-current": one.id === this.id ? "true" : null, onclick: () => { this.side(false); this.open(one.id); } }, one.title),
         el("button", { "aria-label": `Delete chat ${one.title}`, onclick: () => this.forget(one.id) }, "×"))));
@@ -78,19 +78,19 @@ class Page {
     this.isLost = Boolean(error.lost);
   };
 
-  well() {
+  clearError() {
     $("lost").hidden = true;
     this.isLost = false;
   }
 
-  // Does what a person asked for, says what went wrong, and shows what is so now.
+  // Runs the user's action, shows its error if there is one, and refreshes the page.
   async act(call) {
     try {
       await call();
-      this.well();
+      this.clearError();
     } catch (error) {
       this.failed(error);
-      this.drawn = null; // a box that was ticked in vain shows again what is so
+      this.drawn = null; // resets a checkbox whose change failed
     }
     await this.refresh();
   }
@@ -127,7 +127,7 @@ class Page {
     this.transcript.retry = (text) => this.say(text);
     this.transcript.follow = () => this.follow();
     $("welcome").hidden = false;
-    const followed = this.follow(); // first: what refresh finds new is being drawn by then
+    const followed = this.follow(); // first, so that refresh finds the new events being drawn
     await this.refresh();
     await followed;
   }
@@ -157,7 +157,7 @@ class Page {
     try {
       await post(`api/conversations/${this.id}/say`, { text });
     } catch (error) {
-      this.failed(error); // what was typed stays
+      this.failed(error); // keeps the typed text
       return;
     }
     if (text === $("text").value) $("text").value = "";
@@ -166,7 +166,7 @@ class Page {
     await this.refresh();
   }
 
-  // Draws what is new until no turn is running.
+  // Draws new events until no turn is running.
   async follow() {
     this.leave?.abort();
     const leave = (this.leave = new AbortController());
@@ -177,7 +177,7 @@ class Page {
         if (leave !== this.leave || transcript !== this.transcript) return;
         transcript.draw(event);
       }
-      this.well();
+      this.clearError();
     } catch (error) {
       if (error.name !== "AbortError") this.failed(error);
     } finally {
@@ -194,7 +194,7 @@ class Page {
     $("stop").hidden = !busy;
   }
 
-  // -- around it -----------------------------------------------------------------------
+  // -- layout and dialogs ---------------------------------------------------------------
 
   grow() {
     $("text").style.height = "auto";
@@ -235,19 +235,19 @@ class Page {
       await navigator.clipboard.writeText($("code").textContent);
       $("copy").textContent = "Copied";
     } catch {
-      // A frame may not write to the clipboard: then it is marked, for Ctrl+C.
+      // A frame may not write to the clipboard: select the text for Ctrl+C instead.
       getSelection().selectAllChildren($("code"));
       $("copy").textContent = "Press Ctrl+C";
     }
   }
 }
 
-// A frame of another site may have no storage.
+// A frame on another site may have no storage.
 function stored(name) {
   try { return localStorage.getItem(name); } catch { return null; }
 }
 function store(name, value) {
-  try { localStorage.setItem(name, value); } catch { /* then it is not remembered */ }
+  try { localStorage.setItem(name, value); } catch { /* not remembered */ }
 }
 
 new Page().start();

@@ -1,12 +1,12 @@
-// The plugin menu of a chat, and the dialog in which a plugin is found, looked at and installed.
+// The plugin menu of a chat, and the dialog that finds, shows and installs a plugin.
 
 import { lines, post, remove } from "./api.js";
 import { $, el, logo } from "./dom.js";
 
 const AUTH = {
-  none: "none, anyone may call it",
+  none: "none (anyone may call it)",
   user_http: "each user's own token",
-  service_http: "a token of the service",
+  service_http: "the service's token",
   oauth: "sign-in (OAuth)",
 };
 
@@ -70,7 +70,7 @@ export class Plugins {
     if (!on.length) {
       $("welcome").replaceChildren(
         el("h2", {}, this.all.length ? "No plugin is enabled" : "Install a plugin"),
-        el("p", {}, this.all.length ? "Enable one in the menu above." : "One that runs on this machine, such as the one of your notebook, or any other by its URL."),
+        el("p", {}, this.all.length ? "Enable one in the menu above." : "Your notebook's, another on this machine, or any other by its URL."),
         el("button", { class: "main", onclick: () => this.open() }, "Develop your own plugin"));
       return;
     }
@@ -102,7 +102,7 @@ export class Plugins {
     $("steps").replaceChildren();
     $("found").replaceChildren();
     if (!url) {
-      this.step({ step: "Nothing to look for", text: "Type where the plugin is, such as localhost:3333.", ok: false });
+      this.step({ step: "Nothing to look for", text: "Enter the address of the plugin, such as localhost:3333.", ok: false });
       return;
     }
     submit.disabled = true;
@@ -137,7 +137,7 @@ export class Plugins {
   }
 
   refused(problem, remedy) {
-    $("found").replaceChildren(el("div", { class: "error", role: "alert" }, el("strong", {}, "Refused. "), problem, " ", remedy || ""));
+    $("found").replaceChildren(el("div", { class: "error", role: "alert" }, el("strong", {}, "Not installed. "), problem, " ", remedy || ""));
   }
 
   found(plugin) {
@@ -150,7 +150,7 @@ export class Plugins {
       el("p", { class: "quiet" }, `Calls go to ${plugin.base}. Auth: ${AUTH[plugin.auth] || plugin.auth}.`),
       el("details", {}, el("summary", {}, count(plugin.function_count, "function")), this.functions(plugin, 100)),
       needs ? el("p", {}, el("label", { for: "token" }, "Its token (kept in the notebook's process only)"), token) : "",
-      plugin.auth === "oauth" ? el("p", {}, "Signing in by OAuth is not offered here: calls go without a token.") : "",
+      plugin.auth === "oauth" ? el("p", {}, "OAuth sign-in is not supported here: calls are sent without a token.") : "",
       install);
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
