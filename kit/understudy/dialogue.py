@@ -81,11 +81,7 @@ class _Plan:
 
 
 def respond(
-    entries: Sequence[Entry],
-    tools: Sequence[ToolReading],
-    *,
-    choice: str = "auto",
-    parallel: bool = True,
+    entries: Sequence[Entry], tools: Sequence[ToolReading], *, choice: str = "auto", parallel: bool = True
 ) -> Answer:
     """The next move. `choice` is auto, none, required, or the name of the tool that must be called."""
     last = max((i for i, entry in enumerate(entries) if entry.role == "user"), default=None)
@@ -138,11 +134,7 @@ def _replay(entries: Sequence[Entry], tools: Sequence[ToolReading], choice: str)
                 for m in _NAME.finditer(entry.text)
             ]
             plan = _plan(
-                text,
-                tools,
-                known,
-                people[-1] if people else "",
-                choice if i == texts[-1] else "auto",
+                text, tools, known, people[-1] if people else "", choice if i == texts[-1] else "auto"
             )
             if not plan.steps and not plan.missing and last_call and _FOLLOWING.match(text):
                 plan = _following(text, tools, last_call)

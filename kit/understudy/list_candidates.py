@@ -92,15 +92,9 @@ def lists(
             + 0.45 * min(len(items), 4)
             + 0.7 * named(slot, before[:3], reading)
         )
-        score += {
-            ":": 0.6,
-            "with": 0.5,
-            "as": 0.5,
-            "": 0.1,
-            "between": 0.6,
-            "from": 0.2,
-            "of": 0.2,
-        }.get(marker, 0.0)
+        score += {":": 0.6, "with": 0.5, "as": 0.5, "": 0.1, "between": 0.6, "from": 0.2, "of": 0.2}.get(
+            marker, 0.0
+        )
         own = sum(stem(w) in reading.nouns for text in items for w in re.findall(r"\w+", text))
         score -= 0.4 * own
         found.append(Candidate(items, mask, score))

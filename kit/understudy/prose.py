@@ -75,12 +75,9 @@ def ask(tool: ToolReading, slot: Slot) -> str:
     if slot.enum:
         members = [str(member) for member in slot.enum]
         return f"For {tool.name} I need {about}: {', '.join(members[:-1])}{' or ' if len(members) > 1 else ''}{members[-1]}?"
-    form = {
-        "date": "YYYY-MM-DD",
-        "time": "HH:MM",
-        "number": "a number",
-        "boolean": "yes or no",
-    }.get(slot.kind, "")
+    form = {"date": "YYYY-MM-DD", "time": "HH:MM", "number": "a number", "boolean": "yes or no"}.get(
+        slot.kind, ""
+    )
     hint = f" ({form})" if form and form not in about and not about.startswith("to know how many") else ""
     return f"For {tool.name} I need {about}{hint}. What is it?"
 

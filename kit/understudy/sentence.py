@@ -36,8 +36,7 @@ _FORMS = [
 _PATTERNS = [(kind, re.compile(form, re.IGNORECASE)) for kind, form in _FORMS]
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.IGNORECASE)
 _UNIT_TAIL = re.compile(
-    r"(\d+(?:\.\d+)?)(kg|g|km|m|cm|mm|mi|lb|lbs|ml|l|h|hr|hrs|min|mins|s|c|f|k|usd|eur|gbp|x)",
-    re.IGNORECASE,
+    r"(\d+(?:\.\d+)?)(kg|g|km|m|cm|mm|mi|lb|lbs|ml|l|h|hr|hrs|min|mins|s|c|f|k|usd|eur|gbp|x)", re.IGNORECASE
 )
 _WORD = re.compile(
     r"(?:[A-Z]\.)+(?=\s+[A-Z])|\b(?:[Mm]rs?|[Mm]s|[Dd]r|[Pp]rof|St)\.(?=\s)|[^\W_]+(?:[-'’&.][^\W_]+)*|[^\w\s]|_+",
@@ -136,11 +135,7 @@ def _tokens(text: str, start: int, end: int) -> list[Token]:
     idiom = _IDIOM.search(text, start, end)
     if idiom:
         first, last = idiom.span()
-        return [
-            *_tokens(text, start, first),
-            Token(idiom[0], first, last),
-            *_tokens(text, last, end),
-        ]
+        return [*_tokens(text, start, first), Token(idiom[0], first, last), *_tokens(text, last, end)]
     for match in _WORD.finditer(text, start, end):
         first, last = match.span()
         clitic = _CLITIC.search(text[first:last])

@@ -104,28 +104,13 @@ class Slot:
             and not self._is_prose
         ):
             return "id"
-        for kind, named in (
-            ("query", _QUERY),
-            ("person", _PERSON),
-            ("place", _PLACE),
-            ("text", _TEXT),
-        ):
+        for kind, named in (("query", _QUERY), ("person", _PERSON), ("place", _PLACE), ("text", _TEXT)):
             if last in {stem(w) for w in named}:
                 return kind
         if last in ("from", "to", "origin", "destination"):
             return "place"
         head = {stem(w) for w in re.findall(r"[a-z]+", text.split(" of ")[0])} if text else set()
-        if last not in (
-            "title",
-            "name",
-            "label",
-            "category",
-            "type",
-            "kind",
-            "genre",
-            "color",
-            "colour",
-        ):
+        if last not in ("title", "name", "label", "category", "type", "kind", "genre", "color", "colour"):
             for kind, named in (
                 ("person", _PERSON),
                 ("place", _PLACE),

@@ -100,9 +100,7 @@ def _addresses(sentence: Sentence, slot: Slot) -> list[Candidate]:
         score = 1.6 + 0.3 * bool(slot.stems & _STREET)
         found.append(
             Candidate(
-                sentence.words(value.first, i),
-                bits(value.first, i),
-                score + direction(slot, before[:1]),
+                sentence.words(value.first, i), bits(value.first, i), score + direction(slot, before[:1])
             )
         )
     return found
@@ -111,11 +109,7 @@ def _addresses(sentence: Sentence, slot: Slot) -> list[Candidate]:
 def _text_value(sentence: Sentence, reading: ToolReading, slot: Slot, value: Value) -> Candidate | None:
     before, _after = around(sentence, value.first, value.last)
     mask = bits(value.first, value.last)
-    cue = named(
-        slot,
-        [w for w in before if w not in ("the", "is", "with", ":", "number", "no")][:2],
-        reading,
-    )
+    cue = named(slot, [w for w in before if w not in ("the", "is", "with", ":", "number", "no")][:2], reading)
     if value.kind == "quote":
         base = {"text": 1.8, "query": 1.6, "name": 1.4, "person": -0.1, "place": 0.5, "id": 0.5}[slot.kind]
         marker = before[0] if before else ""
@@ -141,12 +135,7 @@ def _text_value(sentence: Sentence, reading: ToolReading, slot: Slot, value: Val
         return Candidate(
             text, mask, (-0.2 if value.kind == "code" else -0.6) + cue * 0.6 + (1.0 if fits else 0)
         )
-    if (value.kind, slot.kind) in (
-        ("url", "text"),
-        ("url", "query"),
-        ("email", "person"),
-        ("email", "id"),
-    ):
+    if (value.kind, slot.kind) in (("url", "text"), ("url", "query"), ("email", "person"), ("email", "id")):
         return Candidate(value.value, mask, 0.9 if value.kind == "email" else 0.2)
     return None
 
@@ -199,15 +188,7 @@ def _trimmed(sentence: Sentence, reading: ToolReading, slot: Slot, run: Run) -> 
         proper = token.text[0].isupper() and first > 0
         titled = proper and last - first > 1 and tokens[first + 1].text[0].isupper()
         if token.low in DETERMINERS and not titled:
-            if slot.kind == "text" and token.low in (
-                "the",
-                "his",
-                "her",
-                "their",
-                "this",
-                "all",
-                "every",
-            ):
+            if slot.kind == "text" and token.low in ("the", "his", "her", "their", "this", "all", "every"):
                 break
             first += 1
         elif token.stem in slot.stems and last - first > 1 and token.low not in FUNCTION:
@@ -282,13 +263,7 @@ def _parts(sentence: Sentence, first: int, last: int) -> list[tuple[int, int]]:
 
 
 def _run_score(
-    sentence: Sentence,
-    reading: ToolReading,
-    slot: Slot,
-    run: Run,
-    first: int,
-    last: int,
-    marker: str,
+    sentence: Sentence, reading: ToolReading, slot: Slot, run: Run, first: int, last: int, marker: str
 ) -> float | None:
     """How well the words_of first..last do as the value of a slot; None if they are no value at all."""
     tokens = sentence.tokens

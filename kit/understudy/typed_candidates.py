@@ -210,12 +210,7 @@ def numbers(sentence: Sentence, reading: ToolReading, slot: Slot) -> list[Candid
 
 
 def _number_score(
-    sentence: Sentence,
-    slot: Slot,
-    value: Value,
-    before: list[str],
-    after: list[str],
-    reading: ToolReading,
+    sentence: Sentence, slot: Slot, value: Value, before: list[str], after: list[str], reading: ToolReading
 ) -> float:
     score = 0.3
     marks = set(before[:3])
@@ -227,9 +222,7 @@ def _number_score(
     ]
     unit = after[:1] if after and after[0] not in (",", "and", "or", "to") else []
     cued = max(
-        named(slot, [*close[:2]], reading),
-        named(slot, unit, reading),
-        named(slot, after[:2], reading) - 0.3,
+        named(slot, [*close[:2]], reading), named(slot, unit, reading), named(slot, after[:2], reading) - 0.3
     )
     score += cued
     if slot.is_index:

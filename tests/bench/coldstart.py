@@ -101,18 +101,10 @@ def coldstart() -> list[Row]:
         todos, manifest = "/users/sam/todos", "/.well-known/ai-plugin.json"
         cases: list[tuple[str, Callable[[], Function], str]] = [
             ("bare handler", lambda: Function(memory, "bare.handler", {}, site), todos),
-            (
-                "FastAPI and Mangum",
-                lambda: Function(memory, "plain.handler", {}, site),
-                todos,
-            ),
+            ("FastAPI and Mangum", lambda: Function(memory, "plain.handler", {}, site), todos),
             ("manifest", lambda: Function(memory, "lambda_handler.handler", {}, site), manifest),
             ("operation", lambda: Function(memory, "lambda_handler.handler", {}, site), todos),
-            (
-                "database",
-                lambda: Function(database, "lambda_handler.handler", sqlite, site),
-                todos,
-            ),
+            ("database", lambda: Function(database, "lambda_handler.handler", sqlite, site), todos),
         ]
         found: dict[str, list[float]] = {name: [] for name, _, _ in cases}
         for _ in range(ROUNDS):  # in turn: what else the machine does meets all of them alike

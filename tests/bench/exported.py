@@ -103,10 +103,7 @@ def floors() -> list[Row]:
         ("kit serve", ["kit", "serve", str(HERE / "app.py")]),
         ("uvicorn app:plugin", [*UVICORN, "app:plugin"]),
     ):
-        with (
-            contextlib.closing(Started(module, 1)) as one,
-            contextlib.closing(Started(module, 2)) as two,
-        ):
+        with contextlib.closing(Started(module, 1)) as one, contextlib.closing(Started(module, 2)) as two:
             one.rate(), two.rate()
             pairs = [_in_turn(number, two.rate, one.rate) for number in range(6)]
         ratio = statistics.median(a / b for a, b in pairs)

@@ -72,10 +72,7 @@ def test_every_document_is_read_or_is_none_and_every_operation_is_a_valid_tool(r
             for schema in [own, *(it for it in defs.values() if id(it) not in seen)]:
                 seen.add(id(schema))
                 assert META.is_valid(schema), (file.name, tool["name"])
-                assert set(_refs(schema)) <= {f"#/$defs/{name}" for name in defs}, (
-                    file.name,
-                    tool["name"],
-                )
+                assert set(_refs(schema)) <= {f"#/$defs/{name}" for name in defs}, (file.name, tool["name"])
     assert read >= LEAST[run][0]
     assert tools >= LEAST[run][1]
 
