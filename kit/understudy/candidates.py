@@ -51,7 +51,7 @@ def named(slot: Slot, near: list[str], reading: ToolReading) -> float:
         s = stem(word)
         if s in slot.stems and word not in FUNCTION:
             best = max(best, 2.0 - 0.35 * distance)
-        elif s in slot.said and s not in OPERATION_VERBS:
+        elif s in slot.described and s not in OPERATION_VERBS:
             best = max(best, 1.2 - 0.3 * distance)
         elif any(s in SYNONYMS.get(name, ()) for name in slot.stems) and s not in VERBS:
             best = max(best, 0.8 - 0.25 * distance)

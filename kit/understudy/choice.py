@@ -145,7 +145,7 @@ def is_small_talk(sentence: Sentence) -> bool:
 def _match(word: str, low: str, tool: ToolReading) -> float:
     if low in FUNCTION and word not in tool.name_stems:
         return 0.0
-    return tool.lexicon.get(word) or tool.related.get(word, 0.0)
+    return tool.weight(word)
 
 
 def _unique(words: Sequence[Token], tools: Sequence[ToolReading]) -> dict[int, set[str]]:

@@ -74,7 +74,9 @@ def commands(sentence: Sentence, reading: ToolReading | None = None) -> set[int]
             if token.low == "and" and i + 1 < len(sentence.tokens):
                 open_clause = sentence.tokens[i + 1].stem in VERBS
             continue
-        own = reading is not None and (token.stem in reading.name_stems or token.stem in reading.said[:1])
+        own = reading is not None and (
+            token.stem in reading.name_stems or token.stem in reading.described[:1]
+        )
         if i and sentence.tokens[i - 1].low in DETERMINERS:  # `any notes`, `my order`: not a verb
             open_clause = False
             continue

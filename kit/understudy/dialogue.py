@@ -315,7 +315,7 @@ def _resume(plan: _Plan, text: str, tools: Sequence[ToolReading], known: dict[st
             arguments[more.name] = typed[0].value
             missing.remove(more)
     step = Step(pending.name, {s.name: arguments[s.name] for s in plan.tool.slots if s.name in arguments})
-    # What was asked for beside the pending call has been done before the question was put.
+    # The other calls of the request were made before the question was asked.
     return _Plan([], plan.tool, missing, step) if missing else _Plan([step])
 
 

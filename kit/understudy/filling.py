@@ -94,11 +94,7 @@ def _left_over(sentence: Sentence, reading: ToolReading, mask: int) -> float:
         if value is not None:
             if value.first == i and not (value.kind == "number" and value.unit == "th" and value.value == 1):
                 cost += UNUSED * (0.25 if _goes_with_used(sentence, value, mask) else 1.0)
-        elif (
-            token.is_word
-            and token.low not in FUNCTION
-            and token.stem not in reading.lexicon | reading.related
-        ):
+        elif token.is_word and token.low not in FUNCTION and not reading.weight(token.stem):
             cost += UNEXPLAINED * (0.4 if token.stem in VERBS else 1.0)
     return cost
 

@@ -63,7 +63,7 @@ def lists(
             a, b = i, j
             while a < b and (
                 tokens[a].low in DETERMINERS
-                or (tokens[a].stem in slot.stems | slot.said and not items and b - a > 1)
+                or (tokens[a].stem in slot.stems | slot.described and not items and b - a > 1)
             ):
                 a += 1
             while b > a and tokens[b - 1].low in TRAILING:

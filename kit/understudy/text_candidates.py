@@ -200,7 +200,7 @@ def _trimmed(sentence: Sentence, reading: ToolReading, slot: Slot, run: Run) -> 
             and last - first > 1
             and _lead_noun(sentence, first, slot)
         ):
-            bonus = max(bonus, 0.5 if token.stem in slot.said else 0.2)
+            bonus = max(bonus, 0.5 if token.stem in slot.described else 0.2)
             first += 1
         elif token.low in PREPOSITIONS and first > run.first:
             return last, last, 0.0  # what follows is a run of its own, with this word as its marker

@@ -146,7 +146,9 @@ def booleans(sentence: Sentence, slot: Slot) -> list[Candidate]:
         "no": False,
     }
     is_switch = bool(
-        slot.stems & _SWITCH or stem("turn") in slot.said or "whether it is on" in slot.description.lower()
+        slot.stems & _SWITCH
+        or stem("turn") in slot.described
+        or "whether it is on" in slot.description.lower()
     )
     found = []
     for i, token in enumerate(sentence.tokens):
@@ -167,7 +169,7 @@ def booleans(sentence: Sentence, slot: Slot) -> list[Candidate]:
         elif token.stem in lists[True] and token.low not in FUNCTION and token.stem not in VERBS:
             found.append(Candidate(not negated, bits(i, i + 1), 0.5))
         elif (
-            token.stem in slot.said
+            token.stem in slot.described
             and len(token.stem) > 3
             and token.stem not in VERBS
             and token.low not in FUNCTION
