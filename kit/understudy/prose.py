@@ -128,7 +128,10 @@ def _list(items: list[Any], name: str) -> str:
     count = f"{len(items)} {'entry' if len(items) == 1 else 'entries'}"
     if all(isinstance(item, Mapping) for item in items):
         columns = list(dict.fromkeys(key for item in items for key in item))[:MAX_COLUMNS]
-        rows = [map(str, columns), *((_cell(item.get(key)) for key in columns) for item in items[:MAX_ROWS])]
+        rows = [
+            [str(key) for key in columns],
+            *([_cell(item.get(key)) for key in columns] for item in items[:MAX_ROWS]),
+        ]
         lines = ["| " + " | ".join(row) + " |" for row in rows]
         lines.insert(1, "|" + " --- |" * len(columns))
     else:
