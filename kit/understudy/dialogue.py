@@ -265,17 +265,17 @@ def _repeated(sentence: Sentence, chosen: Choice, arguments: dict[str, Any]) -> 
         ):
             continue
         value = arguments.get(slot.name)
-        mine = chosen.filling.masks.get(slot.name, 0)
+        group = chosen.filling.masks.get(slot.name, 0)
         if isinstance(value, str) and " and " in value and slot.kind in ("person", "place"):
             parts = [part for part in re.split(r",\s*|\s+and\s+", value) if part]
             if all(part[0].isupper() for part in parts):
                 return [{**arguments, slot.name: part} for part in parts]
         others = [c for c in candidates(sentence, chosen.tool, slot) if c.mask & used == 0 and c.score > -0.6]
         for other in sorted(others, key=lambda c: c.mask):
-            if _is_joined(sentence, mine, other) and other.mask & used == 0:
+            if _is_joined(sentence, group, other) and other.mask & used == 0:
                 calls.append({**arguments, slot.name: other.value})
                 used |= other.mask
-                mine |= other.mask
+                group |= other.mask
         if len(calls) > 1:
             break
     return calls

@@ -213,7 +213,7 @@ def parse_time(text: str) -> str | None:
 
 def _number_words(sentence: Sentence) -> list[Value]:
     """`twenty-five`, `two hundred`, `a dozen`, `the third`."""
-    found = []
+    values = []
     i = 0
     taken = sentence.taken
     tokens = sentence.tokens
@@ -222,7 +222,7 @@ def _number_words(sentence: Sentence) -> list[Value]:
             i += 1
             continue
         if tokens[i].low in ORDINALS:
-            found.append(Value("number", ORDINALS[tokens[i].low], i, i + 1, "th"))
+            values.append(Value("number", ORDINALS[tokens[i].low], i, i + 1, "th"))
             i += 1
             continue
         total, j = 0, i
@@ -232,7 +232,7 @@ def _number_words(sentence: Sentence) -> list[Value]:
             if not all(part in NUMBERS for part in parts):
                 # `three-bedroom`: the number is attached to its unit, and the token stays whole.
                 if j == i and len(parts) > 1 and parts[0] in NUMBERS:
-                    found.append(Value("number", NUMBERS[parts[0]], j, j + 1, stem(parts[1])))
+                    values.append(Value("number", NUMBERS[parts[0]], j, j + 1, stem(parts[1])))
                 break
             for part in parts:
                 number = NUMBERS[part]
@@ -244,9 +244,9 @@ def _number_words(sentence: Sentence) -> list[Value]:
                     current = (current or 0) + number
             j += 1
         if current is not None and not (j == i + 1 and tokens[i].low == "one" and not _counts(sentence, i)):
-            found.append(Value("number", total + current, i, j))
+            values.append(Value("number", total + current, i, j))
         i = max(j, i + 1)
-    return found
+    return values
 
 
 def _counts(sentence: Sentence, i: int) -> bool:

@@ -36,7 +36,7 @@ def formed(sentence: Sentence, slot: Slot) -> list[Candidate]:
         "url": ("url",),
         "phone": ("phone", "code", "number"),
     }
-    found = []
+    options = []
     for value in sentence.values:
         if value.kind not in kinds.get(slot.kind, (slot.kind,)):
             continue
@@ -54,8 +54,8 @@ def formed(sentence: Sentence, slot: Slot) -> list[Candidate]:
             data = str(data)[:10]
         if slot.kind == "time" and slot.schema.get("format") == "time" and str(data).count(":") == 1:
             data = f"{data}:00"
-        found.append(Candidate(data, mask, score))
-    return found
+        options.append(Candidate(data, mask, score))
+    return options
 
 
 def _is_named(slot: Slot, words: list[str]) -> float:
