@@ -60,7 +60,6 @@ KILLED = "test_workers.py::test_of_four_workers_one_is_killed_under_load"
 BROKEN = "test_workers.py::test_a_plugin_that_does_not_load_ends_them_all_and_tells_once"
 STATE = "test_workers.py::test_state_is_found_in_a_closure_and_a_dependency"
 CELLS = "test_kernel.py::test_cells_out_of_order_and_with_ids"
-TEXTS = "test_hotswap.py::test_text_annotations_are_resolved"
 
 USES = [
     Use("fastapi", "routing.iter_route_contexts", "plugin/registry", ROUTERS, "routes"),
@@ -110,7 +109,13 @@ USES = [
     Use("ipython", "ZMQInteractiveShell.transform_cell", "jupyter", CELLS, "self raw_cell"),
     Use("ipython", "ZMQInteractiveShell.user_ns", "jupyter notebook/source", CELLS),
     Use("ipython", "ZMQInteractiveShell.execution_count", "jupyter", CELLS),
-    Use("Python", "sys._getframe", "plugin/registry", TEXTS, "depth"),
+    Use(
+        "Python",
+        "sys._getframe",
+        "plugin/registry",
+        "test_hotswap.py::test_text_annotations_are_resolved",
+        "depth",
+    ),
 ]
 # Names that begin with an underscore but are in the documentation: SQLAlchemy's declarative mapping.
 DOCUMENTED = {"__table__"}

@@ -198,7 +198,7 @@ class Notebook:
         where = f", in line {number}: {cell.source.splitlines()[number - 1].strip()}" if number else ""
         remedy = "Fix the cell, or take the marker off if it is not part of the plugin."
         if isinstance(error, ModuleNotFoundError):
-            remedy = f"Install what brings {error.name!r} into this environment."
+            remedy = f"Install the package that provides {error.name!r} in this environment."
         elif isinstance(error, FileNotFoundError):
             remedy = f"A relative path starts at the folder the process was started in: {Path.cwd()}."
         return self.error(

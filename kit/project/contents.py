@@ -161,7 +161,8 @@ class Exportable:
                 self.modules.add(module)
             elif not is_optional:
                 problem = f"imports {parts[0]!r}, which is not installed"
-                raise self._error(code, line, problem, f"Install the package that provides {parts[0]!r}.")
+                remedy = f"Install the package that provides {parts[0]!r} in this environment."
+                raise self._error(code, line, problem, remedy)
 
     def _neighbour(self, parts: list[str]) -> list[str]:
         """The files of a module beside the notebook: one, or a whole package."""

@@ -81,8 +81,7 @@ def delete_todo(username: str, number: int) -> str:
 
 
 def coldstart() -> list[Row]:
-    """Milliseconds from the start of the runtime to the first answer, the least of seven."""
-
+    """Milliseconds from the start of the runtime to the first answer, the fastest of seven."""
     with tempfile.TemporaryDirectory() as place:
         home = Path(place)
         notebook = home / "todo.ipynb"
@@ -107,7 +106,7 @@ def coldstart() -> list[Row]:
             ("database", lambda: Function(database, "lambda_handler.handler", sqlite, site), todos),
         ]
         found: dict[str, list[float]] = {name: [] for name, _, _ in cases}
-        for _ in range(ROUNDS):  # in turn: what else the machine does meets all of them alike
+        for _ in range(ROUNDS):  # in turn: other load on the machine affects all of them alike
             for name, start, path in cases:
                 began = time.perf_counter()
                 with start() as function:

@@ -1,4 +1,4 @@
-"""The measurements. Kit and peer take turns, so that a machine that slows down slows both."""
+"""The measurements. The kit and its peer take turns, so that a slower machine slows both."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def timed(call: Callable[[], Any]) -> float:
 
 
 def imports() -> list[Row]:
-    """Whole processes: the interpreter's own start is in both."""
+    """Whole processes: both include the interpreter's own start."""
 
     def run(module: str) -> float:
         return timed(lambda: subprocess.run([sys.executable, "-c", f"import {module}"], check=True))
@@ -207,7 +207,7 @@ def turns() -> list[Row]:
 
 
 def _hand_written(base_url: str, todo: str, tools: list[dict[str, Any]], ask: str) -> Callable[[], None]:
-    """What one would write without the kit: no streaming, no checks, one known operation."""
+    """The loop without the kit: no streaming, no checks, one known operation."""
     import httpx2
     import openai
 

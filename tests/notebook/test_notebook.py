@@ -111,7 +111,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str, int | None]] = {
     "cells out of order": ((ADD, PLUGIN), "Cell 1 .*uses 'todo', which cell 2 .*defines later on.*Move that cell up", 1),
     "a cell that raises": (
         (PLUGIN, "#| export\nx = 1\ny = int('seven')"), r"Cell 2 .*raised ValueError: .*line 3: y = int\('seven'\)", 2),
-    "a package that is not there": (("#| export\nimport no_such_thing",), "Cell 1 .*Install what brings 'no_such_thing'", 1),
+    "a package that is not there": (("#| export\nimport no_such_thing",), "Cell 1 .*Install the package that provides 'no_such_thing'", 1),
     "a bad manifest": (("#| export\nimport kit\nx = kit.Plugin('a b')",), "Cell 1 .*does not work.*name_for_model", 1),
     "two functions of one name": (
         (PLUGIN, ADD, ADD.replace("/todos", "/more")), r"Cell 3 .*does not work.*add_todo.*cell 2 of my plugin\.ipynb", 3),

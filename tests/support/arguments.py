@@ -1,11 +1,10 @@
-"""Arguments made up from the JSON Schema of a tool: anything the schema allows, awkward values among it."""
+"""Arguments generated from the JSON Schema of a tool: anything the schema allows, including awkward values."""
 
 from __future__ import annotations
 
 import random
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import rstr
@@ -31,33 +30,24 @@ WORDS = ("milk", "a b", "été", "x/y", "50%", "a&b=c", "q?#", "日本", "+1", "
 
 
 class NoValue(Exception):
-    """The generator has no value for a schema (not that there is none)."""
+    """The generator found no value for a schema, which may still have one."""
 
 
 def arguments(schema: Mapping[str, Any], seed: int) -> Any:
     """Arguments that satisfy the schema. Raises `NoValue` if twenty tries found none."""
     rng = random.Random(seed)
-    validator = _validator(id(schema), schema)
+    validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
     for _ in range(20):
-        made = Maker(schema.get("$defs", {}), rng).value(schema)
-        if validator.is_valid(made):
-            return made
-    raise NoValue(next(validator.iter_errors(made)).message[:200])
+        value = Generator(schema.get("$defs", {}), rng).value(schema)
+        if validator.is_valid(value):
+            return value
+    raise NoValue(next(validator.iter_errors(value)).message[:200])
 
 
-@lru_cache(maxsize=8)
-def _hold(_: int, schema: Any) -> Any:
-    return schema
-
-
-def _validator(_: int, schema: Mapping[str, Any]) -> Any:
-    return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
-
-
-class Maker:
+class Generator:
     def __init__(self, defs: Mapping[str, Any], rng: random.Random) -> None:
         self.defs, self.rng = defs, rng
-        self.left = 300  # values, before everything optional is left out
+        self.left = 300  # values until everything optional is left out
 
     def value(self, schema: Any, depth: int = 0) -> Any:
         self.left -= 1
