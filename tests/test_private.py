@@ -209,7 +209,9 @@ def test_the_modules_and_the_test_of_an_entry_exist(use: Use) -> None:
     name = use.what.rpartition(".")[2]
     for file in (PACKAGE / f"{module}.py" for module in use.where.split()):
         used = file.is_file() and name in _names(file)
-        assert used, f"kit/{file.name} no longer uses {use.what}: remove it from USES, or correct `where`"
+        assert used, (
+            f"kit/{file.relative_to(PACKAGE)} no longer uses {use.what}: remove it from USES, or correct `where`"
+        )
     place, _, test = use.noticed_by.partition("::")
     tree = ast.parse(next(TESTS.rglob(place)).read_bytes())
     tests = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
