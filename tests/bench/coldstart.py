@@ -105,18 +105,18 @@ def coldstart() -> list[Row]:
             ("operation", lambda: Function(memory, "lambda_handler.handler", {}, site), todos),
             ("database", lambda: Function(database, "lambda_handler.handler", sqlite, site), todos),
         ]
-        found: dict[str, list[float]] = {name: [] for name, _, _ in cases}
+        times: dict[str, list[float]] = {name: [] for name, _, _ in cases}
         for _ in range(ROUNDS):  # in turn: other load on the machine affects all of them alike
             for name, start, path in cases:
                 began = time.perf_counter()
                 with start() as function:
                     status, _ = function.ask("GET", path)
-                    found[name].append((time.perf_counter() - began) * 1000)
+                    times[name].append((time.perf_counter() - began) * 1000)
                     assert status == 200, name
-        fastest = {name: f"{min(ms):.0f}" for name, ms in found.items()}
+        fastest = {name: f"{min(ms):.0f}" for name, ms in times.items()}
 
         def row(what: str, name: str, peer: str, aim: str) -> Row:
-            ratio = f"{min(found[name]) / min(found[peer]):.2f}"
+            ratio = f"{min(times[name]) / min(times[peer]):.2f}"
             return (f"Lambda, {what}: ms", fastest[name], f"{fastest[peer]} ({peer})", ratio, aim)
 
         return [

@@ -79,9 +79,9 @@ def _readers(files: dict[str, Path], folder: Path) -> Table:
     ]
     pythons = {peer: python for peer in NEEDS if (python := _python(peer))}
     for name, file in files.items():
-        given = kubernetes if name == "Kubernetes" else file
+        converted = kubernetes if name == "Kubernetes" else file
         jobs = {"kit": (sys.executable, "kit", file)}
-        jobs |= {peer: (python, peer, given) for peer, python in pythons.items()}
+        jobs |= {peer: (python, peer, converted) for peer, python in pythons.items()}
         result = _best(jobs)
         rows.append(_row(name, "kit", result["kit"], result["kit"]))
         for peer in NEEDS:

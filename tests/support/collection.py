@@ -48,8 +48,8 @@ def _query(name: str, schema: Any, place: str = "query", **more: Any) -> dict[st
 
 
 def _operation(name: str, *parameters: Any, **more: Any) -> dict[str, Any]:
-    given = {"parameters": [*parameters]} if parameters else {}
-    return {"operationId": name, "summary": f"What {name} does", "responses": _answer(TEXT), **given, **more}
+    fields = {"parameters": [*parameters]} if parameters else {}
+    return {"operationId": name, "summary": f"What {name} does", "responses": _answer(TEXT), **fields, **more}
 
 
 def _spec(paths: Any, version: str = "3.1.0", schemas: Any = None, **more: Any) -> dict[str, Any]:
@@ -266,10 +266,10 @@ def large() -> dict[str, Any]:
             identifier = {"name": "id", "in": "path", "type": "string", "required": True}
 
             def operation(
-                verb: str, text: str, *given: Any, name: str = name, area: str = area, ref: Any = ref
+                verb: str, text: str, *parameters: Any, name: str = name, area: str = area, ref: Any = ref
             ) -> dict[str, Any]:
                 answer = {"200": {"description": "", "schema": ref}}
-                return {"operationId": f"{verb}{name}s", "tags": [area], "summary": text, "parameters": [*given], "responses": answer}  # fmt: skip
+                return {"operationId": f"{verb}{name}s", "tags": [area], "summary": text, "parameters": [*parameters], "responses": answer}  # fmt: skip
 
             paths[f"/{area}/{thing}"] = {
                 "get": operation("List", f"All {about}s"),
