@@ -1,4 +1,4 @@
-"""What several tests use: a TODO plugin, a server for it, a kernel, OpenAI's own API description."""
+"""Fixtures that several tests use: a TODO plugin, a server for it, a kernel, OpenAI's own API description."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from postgres import postgres, url  # noqa: F401
 import kit
 from kit.demo import make_plugin
 
-# A shell lets what it starts in the background ignore Ctrl+C, and the servers of the tests would inherit that.
+# A shell makes its background jobs ignore Ctrl+C, and the servers of the tests would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What comes with LangChain takes 1.6 s of processor in each pytest, and in those that the tests start themselves.
 os.environ.setdefault("PYTEST_ADDOPTS", "-p no:langsmith_plugin")
 
-# The files that start browsers, kernels, databases and other processes, or read the whole corpus, the longest
-# first: a worker that takes one of them last works on while the other has ended.
+# The files that start browsers, kernels, databases and other processes, or read the whole corpus; the longest
+# first, so that no worker starts one of them when the other is about to finish.
 SLOW = (
     "lab",
     "corpus",
@@ -54,13 +54,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name in rank or item.path.suffix == ".ipynb":
             item.add_marker(pytest.mark.slow)
-    # then the notebooks, then the quick files: what is left at the end is short
+    # then the notebooks, then the quick files: only short ones are left at the end
     items.sort(key=lambda item: rank.get(item.path.name, len(SLOW) + (item.path.suffix != ".ipynb")))
 
 
 @pytest.fixture(autouse=True)
 def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests never reach a real model, whatever the environment holds."""
+    """The tests never reach a real model, whatever is in the environment."""
     for name in (
         "OPENAI_API_KEY",
         "OPENAI_BASE_URL",
@@ -97,7 +97,7 @@ def understudy() -> Iterator[Any]:
 
 
 def shared(*parts: str) -> Path | None:
-    """A file of the corpus beside the checkout, if it is there: what is tested then is tested on that too."""
+    """A file of the corpus beside the checkout, or None without the corpus, which only some tests need."""
     path = SHARED.joinpath(*parts)
     return path if path.exists() else None
 
@@ -105,7 +105,7 @@ def shared(*parts: str) -> Path | None:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if shared("corpus") is None:
         terminalreporter.write_line(
-            "no corpus at ../shared: only the documents of tests/collection.py were read"
+            "no corpus at ../shared: only the documents of tests/support/collection.py were read"
         )
 
 
@@ -115,7 +115,7 @@ def openai_schemas() -> OpenAISchemas:
 
 
 class OpenAISchemas:
-    """Validates by the types of the package `openai`, and by OpenAI's API description where it is there."""
+    """Validates by the types of the package `openai`, and by OpenAI's API description if it is available."""
 
     def __init__(self, path: Path | None) -> None:
         self._registry: Any = None
@@ -125,7 +125,7 @@ class OpenAISchemas:
         from referencing import Registry, Resource
         from referencing.jsonschema import DRAFT202012
 
-        # 3 MB of YAML take seconds: parsed once for each version of the file.
+        # Parsing 3 MB of YAML takes seconds: done once for each version of the file.
         stat = path.stat()
         cache = (
             Path(tempfile.gettempdir())
@@ -135,24 +135,24 @@ class OpenAISchemas:
             document = pickle.loads(cache.read_bytes())
         else:
             document = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-            _say_null(document)
+            _allow_null(document)
             cache.write_bytes(pickle.dumps(document))
         resource = Resource.from_contents(document, default_specification=DRAFT202012)
         self._registry = Registry().with_resource("urn:openai", resource)
 
     def errors(self, component: str, value: Any) -> list[str]:
-        """What is wrong with `value` as the component of that name."""
+        """The errors of `value` as the component of that name."""
         from jsonschema import Draft202012Validator
 
-        found = oracles.errors(oracles.strict(oracles.OPENAI[component]), value)
+        errors = oracles.errors(oracles.strict(oracles.OPENAI[component]), value)
         if self._registry is not None:
             reference = {"$ref": f"urn:openai#/components/schemas/{component}"}
-            found += oracles.errors(Draft202012Validator(reference, registry=self._registry), value)
-        return found
+            errors += oracles.errors(Draft202012Validator(reference, registry=self._registry), value)
+        return errors
 
 
-def _say_null(document: Any) -> None:
-    """The description is OpenAPI 3.1, and yet writes `nullable` in some places, such as `finish_reason`."""
+def _allow_null(document: Any) -> None:
+    """The description is OpenAPI 3.1, but still uses `nullable` in some places, such as `finish_reason`."""
     waiting = [document]
     while waiting:
         node = waiting.pop()

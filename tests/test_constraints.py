@@ -14,13 +14,16 @@ PYTHONS = ("3.11.7", "3.12.1", "3.13.0")
 
 
 def pinned(python: str) -> dict[str, str]:
-    """The versions that it gives on Linux with this Python."""
-    said = {"python_version": python.rpartition(".")[0], "python_full_version": python}
-    every = [Requirement(line) for line in LINES]
-    return {it.name: str(it.specifier)[2:] for it in every if it.marker is None or it.marker.evaluate(said)}
+    """The versions for this Python on Linux."""
+    environment = {"python_version": python.rpartition(".")[0], "python_full_version": python}
+    return {
+        it.name: str(it.specifier)[2:]
+        for it in map(Requirement, LINES)
+        if it.marker is None or it.marker.evaluate(environment)
+    }
 
 
-def test_it_is_names_and_versions_and_nothing_else() -> None:
+def test_it_contains_only_names_and_versions() -> None:
     for line in LINES:
         assert re.fullmatch(r"[a-z0-9-]+==[\w.!+]+( ; [\w.<>=!'() -]+)?", line), line
     assert "notebook-plugin-kit" not in {Requirement(line).name for line in LINES}
@@ -32,12 +35,14 @@ def test_each_python_has_one_version_of_everything_that_any_extra_names() -> Non
     named = [Requirement(it) for it in [*project["dependencies"], *(it for extra in extras for it in extra)]]
     for python in PYTHONS:
         versions = pinned(python)
-        for wanted in named:
-            if (name := canonicalize_name(wanted.name)) != project["name"]:
-                assert wanted.specifier.contains(versions.get(name, "")), f"{wanted}: .ci/constraints"
+        for requirement in named:
+            if (name := canonicalize_name(requirement.name)) != project["name"]:
+                assert requirement.specifier.contains(versions.get(name, "")), (
+                    f"{requirement}: run .ci/constraints"
+                )
 
 
-def test_every_command_that_installs_the_kit_installs_by_it() -> None:
+def test_every_command_that_installs_the_kit_uses_it() -> None:
     for file in ("README.md", ".ci/run"):
         for line in (ROOT / file).read_text().splitlines():
             if re.search(r"pip\b.* install\b.* -e ", line):

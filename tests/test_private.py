@@ -1,7 +1,7 @@
-"""What the kit uses of its dependencies that they do not promise: a new version may take it away.
+"""What the kit uses of its dependencies that is not their public API: a new version may remove it.
 
-`USES` is the list of it, and the reason of the upper bounds in pyproject.toml. Each entry fails by its name when
-the thing is gone or takes other arguments; the test that it names is the one that fails when it behaves otherwise.
+`USES` lists it, and is the reason for the upper bounds in pyproject.toml. The test of an entry fails when the
+attribute is gone or takes other arguments; the test that the entry names fails when it behaves differently.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PACKAGE = Path(kit.__file__).parent
 
 
 class Use(NamedTuple):
-    """`what` is a path from one of the objects in `MADE`, `takes` the arguments that it must take."""
+    """`what` is a path from one of `ROOTS`, `takes` the arguments that it must accept."""
 
     of: str
     what: str
@@ -145,7 +145,7 @@ def _config() -> uvicorn.Config:
 
 @cache
 def _server() -> uvicorn.Server:
-    """One that has served: part of it is there from its start on only."""
+    """A server that has served: some attributes exist only after the start."""
     config, sock = _config(), _socket()
 
     async def started() -> uvicorn.Server:
@@ -172,8 +172,8 @@ def _context() -> Any:
     return next(it for it in contexts if it.endpoint is _operation)
 
 
-# what the paths of `USES` start from; each by itself, so that one that is gone fails its own entries only
-MADE: dict[str, Callable[[], Any]] = {
+# What the paths of `USES` start from. Functions, so that a missing one fails only its own entries.
+ROOTS: dict[str, Callable[[], Any]] = {
     "routing": lambda: fastapi.routing,
     "context": _context,
     "included": lambda: _app().router.routes[-1],
@@ -191,93 +191,93 @@ MADE: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("use", USES, ids=lambda use: f"{use.of}:{use.what}")
-def test_it_is_there_and_takes_what_it_is_given(use: Use) -> None:
+def test_it_exists_and_takes_its_arguments(use: Use) -> None:
     of = f"Python {sys.version}" if use.of == "Python" else f"{use.of} {version(use.of)}"
-    told = (
-        f"kit/{use.where.replace(' ', '.py, kit/')}.py use it; what it did shows in tests/{use.noticed_by}."
-    )
+    users = f"used in kit/{use.where.replace(' ', '.py, kit/')}.py, tested by tests/{use.noticed_by}"
     root, *path = use.what.split(".")
-    thing = MADE[root]()
+    value = ROOTS[root]()
     for name in path:
-        assert hasattr(thing, name), f"{of} has no {use.what} any more ({name}): {told}"
-        thing = getattr(thing, name)
+        assert hasattr(value, name), f"{of} no longer has {use.what} ({name}): {users}"
+        value = getattr(value, name)
     if use.takes is None:
         return
-    given = use.takes.split()
-    by_name = {it.rstrip("=") for it in given if it.endswith("=")}
+    arguments = use.takes.split()
+    keywords = {name.rstrip("=") for name in arguments if name.endswith("=")}
+    positional = [name for name in arguments if not name.endswith("=")]
     try:
-        inspect.signature(thing).bind(*[it for it in given if not it.endswith("=")], **dict.fromkeys(by_name))
+        inspect.signature(value).bind(*positional, **dict.fromkeys(keywords))
     except TypeError as error:
-        pytest.fail(f"{of}: {use.what}{inspect.signature(thing)}, {error}: {told}")
+        pytest.fail(f"{of}: {use.what}{inspect.signature(value)}, {error}: {users}")
 
 
 @pytest.mark.parametrize("use", USES, ids=lambda use: f"{use.of}:{use.what}")
-def test_the_list_says_where_it_is_used_and_what_would_notice(use: Use) -> None:
+def test_the_modules_and_the_test_of_an_entry_exist(use: Use) -> None:
     name = use.what.rpartition(".")[2]
     for file in (PACKAGE / f"{module}.py" for module in use.where.split()):
         used = file.is_file() and name in _names(file)
-        assert used, f"kit/{file.name} does not use {use.what} any more: take it out of USES, or say who does"
+        assert used, (
+            f"kit/{file.relative_to(PACKAGE)} no longer uses {use.what}: remove it from USES, or correct `where`"
+        )
     place, _, test = use.noticed_by.partition("::")
     tree = ast.parse(next(TESTS.rglob(place)).read_bytes())
-    tests = {it.name for it in tree.body if isinstance(it, ast.FunctionDef)}
-    assert test in tests, f"There is no {use.noticed_by}: which test notices that {use.what} is another?"
+    tests = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert test in tests, f"There is no {use.noticed_by}: which test notices a change of {use.what}?"
 
 
-def test_a_route_can_be_made_again_of_its_own_attributes() -> None:
-    """`kit.plugin.refresh.remake`: what FastAPI's route is given, it keeps by the same name. Noticed by
+def test_a_route_can_be_made_again_from_its_own_attributes() -> None:
+    """`kit.plugin.refresh.remake`: FastAPI's route keeps its arguments under the same names. Noticed by
     test_hotswap.py::test_remove_and_rename."""
-    route = MADE["route"]()
+    route = ROOTS["route"]()
     missing = [name for name in kit.plugin.refresh._ROUTE_OPTIONS if not hasattr(route, name)]
-    assert missing == [], f"fastapi {version('fastapi')}: a route that is made again forgets {missing}"
+    assert missing == [], f"fastapi {version('fastapi')}: a route that is made again loses {missing}"
 
 
 def test_ipython_asks_an_error_for_its_traceback() -> None:
-    """`kit.errors`: an error in a cell is told without the kit's own frames. Noticed by test_kernel.py."""
+    """`kit.errors`: an error in a cell is shown without the kit's own frames. Noticed by test_kernel.py."""
     source = inspect.getsource(ZMQInteractiveShell.__mro__[1].showtraceback)
     assert "_render_traceback_" in source, f"ipython {version('ipython')} does not use _render_traceback_"
 
 
 def test_nothing_else_that_is_private_is_used() -> None:
-    """No other underscore name, no other module of uvicorn, nothing else out of FastAPI's routing."""
-    listed = {(module, use.what.rpartition(".")[2]) for use in USES for module in use.where.split()}
-    listed |= {
-        (module, it.rstrip("="))
+    """No other underscore name, no other module of uvicorn, nothing else from FastAPI's routing."""
+    listed = {
+        (module, name.rstrip("="))
         for use in USES
         for module in use.where.split()
-        for it in (use.takes or "").split()
+        for name in (use.what.rpartition(".")[2], *(use.takes or "").split())
     }
-    found = [
+    unlisted = [
         f"kit/{file.relative_to(PACKAGE)}:{line}: {name}"
         for file in sorted(PACKAGE.rglob("*.py"))
         for name, line in _private(ast.parse(file.read_bytes()))
         if (file.relative_to(PACKAGE).with_suffix("").as_posix(), name) not in listed
     ]
-    assert found == [], "Do without it, or list it in USES."
+    assert unlisted == [], "Do without it, or list it in USES."
 
 
 def test_nothing_else_of_a_dependency_is_overridden() -> None:
-    """A method of a dependency's class that the kit replaces is one that it relies on being called."""
-    public = {"fastapi.applications.FastAPI.openapi"}  # its documentation does so
+    """If the kit overrides a method of a dependency's class, it relies on that method being called."""
+    public = {"fastapi.applications.FastAPI.openapi"}  # as FastAPI's documentation does
     listed = {(use.of, use.what.rpartition(".")[2]) for use in USES}
-    found = []
-    for made in _classes():
-        for name, mine in vars(made).items():
-            if not isinstance(mine, types.FunctionType) or (name.startswith("__") and name.endswith("__")):
+    unlisted = []
+    for kind in _classes():
+        for name, method in vars(kind).items():
+            if not isinstance(method, types.FunctionType) or (name.startswith("__") and name.endswith("__")):
                 continue
-            theirs = next((it for it in made.__mro__[1:] if name in vars(it)), None)
-            if theirs is None or theirs.__module__.startswith("kit"):
+            base = next((it for it in kind.__mro__[1:] if name in vars(it)), None)
+            if base is None or base.__module__.startswith("kit"):
                 continue
-            place = f"{theirs.__module__}.{theirs.__qualname__}.{name}"
-            top = theirs.__module__.partition(".")[0]
-            owners = {it.lower() for it in packages_distributions().get(top, ())}
+            overridden = f"{base.__module__}.{base.__qualname__}.{name}"
+            top = base.__module__.partition(".")[0]
+            owners = {owner.lower() for owner in packages_distributions().get(top, ())}
             known = any((of, name) in listed for of in (*owners, "starlette" if "fastapi" in owners else ""))
-            if owners and not known and place not in public:
-                found.append(f"{made.__module__}.{made.__qualname__} overrides {place}")
-    assert found == []
+            if owners and not known and overridden not in public:
+                unlisted.append(f"{kind.__module__}.{kind.__qualname__} overrides {overridden}")
+    assert unlisted == []
 
 
-def test_the_bounds_are_there() -> None:
-    """What is used of a package's inside is tried before a user gets it."""
+def test_the_upper_bounds_exist() -> None:
+    """A new version of a package whose private parts are used is tested before users get it."""
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"].values()
     requirements = [
@@ -290,18 +290,16 @@ def test_the_bounds_are_there() -> None:
 
 def _names(file: Path) -> set[str]:
     """Every name in a module: variables, attributes, imports, functions, keywords, texts."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        for field in ("id", "attr", "name", "arg", "value"):
-            said = getattr(node, field, None)
-            if isinstance(said, str):
-                found.add(said)
-    return found
+    nodes = ast.walk(ast.parse(file.read_bytes()))
+    values = (
+        getattr(node, field, None) for node in nodes for field in ("id", "attr", "name", "arg", "value")
+    )
+    return {value for value in values if isinstance(value, str)}
 
 
 @cache
 def _own() -> tuple[set[str], set[str]]:
-    """The underscore names that the kit itself defines, and those of its functions' parameters."""
+    """The names that the kit itself defines, and those of its functions' parameters."""
     names, parameters = set(DOCUMENTED), set()
     for file in PACKAGE.rglob("*.py"):
         names.add(file.stem)
@@ -314,69 +312,62 @@ def _own() -> tuple[set[str], set[str]]:
                 names.add(node.id)
             elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
                 names |= {node.attr} if ast.unparse(node.value) in ("self", "cls") else set()
-            elif (
-                isinstance(node, ast.Call) and ast.unparse(node.func) == "object.__setattr__"
-            ):  # a frozen class
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "object.__setattr__":
+                # a frozen class
                 names |= {it.value for it in node.args[1:2] if isinstance(it, ast.Constant)}
     return names, parameters
 
 
 @cache
 def _pythons() -> set[str]:
-    """The names with two underscores that are Python's own."""
+    """Python's own names with two underscores."""
 
     @dataclasses.dataclass
     class Data: ...
 
-    kinds = [
-        type,
-        object,
-        Data,
-        types.ModuleType,
-        types.FunctionType,
-        types.MethodType,
-        dict,
-        list,
-        int,
+    kinds = [type, object, Data, types.ModuleType, types.FunctionType, types.MethodType, dict, list, int]
+    kinds += [
         type(iter(())),
+        BaseException,
+        property,
+        types.GenericAlias,
+        types.CoroutineType,
+        asyncio.Future,
     ]
-    kinds += [BaseException, property, types.GenericAlias, types.CoroutineType, asyncio.Future]
-    found = {name for kind in kinds for name in dir(kind)}
-    found |= set(vars(sys.modules[__name__])) | set(vars(Data))
-    return found | {"__metadata__", "__wrapped__", "__future__", "__version__", "__mro__"}
+    names = {name for kind in kinds for name in dir(kind)}
+    names |= set(vars(sys.modules[__name__])) | set(vars(Data))
+    return names | {"__metadata__", "__wrapped__", "__future__", "__version__", "__mro__"}
 
 
 def _private(tree: ast.AST) -> Iterator[tuple[str, int]]:
     names, parameters = _own()
     for node in ast.walk(tree):
-        said: list[str] = []
+        used: list[str] = []
         if isinstance(node, ast.Attribute):
-            said = [node.attr]
+            used = [node.attr]
         elif isinstance(node, ast.keyword) and node.arg and node.arg not in parameters:
-            said = [node.arg]
+            used = [node.arg]
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr", "setattr"):
-            said = [it.value for it in node.args[1:2] if isinstance(it, ast.Constant)]
+            used = [it.value for it in node.args[1:2] if isinstance(it, ast.Constant)]
         elif isinstance(node, ast.ImportFrom) and not str(node.module).startswith("kit"):
             module = str(node.module)
             inner = module.startswith("uvicorn.") or module == "fastapi.routing"
-            said = [*module.split("."), *(alias.name for alias in node.names)]
+            used = [*module.split("."), *(alias.name for alias in node.names)]
             yield from (
                 (alias.name, node.lineno) for alias in node.names if inner and alias.name != "APIRoute"
             )
         elif isinstance(node, ast.Import):
-            said = [part for alias in node.names for part in alias.name.split(".")]
-        for name in said:
-            # a name with _kit_ is one that the kit puts there
+            used = [part for alias in node.names for part in alias.name.split(".")]
+        for name in used:
+            # the kit's own attributes on others' objects begin with _kit_
             own = (name in names and not isinstance(node, ast.keyword)) or name.startswith("_kit_")
             if name.startswith("_") and name.strip("_") and not own and name not in _pythons():
                 yield name, node.lineno
 
 
 def _classes() -> Iterator[type]:
-    for found in pkgutil.walk_packages(kit.__path__, "kit."):
-        if "templates" in found.name or found.name.endswith("__main__"):
+    for info in pkgutil.walk_packages(kit.__path__, "kit."):
+        if "templates" in info.name or info.name.endswith("__main__"):
             continue
-        module = importlib.import_module(found.name)
-        yield from (
-            it for it in vars(module).values() if isinstance(it, type) and it.__module__ == module.__name__
-        )
+        kinds = (it for it in vars(importlib.import_module(info.name)).values() if isinstance(it, type))
+        yield from (kind for kind in kinds if kind.__module__ == info.name)

@@ -1,4 +1,4 @@
-"""The public names, what importing them costs, and errors that carry their facts."""
+"""The public names, the cost of importing them, and errors that carry their facts."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ EVERY = [value for value in vars(errors).values() if isinstance(value, type) and
 @pytest.mark.parametrize("kind", EVERY)
 def test_every_error_survives_pickling_with_its_facts(kind: type[kit.KitError]) -> None:
     facts = {field.name: f"some {field.name}" for field in fields(kind) if field.kw_only}
-    made: Any = kind
-    error = made("It is broken.", remedy="Mend it.", **facts)
-    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
-        assert type(again) is kind
-        assert str(again) == "It is broken.\nMend it."
-        assert vars(again) == vars(error) == {"problem": "It is broken.", "remedy": "Mend it.", **facts}
+    make: Any = kind
+    error = make("It is broken.", remedy="Fix it.", **facts)
+    for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(copied) is kind
+        assert str(copied) == "It is broken.\nFix it."
+        assert vars(copied) == vars(error) == {"problem": "It is broken.", "remedy": "Fix it.", **facts}
 
 
-def test_a_fact_is_declared() -> None:
-    made: Any = kit.SpecError
+def test_facts_are_declared() -> None:
+    make: Any = kit.SpecError
     with pytest.raises(TypeError):
-        made("It is broken.", sorce="somewhere")
+        make("It is broken.", sorce="somewhere")
     with pytest.raises(TypeError):
-        made("It is broken.")
+        make("It is broken.")
 
 
 def test_a_refused_export_and_a_busy_database_can_be_caught_apart(
@@ -72,7 +72,7 @@ def test_every_error_is_public_and_in_the_drawn_tree() -> None:
         assert kind.__name__ in (errors.__doc__ or "")
 
 
-def test_every_public_name_is_there_and_documented() -> None:
+def test_every_public_name_exists_and_is_documented() -> None:
     for name in kit.__all__:
         assert getattr(kit, name).__doc__, name
     assert sorted(kit.__all__) == kit.__all__

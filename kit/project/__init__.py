@@ -1,5 +1,4 @@
-"""A folder made of a notebook: a new project, and an export.
+"""`new` and `export`: a project around a notebook, and a server made from one.
 
-Takes a name, or a notebook. Gives files: a project around a notebook, or a server with all that it needs, and the proof
-that it answers as the notebook does.
+`new` takes a name; `export` takes a notebook, and proves that the server answers as the notebook does.
 """

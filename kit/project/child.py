@@ -1,7 +1,7 @@
 """One of the two processes of an export's proof: it serves the notebook's plugin, or the exported app.
 
 Run by its path, since the exported app's process sees only what the export's requirements lead to. Its first line
-tells of itself, in JSON: the port and the plugin, or the error for which it cannot serve.
+of output is JSON: the port and what the plugin is called, or the error that keeps it from serving.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import traceback
 from typing import Any
 
-# What is imported here is at hand on `-I -S`; the kit and the plugin come later, from the folders that are given.
+# `-I -S` leaves only the standard library; the kit and the plugin are imported later, from the folders passed in.
 
 
 def main(kind: str, *arguments: str) -> None:
@@ -27,7 +27,7 @@ def main(kind: str, *arguments: str) -> None:
         listening = listen("127.0.0.1", 0)
     except Exception as error:
         traceback.print_exc()
-        print(json.dumps(_described(error)), file=out, flush=True)
+        print(json.dumps(_facts(error)), file=out, flush=True)
         sys.exit(1)
     print(json.dumps({"port": listening.getsockname()[1], **facts}), file=out, flush=True)
     import uvicorn
@@ -47,18 +47,18 @@ def _notebook(path: str, name: str) -> tuple[Any, dict[str, Any]]:
 
 def _export(folder: str, *packages: str) -> tuple[Any, dict[str, Any]]:
     sys.path.insert(0, folder)
-    for place in packages:
-        site.addsitedir(place)
+    for directory in packages:
+        site.addsitedir(directory)
     os.chdir(folder)
-    import uvicorn  # noqa: F401  a package that is missing is told before the port
+    import uvicorn  # noqa: F401  a missing package is reported before the port
 
     from kit.notebook.target import Target
 
     return Target("app.py").plugin(), {}  # as `kit serve app.py` does
 
 
-def _described(error: Exception) -> dict[str, Any]:
-    """An error, and what it came of: a module, file or key that is missing."""
+def _facts(error: Exception) -> dict[str, Any]:
+    """An error, and its cause: the missing module, file or key."""
     cause = error.__cause__ or error
     return {
         "problem": getattr(error, "problem", f"{type(error).__name__}: {error}"),

@@ -1,4 +1,4 @@
-"""`export`: a notebook as a project that runs without it, proved against the notebook before it is written."""
+"""`export`: a notebook as a project that runs without it, compared with the notebook before it is written."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ import re
 import sys
 import tempfile
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit.errors import ExportError
 from kit.manifest import MANIFEST_PATH, SPEC_PATH
+from kit.markup import code, columns, escape, table
 from kit.notebook.source import Notebook
 from kit.project import leaks, proof
 from kit.project.contents import Exportable, including
-from kit.project.folder import rendered
-from kit.project.proof import Parity, Side, SideError
+from kit.project.folder import rendered, write_files
+from kit.project.proof import Parity, PluginProcess, ProcessError
 from kit.project.requirements import Requirements, distributions_of, link
 from kit.project.source import app_source, formatted
 from kit.project.update import RECORD, Update
 from kit.project.wheel import write_serving_wheel, write_wheel
 
 TEMPLATE = Path(__file__).parent / "templates" / "export"
-# What each file is for, in the order in which a person would look at them.
+# What each file is for, in the order in which a person would read them.
 FILES = {
     "app.py": "the plugin: the notebook's cells marked `#| export`",
     "README.md": "one command for each place where it can run",
@@ -43,13 +45,14 @@ FILES = {
     "Makefile": "what `sam build` looks for",
     "build.py": "what it runs: the app, its packages and their bytecode in one folder",
 }
+_WRITTEN = ("app.py", "requirements.txt", "ai-plugin.json", "openapi.json", RECORD)  # beside the templates
 
 
 @dataclass
 class Export:
-    """An exported project. `files` says what became of each file, `parity` how it compares to the notebook.
+    """An exported project. `files` says what happened to each file, `parity` how it compares with the notebook.
 
-    `notes` are sentences that its user should read.
+    `notes` are sentences for its user to read.
     """
 
     path: Path
@@ -64,24 +67,21 @@ class Export:
 
     @property
     def _rows(self) -> list[tuple[str, str]]:
-        told = [(name, words) for name, words in FILES.items() if (self.path / name).exists()]
-        known = {*FILES, ".gitignore", ".dockerignore"}
-        others = [it for it in self.files if it not in known and not it.startswith("wheels/")]
-        return told + [(name, "from beside the notebook") for name in others if (self.path / name).exists()]
+        purposes = dict(FILES)
+        for name in self.files:
+            if name not in (".gitignore", ".dockerignore") and not name.startswith("wheels/"):
+                purposes.setdefault(name, "from beside the notebook")
+        return [(name, purpose) for name, purpose in purposes.items() if (self.path / name).exists()]
 
     def __repr__(self) -> str:
-        from kit.markup import columns
-
-        told = "".join(f"\n{note}" for note in self.notes)
-        return f"{self.path.as_posix()}\n{columns(self._rows, '  ')}{told}\n{self.parity!r}"
+        notes = "".join(f"\n{note}" for note in self.notes)
+        return f"{self.path.as_posix()}\n{columns(self._rows, '  ')}{notes}\n{self.parity!r}"
 
     def _repr_html_(self) -> str:
-        from kit.markup import code, escape, table
-
-        rows = [(code(name), escape(words)) for name, words in self._rows]
-        told = "".join(f"<br>{escape(note)}" for note in self.notes)
+        rows = [(code(name), escape(purpose)) for name, purpose in self._rows]
+        notes = "".join(f"<br>{escape(note)}" for note in self.notes)
         files = table((code(f"{self.path.as_posix()}/"), "what it is for"), rows)
-        return f"{files}{told}{self.parity._repr_html_()}"
+        return f"{files}{notes}{self.parity._repr_html_()}"
 
 
 def export(
@@ -94,70 +94,71 @@ def export(
     token: str | None = None,
     force: bool = False,
 ) -> Export:
-    """Makes `folder` a project that serves the notebook's plugin, and proves it before it writes anything.
+    """Makes `folder` a project that serves the notebook's plugin, and tests it before writing anything.
 
-    `name` chooses among several plugins. Modules beside the notebook that it imports come along; other files
-    of its folder do if `include` names them. `mcp` serves MCP too, which takes the whole kit.
+    `name` chooses among several plugins. The modules beside the notebook that it imports are included; other files
+    of its folder are if `include` names them. `mcp` serves MCP too, which takes the whole kit.
 
-    The proof starts the app with nothing but its requirements, and compares manifest, spec and every answer
-    that changes nothing with the notebook's: `.parity`. `token` is what a user of the plugin would give; it is
-    used for these questions, and not kept. Run again, it updates what it made; a file that was changed stays,
-    unless `force`. Raises `NotebookError`, naming the cell, for what cannot be exported, and an `ExportError` for a
-    folder of something else and for an app that does not start.
+    The test starts the app with nothing but its requirements, and compares its manifest, its spec and every answer
+    that changes nothing with the notebook's: `.parity`. `token` is the one a user of the plugin would enter; it is
+    used for these requests only, and not stored. Run again, it updates the files it wrote; one that was changed
+    stays, unless `force`. Raises `NotebookError`, naming the cell, for what cannot be exported, and `ExportError`
+    for a folder that holds something else and for an app that does not start.
     """
     source, target = Notebook(notebook), Path(folder)
     Update(target, {})  # a folder that cannot be used is refused first
-    parts = Exportable(source, include, _reserved())
-    with tempfile.TemporaryDirectory(prefix="kit-export-") as place:
-        scratch = Path(place).resolve()
-        with _explaining(parts), _notebook_side(parts, name, scratch / "notebook") as mine:
-            made, wheel = _made(parts, mine, scratch, mcp)
-            update = Update(target, made, force)
-            folder_of_proof = _laid_out(update, scratch / "export")
-            site = _site(folder_of_proof, wheel, scratch)
+    parts = Exportable(source, include, {*rendered(TEMPLATE, defaultdict(str)), *_WRITTEN})
+    with tempfile.TemporaryDirectory(prefix="kit-export-") as directory:
+        scratch = Path(directory).resolve()
+        with _explaining(parts), _serve_notebook(parts, name, scratch / "notebook") as original:
+            files, wheel = _files(parts, original, scratch, mcp)
+            update = Update(target, files, force)
+            copy = _laid_out(update, scratch / "export")
+            site = _site(copy, wheel, scratch)
             try:
-                with proof.export_side(folder_of_proof, site, scratch / "data") as theirs:
-                    compared = proof.compare(
-                        mine, theirs, lambda: _notebook_side(parts, name, scratch / "again"), token
+                with proof.serve_export(copy, site, scratch / "data") as exported:
+                    parity = proof.compare(
+                        original, exported, lambda: _serve_notebook(parts, name, scratch / "again"), token
                     )
-            except SideError as error:
+            except ProcessError as error:
                 raise _does_not_start(error, update) from None
-        _check_leaks(made, scratch, parts)
+        _check_leaks(files, scratch, parts)
     update.write()
     notes = [*update.notes, *parts.left_behind]
     if formatted("") is None:
-        notes.append(
-            "app.py is formatted, and its imports sorted, as in the cells: ruff, which would do it, is not installed."
-        )
-    return Export(target, update.fates, compared, notes)
+        notes.append("app.py is formatted as the cells are, its imports unsorted: ruff is not installed.")
+    return Export(target, update.outcomes, parity, notes)
 
 
-def _made(parts: Exportable, mine: Side, scratch: Path, mcp: bool) -> tuple[dict[str, bytes], Path]:
-    """All files of the export, and the wheel among them."""
-    facts = mine.facts
+def _files(
+    parts: Exportable, original: PluginProcess, scratch: Path, mcp: bool
+) -> tuple[dict[str, bytes], Path]:
+    """All files of the export, and the path of the wheel."""
+    facts = original.facts
     wheels = scratch / "wheels"
     wheels.mkdir()
     wheel = write_wheel(wheels) if mcp or parts.uses_whole_kit else write_serving_wheel(wheels)
-    needed = Requirements(parts.modules, wheel, parts.has_database, "mcp" if mcp else "")
-    words = {
+    requirements = Requirements(parts.modules, wheel, parts.has_database, "mcp" if mcp else "")
+    values = {
         "NAME": re.sub(r"[^a-z0-9]+", "-", facts["model"].lower())[:50].strip("-") or "plugin",
         "MODEL": facts["model"],
         "TITLE": facts["title"],
         "WHEEL": wheel.name,
         "PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",
         "NOTEBOOK": parts.notebook.path.name,
-        "VARIABLES": _settings(parts, needed.has_database),
-        "OPTIONAL": "false" if needed.has_database else "true",  # Kubernetes, of the secret with DATABASE_URL
+        "VARIABLES": _settings(parts, requirements.has_database),
+        # of the Kubernetes secret with DATABASE_URL
+        "OPTIONAL": "false" if requirements.has_database else "true",
     }
-    texts = rendered(TEMPLATE, words)
+    texts = rendered(TEMPLATE, values)
     source = app_source(parts.notebook, facts["variable"], facts["is_plugin"], mcp)
     texts["app.py"] = formatted(source, parts.neighbours) or source
-    texts["requirements.txt"] = needed.text
+    texts["requirements.txt"] = requirements.text
     for file, path in (("ai-plugin.json", MANIFEST_PATH), ("openapi.json", SPEC_PATH)):
-        document = json.loads(mine.document(path).body)
+        document = json.loads(original.document(path).body)
         texts[file] = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    made = {file: text.encode() for file, text in texts.items()}
-    return {**parts.files, **made, f"wheels/{wheel.name}": wheel.read_bytes()}, wheel
+    written = {file: text.encode() for file, text in texts.items()}
+    return {**parts.files, **written, f"wheels/{wheel.name}": wheel.read_bytes()}, wheel
 
 
 def _settings(parts: Exportable, has_database: bool) -> str:
@@ -165,41 +166,33 @@ def _settings(parts: Exportable, has_database: bool) -> str:
     if has_database:
         lines += [
             "",
-            "# SQLite, or the PostgreSQL of all the servers: postgresql://USER:PASSWORD@HOST/NAME",
+            "# SQLite, or the PostgreSQL that all servers share: postgresql://USER:PASSWORD@HOST/NAME",
             "# DATABASE_URL=sqlite:///data.db",
         ]
     for variable, place in parts.variables.items():
-        mark = "" if variable in parts.needed_variables else "# "  # unset, the code's own default counts
-        lines += ["", f"# {place.partition(',')[0]} reads it.", f"{mark}{variable}="]
+        comment = "" if variable in parts.needed_variables else "# "  # if unset, the code's default counts
+        lines += ["", f"# {place.partition(',')[0]} reads it.", f"{comment}{variable}="]
     return "".join(f"\n{line}" for line in lines)
 
 
-def _notebook_side(
+def _serve_notebook(
     parts: Exportable, name: str | None, folder: Path
-) -> contextlib.AbstractContextManager[Side]:
+) -> contextlib.AbstractContextManager[PluginProcess]:
     folder.mkdir()
     path = parts.notebook.path
-    for file, content in {**parts.files, path.name: path.read_bytes()}.items():
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_bytes(content)
-    return proof.notebook_side(path.name, name, folder)
+    write_files(folder, {**parts.files, path.name: path.read_bytes()})
+    return proof.serve_notebook(path.name, name, folder)
 
 
 def _laid_out(update: Update, folder: Path) -> Path:
-    """The folder as it will be: with what its user changed, and the modules that its user wrote."""
-    own: dict[str, bytes] = {}
-    if update.kept:
-        for file in update.folder.glob("*.py"):
-            own[file.name] = file.read_bytes()
-    for name, content in {**own, **update.made, **update.kept}.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
+    """The folder as it will be: with its user's changes, and the modules that its user wrote."""
+    own = {file.name: file.read_bytes() for file in update.folder.glob("*.py")} if update.kept else {}
+    write_files(folder, {**own, **update.files, **update.kept})
     return folder
 
 
 def _site(folder: Path, wheel: Path, scratch: Path) -> list[Path]:
-    """Folders with the packages that requirements.txt leads to, and the kit's wheel."""
+    """Folders with the packages that requirements.txt leads to, and the kit's wheel unpacked."""
     packages, unpacked = scratch / "site", scratch / "kit"
     text = (folder / "requirements.txt").read_text(encoding="utf-8")
     link(distributions_of(text, wheel), packages)
@@ -210,54 +203,42 @@ def _site(folder: Path, wheel: Path, scratch: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def _explaining(parts: Exportable) -> Iterator[None]:
-    """An error of the notebook's cells, with what the export can add to it."""
+    """Adds what the export knows to an error in the notebook's cells."""
     try:
         yield
-    except SideError as error:
+    except ProcessError as error:
         path, problem, remedy = str(parts.notebook.path), error.problem, error.remedy
         if path not in problem:  # the process knows the copy in the scratch folder
             problem = problem.replace(parts.notebook.path.name, path, 1)
         if error.key in parts.variables:
-            remedy = f"Set {error.key} here and on the server: the export keeps its name only."
+            remedy = f"Set {error.key} here and on the server: the export keeps only its name."
         elif error.file:
-            remedy = f"The files of its folder stay behind: {including(error.file)} takes this one along."
+            remedy = f"The files beside the notebook are left out: {including(error.file)} adds this one."
         elif parts.left_behind:
             remedy = " ".join([remedy, *parts.left_behind])
         raise ExportError(problem, remedy, notebook=path, cell=error.cell) from None
 
 
-def _does_not_start(error: SideError, update: Update) -> ExportError:
+def _does_not_start(error: ProcessError, update: Update) -> ExportError:
     problem = f"The exported app does not start with its requirements alone: {error.problem}"
     if update.kept:
         return ExportError(problem, f"You changed {', '.join(update.kept)}; force=True overwrites that.")
-    remedy = f"Does it lack a package? `import {error.module or 'NAME'}` in a marked cell makes that a requirement."
+    remedy = (
+        f"If it lacks a package, `import {error.module or 'NAME'}` in a marked cell makes that a requirement."
+    )
     return ExportError(f"{problem}\nNothing was written.", remedy)
 
 
-def _check_leaks(made: dict[str, bytes], scratch: Path, parts: Exportable) -> None:
-    """The last look at what the notebook's code wrote into the documents: nothing of this machine, no secret."""
+def _check_leaks(files: dict[str, bytes], scratch: Path, parts: Exportable) -> None:
+    """Checks what the notebook's code wrote into the documents for paths on this machine and secrets."""
     for name in ("ai-plugin.json", "openapi.json"):
-        text = made[name].decode()
-        found = leaks.path_in(text, parts.folder, Path.cwd(), scratch)
-        what = f"line {found[0]} names a folder of this machine" if found else ""
+        text = files[name].decode()
+        path = leaks.path_in(text, parts.folder, Path.cwd(), scratch)
+        leak = f"line {path[0]} names a folder of this machine" if path else ""
         if variable := leaks.variable_in(text, parts.variables):
-            what = f"it holds the value of {variable}"
-        if what:
+            leak = f"it holds the value of {variable}"
+        if leak:
             raise parts.notebook.refusal(
-                f"{name} would tell too much: {what}. Nothing was written.",
-                "A description, a default value or an address of the notebook puts it there.",
+                f"{name} would reveal too much: {leak}. Nothing was written.",
+                "Look for it in the notebook's descriptions, default values and addresses.",
             )
-
-
-def _reserved() -> set[str]:
-    words = dict.fromkeys(
-        ("NAME", "MODEL", "TITLE", "WHEEL", "PYTHON", "NOTEBOOK", "VARIABLES", "OPTIONAL"), ""
-    )
-    return {
-        *rendered(TEMPLATE, words),
-        "app.py",
-        "requirements.txt",
-        "ai-plugin.json",
-        "openapi.json",
-        RECORD,
-    }

@@ -1,4 +1,4 @@
-"""`new`: a folder with a notebook that is already a working plugin, and all that a project has around it."""
+"""`new`: a folder with a notebook that is a working plugin, and everything else a project needs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from kit.project.wheel import is_ours, tutorial_files, tutorial_folder, write_wh
 
 MAX_NAME = 50  # characters, since it becomes name_for_model
 TEMPLATE = Path(__file__).parent / "templates" / "new"
-# What each file is for, in the order in which a person would look at them.
+# What each file is for, in the order in which a person would read them.
 FILES = {
     "plugin.ipynb": "the plugin: its cells marked `#| export`, and others to look around in",
     "tests/test_plugin.py": "asks the plugin questions, and looks at what was called",
@@ -36,9 +37,9 @@ FILES = {
 
 @dataclass
 class TestRun:
-    """A run of a project's tests. `output` is all that pytest printed."""
+    """A run of a project's tests. `output` is everything pytest printed."""
 
-    __test__ = False  # pytest would take it for a test
+    __test__ = False  # or pytest would collect it as a test
 
     passed: bool
     output: str
@@ -53,14 +54,14 @@ class TestRun:
 
 
 class Project:
-    """A project's folder. `files` are the paths in it that `new` writes, with what each is for."""
+    """A project's folder. `files` are the paths in it that `new` writes, and what each is for."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not (self.path / "plugin.ipynb").is_file():
             raise ProjectError(
                 f"{self.path} is not a project: it has no plugin.ipynb.",
-                "kit.new(NAME) makes one.",
+                "Make one with kit.new(NAME).",
                 folder=str(self.path),
             )
 
@@ -70,16 +71,16 @@ class Project:
 
     @property
     def files(self) -> dict[str, str]:
-        """What there is, and what it is for."""
-        return {name: words for name, words in FILES.items() if (self.path / name).exists()}
+        """The files that exist, and what each is for."""
+        return {name: purpose for name, purpose in FILES.items() if (self.path / name).exists()}
 
     def test(self) -> TestRun:
         """Runs the project's tests with this Python, in a process of their own."""
-        given = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "PYTEST_", "KIT_"))}
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "PYTEST_", "KIT_"))}
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-v", "--color=no", "-p", "no:cacheprovider"],
             cwd=self.path,
-            env={**given, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**clean, "PYTHONDONTWRITEBYTECODE": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -87,47 +88,46 @@ class Project:
         return TestRun(done.returncode == 0, done.stdout)
 
     def __repr__(self) -> str:
-        rows = [(name, words) for name, words in self.files.items()]
-        return f"{self.path}\n{columns(rows, '  ')}"
+        return f"{self.path}\n{columns([*self.files.items()], '  ')}"
 
     def _repr_html_(self) -> str:
-        rows = [(code(name), escape(words)) for name, words in self.files.items()]
+        rows = [(code(name), escape(purpose)) for name, purpose in self.files.items()]
         return table((code(f"{self.path.as_posix()}/"), "what it is for"), rows)
 
 
 def new(name: str | Path, folder: str | Path = ".") -> Project:
     """Makes the folder `name` in `folder`, with a plugin that works and tests that pass.
 
-    Raises `ProjectError` for a name that cannot be used, and for a folder or file that is there already: it is
-    never touched. Made as a whole or not at all.
+    Raises `ProjectError` for a name that cannot be used, and for a folder or file that already exists: it is
+    never touched. If anything fails, nothing is written.
     """
     target = Path(folder) / name
     _check_name(target.name)
     parent = target.parent
     if not parent.is_dir():
         raise ProjectError(
-            f"There is no folder {parent}.", "Make it first, or give another.", folder=str(parent)
+            f"There is no folder {parent}.", "Create it, or choose another.", folder=str(parent)
         )
     if target.exists() or target.is_symlink():
         is_project = (target / "plugin.ipynb").is_file()
+        opening = f", or open this one: kit.Project({str(target)!r})" if is_project else ""
         raise ProjectError(
-            f"{target} is there already, and stays as it is.",
-            f"Choose another name, such as {_free(target)!r}"
-            + (f", or open it: kit.Project({str(target)!r})." if is_project else "."),
+            f"{target} already exists, and was not changed.",
+            f"Choose another name, such as {_unused(target)!r}{opening}.",
             folder=str(target),
         )
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=parent) as place:
-        made = Path(place) / target.name
-        _write(made, target.name)
-        made.rename(target)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=parent) as directory:
+        scratch = Path(directory) / target.name
+        _write(scratch, target.name)
+        scratch.rename(target)
     return Project(target)
 
 
 def copy_tutorial(folder: str | Path = "kit-tutorial") -> Path:
-    """Copies the tutorial's notebooks into `folder`, leaving what is there already as it is."""
+    """Copies the tutorial's notebooks into `folder`; files that already exist stay as they are."""
     target = Path(folder)
     if target.exists() and not target.is_dir():
-        raise ProjectError(f"{target} is a file.", "Give a folder for the tutorial.", folder=str(target))
+        raise ProjectError(f"{target} is a file.", "Choose a folder for the tutorial.", folder=str(target))
     for name in tutorial_files():
         file = target / name
         if not file.exists():
@@ -136,36 +136,41 @@ def copy_tutorial(folder: str | Path = "kit-tutorial") -> Path:
     return target
 
 
-def _write(made: Path, name: str) -> None:
-    (made / "wheels").mkdir(parents=True)
-    words = {
+def _write(folder: Path, name: str) -> None:
+    (folder / "wheels").mkdir(parents=True)
+    values = {
         "NAME": name,
         "MODEL": name.replace("-", "_"),
         "TITLE": re.sub(r"[-_]+", " ", name).strip().capitalize(),
-        "WHEEL": write_wheel(made / "wheels").name,
+        "WHEEL": write_wheel(folder / "wheels").name,
     }
-    for place, text in rendered(TEMPLATE, words).items():
-        file = made / place
-        if place.endswith(".ipynb.txt"):
-            file, text = file.with_suffix(""), _notebook(text)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+    files = rendered(TEMPLATE, values)
+    files["plugin.ipynb"] = _notebook(files.pop("plugin.ipynb.txt"))
+    write_files(folder, {name: text.encode() for name, text in files.items()})
 
 
-def rendered(template: Path, words: dict[str, str]) -> dict[str, str]:
-    """The files of a folder of templates, by their names in the end, with `{{WORD}}` replaced in each."""
+def rendered(template: Path, values: Mapping[str, str]) -> dict[str, str]:
+    """The files of a folder of templates, by their final names, with each `{{NAME}}` replaced by its value."""
     files = {}
     for source in sorted(template.rglob("*")):
         if is_ours(source, template):
-            # Names of dot-files and code are spelt so that no tool takes the template for the real thing.
+            # Dot-files and code are named so that no tool takes the template for the real thing.
             name = source.relative_to(template).as_posix().replace("dot_", ".").removesuffix(".template")
             text = source.read_text(encoding="utf-8")
-            files[name] = re.sub(r"\{\{([A-Z]+)\}\}", lambda match: words[match[1]], text)
+            files[name] = re.sub(r"\{\{([A-Z]+)\}\}", lambda match: values[match[1]], text)
     return files
 
 
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Writes files by their names relative to `folder`, and the folders that they need."""
+    for name, content in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
 def _notebook(text: str) -> str:
-    """A notebook of cells that stand one after another, each beneath a line `--- markdown` or `--- code`."""
+    """A notebook from a text of cells, each below a line `--- markdown` or `--- code`."""
     cells = []
     for number, part in enumerate(re.split(r"^--- ", text, flags=re.MULTILINE)[1:], 1):
         kind, _, body = part.partition("\n")
@@ -184,40 +189,31 @@ def _notebook(text: str) -> str:
 
 def _check_name(name: str) -> None:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
-        raise ProjectError(
-            f"{name!r} will not do as a name: it may have letters, digits, _ and -, a letter first.",
-            f"{_better(name)!r} would do.",
-            folder=name,
-        )
-    if len(name) > MAX_NAME:
-        raise ProjectError(
-            f"The name has {len(name)} characters, the limit is {MAX_NAME}.",
-            f"{_better(name)!r} would do.",
-            folder=name,
-        )
-    if _is_pythons(name):
-        raise ProjectError(
-            f"{name!r} will not do as a name: it is one of Python's own, and would hide that.",
-            f"{_better(name)!r} would do.",
-            folder=name,
-        )
+        problem = f"{name!r} is not a valid name: use letters, digits, _ and -, starting with a letter."
+    elif len(name) > MAX_NAME:
+        problem = f"The name has {len(name)} characters; the limit is {MAX_NAME}."
+    elif _is_taken(name):
+        problem = f"{name!r} cannot be the name: a module or keyword of Python's is called that."
+    else:
+        return
+    raise ProjectError(problem, f"Use {_valid(name)!r}, for example.", folder=name)
 
 
-def _is_pythons(name: str) -> bool:
+def _is_taken(name: str) -> bool:
     module = name.lower().replace("-", "_")
-    # sys.stdlib_module_names leaves `test` out, and True, False and None are keywords in capitals only.
+    # sys.stdlib_module_names lacks `test`; True, False and None are keywords only when capitalized.
     names = {*sys.stdlib_module_names, "test", "kit", *(word.lower() for word in keyword.kwlist)}
     return module in names
 
 
-def _better(name: str) -> str:
-    """A name like this one that would do."""
+def _valid(name: str) -> str:
+    """A valid name like this one."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    better = "_".join(re.findall(r"[a-z0-9]+", plain)).lstrip("0123456789_") or "my_plugin"
-    better = better[:MAX_NAME].rstrip("_")
-    return f"{better}_plugin" if _is_pythons(better) else better
+    valid = "_".join(re.findall(r"[a-z0-9]+", plain)).lstrip("0123456789_") or "my_plugin"
+    valid = valid[:MAX_NAME].rstrip("_")
+    return f"{valid}_plugin" if _is_taken(valid) else valid
 
 
-def _free(target: Path) -> str:
+def _unused(target: Path) -> str:
     names = (f"{target.name[: MAX_NAME - len(str(n))]}{n}" for n in itertools.count(2))
     return next(name for name in names if not os.path.lexists(target.parent / name))

@@ -1,6 +1,6 @@
-"""The proof of an export: the notebook's plugin and the exported app, both served, asked the same questions.
+"""The proof of an export: the notebook's plugin and the exported app, both served, get the same requests.
 
-Each runs in a process, a folder and a database of its own, so that nobody's data is touched.
+Each runs with its own process, folder and database, so that no real data is touched.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from kit.project import child
 from kit.tools.tool import Tool, make_tools
 
 CONSEQUENTIAL = "x-openai-isConsequential"
-BASE = "http://localhost:8000"  # the address that the exported documents name
-START_TIMEOUT = 60.0  # seconds until the first answer: a large package may take long to import
+BASE = "http://localhost:8000"  # the address in the exported documents
+START_TIMEOUT = 60.0  # seconds until the first answer: importing a large package can take long
 ANSWER_TIMEOUT = 10.0  # seconds for each operation
 MAX_BODY = 1_000_000  # bytes of an answer that are compared
-# Settings of the environment that would make an answer depend on this machine.
+# Environment variables that would make an answer depend on this machine.
 _UNSET = (
     "PUBLIC_URL", "ALLOWED_HOSTS", "FORWARDED_ALLOW_IPS", "WEB_CONCURRENCY", "LOG_FORMAT", "MAX_BODY_BYTES",
     "REQUEST_TIMEOUT", "MPLBACKEND",
@@ -54,8 +54,8 @@ _STRINGS = {
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SideError(ExportError):
-    """One of the two does not serve. `module`, `file` or `key` is what it did not find, where that is the reason."""
+class ProcessError(ExportError):
+    """One of the two does not serve. `module`, `file` or `key` is what it did not find, if that is the reason."""
 
     module: str | None = None
     file: str | None = None
@@ -64,7 +64,7 @@ class SideError(ExportError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What one side answered. `status` 0: nothing came within 10 s, or the connection broke."""
+    """What one process answered. `status` 0: no answer within 10 s, or the connection broke."""
 
     status: int
     media_type: str
@@ -78,9 +78,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Row:
-    """One question to both. `differs` says how the answers differ; empty: they are the same.
+    """One request to both. `differs` says how the answers differ; empty if they are the same.
 
-    `note` tells of an operation that answers anew each time, as a clock does: status and kind are compared.
+    `note` marks an operation whose answer is never the same, such as a clock's: only status and type are compared.
     """
 
     what: str
@@ -96,14 +96,14 @@ class Row:
 
 @dataclass
 class Parity:
-    """The notebook's plugin beside the exported app. `rows` are the questions, `skipped` the operations not called."""
+    """The notebook's plugin beside the exported app. `rows` are the requests, `skipped` the operations not called."""
 
     rows: list[Row] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
-        """Whether all answers were the same."""
+        """Whether all answers are the same."""
         return not self.differences
 
     @property
@@ -112,41 +112,35 @@ class Parity:
 
     @property
     def _sentence(self) -> str:
-        many, changing = len(self.differences), sum(bool(row.note) for row in self.rows)
-        said = (
-            f"{many} of {len(self.rows)} answers differ"
-            if many
-            else f"{len(self.rows)} answers, all the same"
-        )
-        if changing and not many:
-            said = (
-                f"{len(self.rows)} answers, the same but for {changing} that the notebook changes by itself"
-            )
-        more = (
-            f"; not called, since they may change something: {', '.join(self.skipped)}"
-            if self.skipped
-            else ""
-        )
+        count, changing = len(self.rows), sum(bool(row.note) for row in self.rows)
+        if self.differences:
+            text = f"{len(self.differences)} of {count} answers differ"
+        elif changing:
+            text = f"{count} answers, the same except for {changing} that the notebook itself changes"
+        else:
+            text = f"{count} answers, all the same"
+        if self.skipped:
+            text += f"; not called, since they may change something: {', '.join(self.skipped)}"
         if any(row.notebook.startswith("401") for row in self.rows):
-            more += "; with a token, what was refused with status 401 could be compared further"
+            text += "; with a token, what was refused with status 401 could be compared further"
         if failed := [row.what for row in self.rows if row.notebook.startswith("5")]:
-            more += f"; an error of the notebook's own: {', '.join(failed)}"
-        return f"{said}{more}."
+            text += f"; the notebook itself fails at: {', '.join(failed)}"
+        return f"{text}."
 
     def __repr__(self) -> str:
-        rows = [(it.what, it.notebook, it.export, it.verdict) for it in self.rows]
+        rows = [(row.what, row.notebook, row.export, row.verdict) for row in self.rows]
         return f"{columns([('', 'notebook', 'export', ''), *rows], '  ')}\n{self._sentence}"
 
     def _repr_html_(self) -> str:
         rows = [
-            (code(it.what), *(escape(text) for text in (it.notebook, it.export, it.verdict)))
-            for it in self.rows
+            (code(row.what), *(escape(text) for text in (row.notebook, row.export, row.verdict)))
+            for row in self.rows
         ]
         return table(("asked", "notebook", "export", ""), rows) + escape(self._sentence)
 
 
-class Side:
-    """One of the two: a process of `kit.project.child` that serves. `facts` are its first line."""
+class PluginProcess:
+    """One of the two: a process of `kit.project.child` that serves. `facts` are its first line of output."""
 
     def __init__(self, process: subprocess.Popen[str], errors: Path) -> None:
         self._process, self._errors = process, errors
@@ -157,7 +151,7 @@ class Side:
         self.facts: dict[str, Any] = json.loads(line) if line else {}
 
     def ask(self, method: str, url: str, headers: Mapping[str, str] | None = None, limit: float = ANSWER_TIMEOUT) -> Answer:  # fmt: skip
-        """Asks once; `limit` is in seconds."""
+        """The answer to one request; `limit` is in seconds."""
         end = time.monotonic() + limit
         connection = http.client.HTTPConnection("127.0.0.1", self.facts["port"], timeout=limit)
         try:
@@ -175,140 +169,145 @@ class Side:
             connection.close()
 
     def document(self, path: str) -> Answer:
-        """Its manifest or spec. Raises `SideError` with what the process wrote if its lifespan failed."""
+        """Its manifest or spec. Raises `ProcessError` with what the process wrote if its lifespan failed."""
         answer = self.ask("GET", path, limit=START_TIMEOUT)
         if answer.status == 200:
             return answer
         if self._process.poll() is None and answer.status:
-            raise SideError(f"{path} is answered with status {answer.status}.", f"It wrote: {self.words}")
+            raise ProcessError(
+                f"{path} is answered with status {answer.status}.", f"It wrote: {self.message}"
+            )
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
-        raise SideError(self.words or f"There was no answer within {START_TIMEOUT:.0f} s.")
+        raise ProcessError(self.message or f"There was no answer within {START_TIMEOUT:.0f} s.")
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """The last line that the process wrote, which is an exception's message."""
         lines = self._errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        told = [line for line in lines if line and not line.startswith((" ", "ERROR:"))]
-        return (told or lines or [""])[-1]
+        messages = [line for line in lines if line and not line.startswith((" ", "ERROR:"))]
+        return (messages or lines or [""])[-1]
 
 
-def notebook_side(path: str, name: str | None, scratch: Path) -> AbstractContextManager[Side]:
-    """The notebook's plugin, served from its copy in `scratch`. Raises `SideError` if it does not load."""
-    return _side(path, [sys.executable, "-m", "kit.project.child", "notebook", path, name or ""], scratch)
+def serve_notebook(path: str, name: str | None, scratch: Path) -> AbstractContextManager[PluginProcess]:
+    """The notebook's plugin, served from its copy in `scratch`. Raises `ProcessError` if it does not load."""
+    return _serve(path, [sys.executable, "-m", "kit.project.child", "notebook", path, name or ""], scratch)
 
 
-def export_side(folder: Path, site: list[Path], scratch: Path) -> AbstractContextManager[Side]:
+def serve_export(folder: Path, site: list[Path], scratch: Path) -> AbstractContextManager[PluginProcess]:
     """The exported app, served from `folder` by a Python that has only the packages in `site`.
 
-    On `-I -S`: of all that is installed here it sees what its requirements lead to, and a package left out of them
-    is missing. Raises `SideError` if it does not load.
+    With `-I -S` it sees only what its requirements lead to, so a package missing from them is noticed. Raises
+    `ProcessError` if it does not load.
     """
     python = [sys.executable, "-I", "-S", "-B", str(Path(child.__file__))]
-    return _side("app.py", [*python, "export", str(folder), *map(str, site)], scratch)
+    return _serve("app.py", [*python, "export", str(folder), *map(str, site)], scratch)
 
 
 def compare(
-    notebook: Side, export: Side, again: Callable[[], AbstractContextManager[Side]], token: str | None = None
+    notebook: PluginProcess,
+    export: PluginProcess,
+    restart: Callable[[], AbstractContextManager[PluginProcess]],
+    token: str | None = None,
 ) -> Parity:
-    """Asks both for manifest, spec, and every operation that changes nothing, with the token where one is given.
+    """Asks both for manifest, spec, and every operation that changes nothing, with the token if there is one.
 
-    An answer may be another each time, or after each start: the notebook itself is asked a second time then,
-    and served a second time, which `again` does.
+    An answer may differ each time, or after each start: if the answers differ, the notebook itself is asked again,
+    and then, served anew by `restart`, once more.
     """
     parity = Parity()
     documents = []
     for what, path in (("manifest", MANIFEST_PATH), ("spec", SPEC_PATH)):
-        mine, theirs = notebook.document(path), export.document(path)
-        documents.append(mine.body)
-        parity.rows.append(Row(what, str(mine), str(theirs), _documents_differ(mine, theirs)))
-    spec, asked = Spec(json.loads(documents[1])), []
-    known = [credential(Manifest.read(json.loads(documents[0])), spec, token)] if token else []
+        expected, actual = notebook.document(path), export.document(path)
+        documents.append(json.loads(expected.body))
+        parity.rows.append(Row(what, str(expected), str(actual), _documents_differ(expected, actual)))
+    spec, requests = Spec(documents[1]), []
+    auth = [credential(Manifest.read(documents[0]), spec, token)] if token else []
     for name, tool in make_tools(spec).items():
         if tool.operation.method not in ("GET", "HEAD") or tool.operation.raw.get(CONSEQUENTIAL) is True:
             parity.skipped.append(name)
             continue
         request = tool.request(_arguments(tool))
-        asked.append((request.method, quote(request.url, safe=_RESERVED), dict([*known, *request.headers])))
+        requests.append((request.method, quote(request.url, safe=_RESERVED), dict([*auth, *request.headers])))
     answers = []
-    for question in asked:
-        with ThreadPoolExecutor(2) as pool:  # at one moment: what tells the time tells the same
-            both = [pool.submit(side.ask, *question) for side in (notebook, export)]
-            answers.append([each.result() for each in both])
-    fresh = None
+    for each in requests:
+        with ThreadPoolExecutor(2) as pool:  # at the same moment: an answer with the time in it is the same
+            futures = [pool.submit(process.ask, *each) for process in (notebook, export)]
+            answers.append([future.result() for future in futures])
+    restarted = None
     with contextlib.ExitStack() as stack:
-        for question, (mine, theirs) in zip(asked, answers, strict=True):
-            differs, note = _differ(mine, theirs), ""
+        for each, (expected, actual) in zip(requests, answers, strict=True):
+            differs, note = _differ(expected, actual), ""
             if differs == "body":
-                if _differ(mine, notebook.ask(*question)) == "body":
-                    differs, note = "", "another each time, alike in status and kind"
+                if _differ(expected, notebook.ask(*each)) == "body":
+                    differs, note = "", "new each time, the same status and type"
                 else:
-                    fresh = fresh or stack.enter_context(again())
-                    if _differ(mine, fresh.ask(*question)) == "body":
-                        differs, note = "", "another after each start, alike in status and kind"
-            parity.rows.append(Row(f"{question[0]} {question[1]}", str(mine), str(theirs), differs, note))
+                    restarted = restarted or stack.enter_context(restart())
+                    if _differ(expected, restarted.ask(*each)) == "body":
+                        differs, note = "", "new after each start, the same status and type"
+            parity.rows.append(Row(f"{each[0]} {each[1]}", str(expected), str(actual), differs, note))
     return parity
 
 
 @contextlib.contextmanager
-def _side(what: str, command: list[str], scratch: Path) -> Iterator[Side]:
+def _serve(what: str, command: list[str], scratch: Path) -> Iterator[PluginProcess]:
     scratch.mkdir(parents=True, exist_ok=True)
-    given = {key: value for key, value in os.environ.items() if key not in _UNSET}
-    given = {key: value for key, value in given.items() if not key.startswith("JPY_")}
-    given["DATABASE_URL"] = f"sqlite:///{(scratch / 'proof.db').as_posix()}"
+    kept = {
+        key: value for key, value in os.environ.items() if key not in _UNSET and not key.startswith("JPY_")
+    }
+    environment = {**kept, "DATABASE_URL": f"sqlite:///{(scratch / 'proof.db').as_posix()}"}
     errors = scratch / "stderr.txt"
     with errors.open("w") as sink:
         process = subprocess.Popen(
-            command, cwd=scratch, env=given, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink, text=True
+            command, cwd=scratch, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink, text=True
         )  # fmt: skip
     try:
-        side = Side(process, errors)
-        if "port" not in side.facts:
-            why = side.words or f"it took longer than {START_TIMEOUT:.0f} s, or a cell ends the process"
-            problem = f"{what} did not get as far as to serve: {why}."
-            raise SideError(**{"problem": problem, "remedy": "Fix the cell.", **side.facts})
-        yield side
+        plugin = PluginProcess(process, errors)
+        if "port" not in plugin.facts:
+            why = plugin.message or f"it took longer than {START_TIMEOUT:.0f} s, or a cell ends the process"
+            problem = f"{what} could not be served: {why}."
+            raise ProcessError(**{"problem": problem, "remedy": "Fix the cell.", **plugin.facts})
+        yield plugin
     finally:
         process.kill()
         process.communicate()
 
 
-def _documents_differ(mine: Answer, theirs: Answer) -> str:
-    if mine.body == theirs.body:
+def _documents_differ(expected: Answer, actual: Answer) -> str:
+    if expected.body == actual.body:
         return ""
-    return _first_difference(json.loads(mine.body), json.loads(theirs.body)) or "the order of its keys"
+    return _first_difference(json.loads(expected.body), json.loads(actual.body)) or "the order of its keys"
 
 
-def _first_difference(mine: Any, theirs: Any, place: str = "") -> str:
+def _first_difference(expected: Any, actual: Any, path: str = "") -> str:
     """Where two JSON values first differ, as a path; empty if they are equal."""
-    if isinstance(mine, dict) and isinstance(theirs, dict):
-        for key in [*mine, *(key for key in theirs if key not in mine)]:
-            if key not in theirs or key not in mine:
-                return f"{place}/{pointer_token(key)} is {'missing' if key in mine else 'new'}"
-            if found := _first_difference(mine[key], theirs[key], f"{place}/{pointer_token(key)}"):
-                return found
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        for key in {**expected, **actual}:
+            if key not in actual or key not in expected:
+                return f"{path}/{pointer_token(key)} is {'missing' if key in expected else 'new'}"
+            inner = _first_difference(expected[key], actual[key], f"{path}/{pointer_token(key)}")
+            if inner:
+                return inner
         return ""
-    if isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
-        inner = (
-            _first_difference(a, b, f"{place}/{n}") for n, (a, b) in enumerate(zip(mine, theirs, strict=True))
-        )
-        return next(filter(None, inner), "")
-    return "" if mine == theirs else f"{place or 'the whole'} differs"
+    if isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
+        pairs = enumerate(zip(expected, actual, strict=True))
+        return next(filter(None, (_first_difference(a, b, f"{path}/{n}") for n, (a, b) in pairs)), "")
+    return "" if expected == actual else f"{path or 'the whole'} differs"
 
 
-def _differ(mine: Answer, theirs: Answer) -> str:
-    if mine.status != theirs.status:
+def _differ(expected: Answer, actual: Answer) -> str:
+    if expected.status != actual.status:
         return "status"
-    if mine.media_type != theirs.media_type:
+    if expected.media_type != actual.media_type:
         return "Content-Type"
-    if mine.is_whole and theirs.is_whole:
-        return "" if mine.body == theirs.body else "body"
-    common = min(len(mine.body), len(theirs.body))
-    return "" if mine.body[:common] == theirs.body[:common] else "body"
+    if expected.is_whole and actual.is_whole:
+        return "" if expected.body == actual.body else "body"
+    common = min(len(expected.body), len(actual.body))
+    return "" if expected.body[:common] == actual.body[:common] else "body"
 
 
 def _arguments(tool: Tool) -> dict[str, Any]:
-    """Arguments made up by the tool's schema, the required ones alone. The same each time."""
+    """Made-up arguments by the tool's schema, only the required ones, and the same each time."""
     return {name: _value(it.schema, tool) for name, it in tool.arguments.items() if it.required}
 
 
@@ -322,9 +321,8 @@ def _value(schema: Any, tool: Tool, depth: int = 0) -> Any:
         if isinstance(schema.get(key), list) and schema[key]:
             return schema[key][0]
     if "$ref" in schema:
-        return _value(
-            tool.parameters.get("$defs", {}).get(schema["$ref"].rpartition("/")[2]), tool, depth + 1
-        )
+        definition = tool.parameters.get("$defs", {}).get(schema["$ref"].rpartition("/")[2])
+        return _value(definition, tool, depth + 1)
     for key in ("anyOf", "oneOf", "allOf"):
         if schema.get(key):
             return _value(schema[key][0], tool, depth + 1)
@@ -336,8 +334,8 @@ def _value(schema: Any, tool: Tool, depth: int = 0) -> Any:
     if kind == "array":
         return [_value(schema.get("items"), tool, depth + 1)] * max(1, schema.get("minItems", 1))
     if kind == "object":
-        wanted = schema.get("required", ())
-        return {name: _value(schema.get("properties", {}).get(name), tool, depth + 1) for name in wanted}
+        properties = schema.get("properties", {})
+        return {name: _value(properties.get(name), tool, depth + 1) for name in schema.get("required", ())}
     if kind in ("boolean", "null"):
         return True if kind == "boolean" else None
     text = _STRINGS.get(schema.get("format", ""), "a" * max(1, schema.get("minLength", 1)))

@@ -1,4 +1,4 @@
-"""What an exported app needs: the packages that bring its imports, each in the version that is installed here."""
+"""What an exported app needs: the packages that provide its imports, each in the version installed here."""
 
 from __future__ import annotations
 
@@ -26,33 +26,25 @@ from kit.project.wheel import DISTRIBUTION
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-# Which distributions bring what an app with a database, and one on Lambda, needs beside what it imports.
+# An app with a database, and one on Lambda, needs more than it imports.
 DATABASES = ("sqlmodel", "sqlalchemy")
 POSTGRESQL, LAMBDA = "psycopg[binary]", "mangum"
 
-# What a module imports without being told by its own package's requirements.
-_BRINGS = {
-    f"{root}.{module}": needed
-    for root in ("fastapi", "starlette")
-    for module, needed in (
-        ("templating", "jinja2"),
-        ("middleware.sessions", "itsdangerous"),
-        ("testclient", "httpx2"),
-    )
-}
+# What a module imports though its package's requirements do not say so.
+_EXTRAS = {"templating": "jinja2", "middleware.sessions": "itsdangerous", "testclient": "httpx2"}
 
 
 def imports_of(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
-    """Each module that some code imports, with its line, and whether the code can do without it.
+    """Each module that the code imports, with its line, and whether the code works without it.
 
-    `from a import b` gives `a` and `a.b`. What only a type checker reads is left out.
+    `from a import b` gives `a` and `a.b`. Imports for type checkers only are left out.
     """
     skipped: set[int] = set()
     optional: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             skipped |= {id(inner) for part in node.body for inner in ast.walk(part)}
-        elif _can_do_without(node):
+        elif _is_optional(node):
             optional |= {id(inner) for part in node.body for inner in ast.walk(part)}
     for node in ast.walk(tree):
         if id(node) in skipped:
@@ -67,7 +59,7 @@ def imports_of(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
 
 
 def is_installed(module: str) -> bool:
-    """Whether the module's package is one of Python's own or is installed here."""
+    """Whether the module's package is part of Python or installed here."""
     root = module.partition(".")[0]
     if root in sys.stdlib_module_names or root in _by_module():
         return True
@@ -78,9 +70,9 @@ def is_installed(module: str) -> bool:
 
 
 class Requirements:
-    """What an app needs that imports these modules. `wheel` is that of the kit, `extra` one of its extras.
+    """What an app that imports these modules needs. `wheel` is the kit's, `extra` one of its extras.
 
-    `text` is that of requirements.txt. Raises `KitError` for a package that no other machine could install.
+    Raises `ExportError` for a package that no other machine could install.
     """
 
     def __init__(
@@ -91,19 +83,19 @@ class Requirements:
         direct = {name for module in sorted(set(modules)) for name in _owners(module)}
         direct |= {"sqlmodel"} if has_database else set()
         self.has_database = not direct.isdisjoint(DATABASES)
-        served = _needs_of(wheel, extra)
+        serving = _needs_of(wheel, extra)
         more = [LAMBDA, POSTGRESQL] if self.has_database else [LAMBDA]
-        wanted = [Requirement(name) for name in sorted(direct - {_key(it.name) for it in served})]
-        wanted += [Requirement(name) for name in more if _key(Requirement(name).name) not in direct]
-        self._installed = dict(sorted(_closure([*served, *wanted]).items()))
-        named = {_key(it.name) for it in (*served, *wanted)}
+        imported = [Requirement(name) for name in sorted(direct - {_key(it.name) for it in serving})]
+        imported += [Requirement(name) for name in more if _key(Requirement(name).name) not in direct]
+        self._installed = dict(sorted(_closure([*serving, *imported]).items()))
+        named = {_key(it.name) for it in (*serving, *imported)}
         rest = [Requirement(name) for name in self._installed if name not in named]
         self._lines = [
             "# the kit, which is in no package index",
             f"./wheels/{wheel.name}" + (f"[{extra}]" if extra else ""),
             "# what app.py imports, and what serves it",
-            *sorted(self._pinned(it) for it in (*served, *wanted)),
-            "# what those need in turn, as it was when this was made",
+            *sorted(self._pinned(it) for it in (*serving, *imported)),
+            "# what those need in turn, in the versions installed at the time of the export",
             *(self._pinned(it) for it in rest),
         ]
 
@@ -114,45 +106,45 @@ class Requirements:
 
     def _pinned(self, requirement: Requirement) -> str:
         extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-        found = self._installed.get(_key(requirement.name))
-        if found is None:  # not installed here: as the kit's own extra has it
-            return _of_kit(requirement)
-        origin = _origin(found)
+        installed = self._installed.get(_key(requirement.name))
+        if installed is None:
+            return _kit_requirement(requirement)
+        origin = _origin(installed)
         if "vcs_info" in origin:
             vcs = origin["vcs_info"]
             return f"{_key(requirement.name)}{extras} @ {vcs['vcs']}+{origin['url']}@{vcs['commit_id']}"
-        # A local version, such as 2.9.0+cpu, is in no index under that name.
-        return f"{_key(requirement.name)}{extras}=={found.version.partition('+')[0]}"
+        # An index does not have a local version such as 2.9.0+cpu.
+        return f"{_key(requirement.name)}{extras}=={installed.version.partition('+')[0]}"
 
 
 def distributions_of(text: str, wheel: Path) -> list[Distribution]:
-    """The distributions, of those installed here, that pip would install for a requirements.txt of this text."""
+    """The distributions installed here that pip would install for a requirements.txt with this text."""
     from packaging.requirements import InvalidRequirement, Requirement
 
-    line = re.search(rf"^\./wheels/{re.escape(wheel.name)}(?:\[(\w+)\])?\s*$", text, re.MULTILINE)
-    wanted = _needs_of(wheel, line[1] or "") if line else []
-    for said in text.splitlines():
+    own = re.search(rf"^\./wheels/{re.escape(wheel.name)}(?:\[(\w+)\])?\s*$", text, re.MULTILINE)
+    requirements = _needs_of(wheel, own[1] or "") if own else []
+    for line in text.splitlines():
         with contextlib.suppress(InvalidRequirement):  # a comment, an option, the wheel
-            wanted.append(Requirement(said.partition(" #")[0].strip()))
-    return list(_closure(wanted).values())
+            requirements.append(Requirement(line.partition(" #")[0].strip()))
+    return list(_closure(requirements).values())
 
 
 def link(distributions: Iterable[Distribution], folder: Path) -> None:
-    """A folder of packages with these distributions and nothing else: links to where they are installed."""
+    """Fills a folder with links to where these distributions are installed, and nothing else."""
     owners = Counter(
         top
-        for every in metadata.distributions()
-        for top in {file.partition("/")[0] for file in _files(every) if ".." not in file.split("/")}
+        for distribution in metadata.distributions()
+        for top in {file.partition("/")[0] for file in _files(distribution) if ".." not in file.split("/")}
     )
     for distribution in distributions:
         files = _files(distribution)
         if not files:
             raise ExportError(
-                f"{distribution.name} does not say which files are its own, so the export cannot be proved.",
+                f"{distribution.name} does not list its files, so the export cannot be tested.",
                 "Install it with pip, in a virtual environment.",
             )
         own = [file for file in files if {"..", "__pycache__"}.isdisjoint(file.split("/"))]
-        # A namespace package belongs to several: then only its own files.
+        # Several distributions share a namespace package: each links its own files.
         tops = {file: file.partition("/")[0] for file in own}
         for part in dict.fromkeys(top if owners[top] <= 1 else file for file, top in tops.items()):
             target, source = folder / part, Path(str(distribution.locate_file(part)))
@@ -162,7 +154,7 @@ def link(distributions: Iterable[Distribution], folder: Path) -> None:
 
 
 def _files(distribution: Distribution) -> list[str]:
-    """What `distribution.files` names, without a path object for each: an environment has 70,000 of them."""
+    """Like `distribution.files`, without a path object for each: an environment has 70,000 files."""
     if (record := distribution.read_text("RECORD")) is None:
         return [file.as_posix() for file in distribution.files or ()]
     return [row[0] for row in csv.reader(record.splitlines()) if row]
@@ -171,11 +163,11 @@ def _files(distribution: Distribution) -> list[str]:
 def _link(source: Path, target: Path) -> None:
     try:
         target.symlink_to(source, target_is_directory=source.is_dir())
-    except OSError:  # Windows allows links to developers only
+    except OSError:  # Windows allows links only in developer mode
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
 
 
-def _can_do_without(node: ast.AST) -> TypeGuard[ast.Try | ast.With]:
+def _is_optional(node: ast.AST) -> TypeGuard[ast.Try | ast.With]:
     """Whether what is imported in it may be missing."""
     if isinstance(node, ast.With):
         return bool(re.search(r"suppress\(.*(Import|NotFound)Error", ast.unparse(node.items[0])))
@@ -185,7 +177,7 @@ def _can_do_without(node: ast.AST) -> TypeGuard[ast.Try | ast.With]:
 def _catches_import(handler: ast.ExceptHandler) -> bool:
     if handler.type is None:
         return True
-    names = {ast.unparse(it) for it in getattr(handler.type, "elts", [handler.type])}
+    names = {ast.unparse(kind) for kind in getattr(handler.type, "elts", [handler.type])}
     return not names.isdisjoint({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
 
@@ -195,30 +187,30 @@ def _by_module() -> dict[str, list[str]]:
 
 
 def _owners(module: str) -> Iterator[str]:
-    """The distributions that bring a module: all that share its root, or the one that has its very file."""
-    if module in _BRINGS:
-        yield from _owners(_BRINGS[module])
-    root = module.partition(".")[0]
+    """The distributions that provide a module: all that share its root, or the one that has its file."""
+    root, _, inner = module.partition(".")
+    if root in ("fastapi", "starlette") and inner in _EXTRAS:
+        yield from _owners(_EXTRAS[inner])
     if root == "kit" or root in sys.stdlib_module_names:
         return
     names = sorted({_key(name) for name in _by_module().get(root, ())})
     if len(names) > 1:
-        place = module.replace(".", "/")
-        files = {f"{place}.py", f"{place}/__init__.py"}
+        path = module.replace(".", "/")
+        files = {f"{path}.py", f"{path}/__init__.py"}
         exact = [n for n in names if files & {f.as_posix() for f in metadata.distribution(n).files or ()}]
-        names = exact or ([] if "." in module else names)
+        names = exact or ([] if inner else names)
     for name in names:
         _check_origin(metadata.distribution(name))
         yield name
 
 
 def _check_origin(distribution: Distribution) -> None:
-    # conda notes the folder that it built a package in
+    # conda records the folder that it built a package in
     is_conda = (distribution.read_text("INSTALLER") or "").strip() == "conda"
     if str(_origin(distribution).get("url", "")).startswith("file:") and not is_conda:
         raise ExportError(
-            f"{distribution.name} is installed from a folder of this machine: no other one could install it.",
-            "Lay its modules beside the notebook, or install it from a package index or a git address.",
+            f"{distribution.name} is installed from a folder of this machine: no other machine could install it.",
+            "Put its modules beside the notebook, or install it from a package index or a git URL.",
         )
 
 
@@ -228,28 +220,27 @@ def _origin(distribution: Distribution) -> dict[str, Any]:
 
 
 def _needs_of(wheel: Path, extra: str) -> list[Requirement]:
-    """What the kit's wheel needs, by its own metadata, with one of its extras."""
+    """What the kit's wheel needs with one of its extras, by its own metadata."""
     from packaging.metadata import parse_email
     from packaging.requirements import Requirement
 
     with zipfile.ZipFile(wheel) as archive:
-        name = next(it for it in archive.namelist() if it.endswith(".dist-info/METADATA"))
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         raw, _ = parse_email(archive.read(name))
-    every = [Requirement(text) for text in raw.get("requires_dist", [])]
     return [
         it
-        for it in every
+        for it in map(Requirement, raw.get("requires_dist", []))
         if it.marker is None or any(it.marker.evaluate({"extra": name}) for name in ("", extra))
     ]
 
 
-def _closure(wanted: Iterable[Requirement]) -> dict[str, Distribution]:
-    """The installed distributions that the requirements lead to, the kit left out."""
+def _closure(requirements: Iterable[Requirement]) -> dict[str, Distribution]:
+    """The installed distributions that the requirements lead to, without the kit."""
     from packaging.requirements import Requirement
 
-    found: dict[str, Distribution] = {}
+    installed: dict[str, Distribution] = {}
     seen: set[tuple[str, str]] = set()
-    waiting = [(it, extra) for it in wanted for extra in ("", *it.extras)]
+    waiting = [(it, extra) for it in requirements for extra in ("", *it.extras)]
     while waiting:
         requirement, extra = waiting.pop()
         name = _key(requirement.name)
@@ -257,24 +248,25 @@ def _closure(wanted: Iterable[Requirement]) -> dict[str, Distribution]:
             continue
         seen.add((name, extra))
         try:
-            found[name] = metadata.distribution(requirement.name)
+            installed[name] = metadata.distribution(requirement.name)
         except metadata.PackageNotFoundError:
             continue
-        for text in found[name].requires or ():
+        for text in installed[name].requires or ():
             inner = Requirement(text)
             if inner.marker is None or inner.marker.evaluate({"extra": extra}):
-                waiting += [(inner, wanted_extra) for wanted_extra in ("", *inner.extras)]
-    return found
+                waiting += [(inner, inner_extra) for inner_extra in ("", *inner.extras)]
+    return installed
 
 
-def _of_kit(requirement: Requirement) -> str:
+def _kit_requirement(requirement: Requirement) -> str:
+    """A requirement that is not installed here, with the bounds of the kit's own extra."""
     from packaging.requirements import Requirement as Parsed
 
     for text in metadata.requires(DISTRIBUTION) or ():
-        mine = Parsed(text)
-        if _key(mine.name) == _key(requirement.name):
-            mine.marker = None
-            return str(mine)
+        parsed = Parsed(text)
+        if _key(parsed.name) == _key(requirement.name):
+            parsed.marker = None
+            return str(parsed)
     return str(requirement)
 
 

@@ -1,6 +1,6 @@
-"""The `#| export` cells of a notebook as one file of Python: `app.py`, its imports sorted and itself formatted by ruff.
+"""The `#| export` cells of a notebook as one Python file: `app.py`, formatted and its imports sorted by ruff.
 
-The cells follow one another as they ran. Those imports that come before any other code are the top of the file.
+The cells keep their order. The imports that come before any other code go to the top of the file.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from itertools import takewhile
 
 from kit.notebook.source import Notebook, SourceCell
 
-_DIRECTIVE = re.compile(r"^\s*#\s*\|")  # nbdev's and Quarto's words to the notebook
+_DIRECTIVE = re.compile(r"^\s*#\s*\|")  # nbdev's and Quarto's
 
 
 def app_source(notebook: Notebook, variable: str, is_plugin: bool, mcp: bool = False) -> str:
     """The text of `app.py`, whose `plugin` is the plugin or app that the notebook calls `variable`.
 
-    With `mcp` it serves MCP, whatever the server. The notebook must have passed its `check`. Raises `ExportError` where it calls something else `plugin`.
+    With `mcp` it serves MCP too, on any server. The notebook must have passed its `check`. Raises `ExportError` if
+    the notebook calls something else `plugin`.
     """
     end = "" if variable == "plugin" else f"plugin = {variable}"
     end = end if is_plugin else f"plugin = kit.Plugin.wrap({variable})"
@@ -32,7 +33,7 @@ def app_source(notebook: Notebook, variable: str, is_plugin: bool, mcp: bool = F
         if end and _defines(cell, "plugin"):
             raise notebook.refusal(
                 f"{str(cell).capitalize()} of {notebook.path} calls something `plugin`, which is what a server looks for.",
-                f"Give it another name, or call {variable} so.",
+                f"Rename it, or give that name to {variable}.",
                 cell=cell,
             )
         source = _without_futures(_without_directives(cell), futures)
@@ -41,8 +42,8 @@ def app_source(notebook: Notebook, variable: str, is_plugin: bool, mcp: bool = F
         parts += [imports.strip()] if imports.strip() else []
         if rest.strip():
             parts.append(f"# Cell {cell.number}\n{rest.strip()}")
-            last = ast.parse(rest).body[-1:]  # none in a cell that only has a comment
-            follows_import = any(isinstance(it, ast.Import | ast.ImportFrom) for it in last)
+            last = ast.parse(rest).body[-1:]  # none in a cell with only a comment
+            follows_import = any(isinstance(statement, ast.Import | ast.ImportFrom) for statement in last)
     if end:
         parts.append(f"# `kit serve app.py` serves this\n{end}")
     if mcp:
@@ -55,7 +56,7 @@ def app_source(notebook: Notebook, variable: str, is_plugin: bool, mcp: bool = F
 
 
 def formatted(text: str, neighbours: Iterable[str] = ()) -> str | None:
-    """Python as ruff sorts its imports and formats it, by its defaults. None where ruff is not installed.
+    """Python with its imports sorted, formatted by ruff's defaults. None if ruff is not installed.
 
     `neighbours` are the modules beside it, whose imports come last.
     """
@@ -65,10 +66,10 @@ def formatted(text: str, neighbours: Iterable[str] = ()) -> str | None:
         ruff = find_ruff_bin()
     except (ImportError, FileNotFoundError):
         return None
-    # Not by what happens to lie in the folder that this runs in.
+    # src=[]: what is first-party does not depend on the working directory.
     options = f"src=[]\nlint.isort.known-first-party={sorted(neighbours)}"
     ordered = _run(ruff, "check", text, "--select=I", "--fix", "--exit-zero", "--quiet", "--config", options)
-    # Of `from fastapi import Path` and `from pathlib import Path` the later one counts, whichever sorts first.
+    # Of `from fastapi import Path` and `from pathlib import Path` the later one counts: sorting must not swap them.
     return _run(ruff, "format", ordered if _imported(ordered) == _imported(text) else text)
 
 
@@ -78,22 +79,24 @@ def _run(ruff: str, verb: str, text: str, *options: str) -> str:
 
 
 def _imported(text: str) -> dict[str, tuple[str, str]]:
-    """The names that a file's imports bind, each with what it is in the end."""
-    imports = [it for it in ast.parse(text).body if isinstance(it, ast.Import | ast.ImportFrom)]
+    """The names that a file's imports bind, each with the module and name that it refers to at the end."""
     return {
         alias.asname or alias.name: (getattr(statement, "module", None) or "", alias.name)
-        for statement in imports
+        for statement in ast.parse(text).body
+        if isinstance(statement, ast.Import | ast.ImportFrom)
         for alias in statement.names
     }
 
 
 def _defines(cell: SourceCell, name: str) -> bool:
     symbols = symtable.symtable(cell.source, "cell", "exec").get_symbols()
-    return any(it.get_name() == name and (it.is_assigned() or it.is_imported()) for it in symbols)
+    return any(
+        symbol.get_name() == name and (symbol.is_assigned() or symbol.is_imported()) for symbol in symbols
+    )
 
 
 def _without_directives(cell: SourceCell) -> str:
-    lines = re.split(r"\r\n|\r|\n", cell.source)  # as Python counts them: a form feed ends none
+    lines = re.split(r"\r\n|\r|\n", cell.source)  # as Python counts them: a form feed does not end a line
     code = next(
         (n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), len(lines)
     )
@@ -102,18 +105,18 @@ def _without_directives(cell: SourceCell) -> str:
 
 def _without_futures(source: str, futures: set[str]) -> str:
     """The source without its `from __future__` imports, whose names are added to `futures`."""
-    for it in ast.parse(source).body:
-        if isinstance(it, ast.ImportFrom) and it.module == "__future__":
-            futures |= {alias.name for alias in it.names}
-            text = re.escape(ast.get_source_segment(source, it) or "")
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+            futures |= {alias.name for alias in statement.names}
+            text = re.escape(ast.get_source_segment(source, statement) or "")
             source = re.sub(rf"{text}[ \t]*;?[ \t]*\n?", "", source, count=1)
     return source
 
 
 def _parted(source: str) -> tuple[str, str]:
-    """The imports that a cell begins with, and the rest of it, with a comment that is on top of both."""
+    """The imports that a cell begins with, and the rest, which keeps a comment above the imports."""
     lines, body = source.split("\n"), ast.parse(source).body
-    imports = list(takewhile(lambda it: isinstance(it, ast.Import | ast.ImportFrom), body))
+    imports = list(takewhile(lambda node: isinstance(node, ast.Import | ast.ImportFrom), body))
     while imports and body[len(imports) :] and body[len(imports)].lineno == imports[-1].end_lineno:
         imports.pop()  # `import os; os.chdir("data")` stays as it is
     if len(imports) == len(body):

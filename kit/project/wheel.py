@@ -1,4 +1,4 @@
-"""The installed kit as a wheel: it is in no package index, so a project brings it along."""
+"""The installed kit as a wheel: it is in no package index, so a project carries a copy."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from pathlib import Path
 
 DISTRIBUTION = "notebook-plugin-kit"
 PACKAGE = Path(__file__).parent.parent
-# The part of the kit that a server needs, by rooms. A name more makes every exported project larger.
+# The part of the kit that a server needs, by rooms. Every name makes all exported projects larger.
 SERVING = (
     "__init__", "__main__", "errors", "addresses", "jupyter", "markup", "names", "redaction", "sockets", "openapi", "diagrams",
     "manifest", "plugin", "notebook", "runner",
 )  # fmt: skip
 SERVING_NEEDS = ("fastapi", "pydantic", "python-multipart", "uvicorn", "httptools", "pyyaml")
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time a zip can hold: the same wheel has the same bytes
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time a zip can hold: the same wheel always has the same bytes
 
 
 def write_wheel(folder: Path) -> Path:
-    """Writes the wheel of the kit that runs into `folder` and gives its path. Needs no tool, no network."""
+    """Writes the running kit as a wheel into `folder` and returns its path. Needs no tool and no network."""
     installed = distribution(DISTRIBUTION)
     info = _information("METADATA", "entry_points.txt", "licenses/")
     return _write(folder, installed.version, _package(), info)
 
 
 def write_serving_wheel(folder: Path) -> Path:
-    """The same for the part of the kit that a server needs: no notebook, no model, and of the command `kit serve`.
+    """The same for the part of the kit that a server needs; its only command is `kit serve`.
 
-    It goes by the kit's own name, so that the whole kit takes its place where that is installed.
+    It has the kit's own name, so that installing the whole kit replaces it.
     """
     installed = distribution(DISTRIBUTION)
-    wanted = {"py", *SERVING}  # py.typed
-    parts = {name: data for name, data in _package().items() if re.split("[/.]", name)[1] in wanted}
+    rooms = {"py", *SERVING}  # py.typed
+    parts = {name: data for name, data in _package().items() if re.split("[/.]", name)[1] in rooms}
     version = f"{installed.version}+serving"
     lines = [
         "Metadata-Version: 2.1",
@@ -42,7 +42,7 @@ def write_serving_wheel(folder: Path) -> Path:
         f"Version: {version}",
         "Summary: The part of the kit that serves a plugin.",
         f"Requires-Python: {installed.metadata['Requires-Python']}",
-        *(f"Requires-Dist: {needed}" for needed in serving_requirements()),
+        *(f"Requires-Dist: {requirement}" for requirement in serving_requirements()),
     ]
     metadata = "\n".join([*lines, ""]).encode()
     command = b"[console_scripts]\nkit = kit.runner.command:main\n"
@@ -51,7 +51,7 @@ def write_serving_wheel(folder: Path) -> Path:
 
 
 def serving_requirements() -> list[str]:
-    """What the serving part needs, as the kit's own metadata says it."""
+    """What the serving part needs, by the kit's own metadata."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
@@ -59,50 +59,49 @@ def serving_requirements() -> list[str]:
     return [str(it) for it in parsed if it.marker is None and canonicalize_name(it.name) in SERVING_NEEDS]
 
 
-def _information(*wanted: str) -> dict[str, bytes]:
+def _information(*names: str) -> dict[str, bytes]:
     """These files of the installed kit's metadata."""
-    places = {
-        file.as_posix().partition(".dist-info/")[2]: file for file in distribution(DISTRIBUTION).files or ()
-    }
-    found = {place: file for place, file in places.items() if place.startswith(wanted)}
-    return {place: Path(str(file.locate())).read_bytes() for place, file in found.items()}
+    files = (
+        (file.as_posix().partition(".dist-info/")[2], file) for file in distribution(DISTRIBUTION).files or ()
+    )
+    return {name: Path(str(file.locate())).read_bytes() for name, file in files if name.startswith(names)}
 
 
 def _write(folder: Path, version: str, contents: dict[str, bytes], info: dict[str, bytes]) -> Path:
     stem = f"{DISTRIBUTION.replace('-', '_')}-{version}"
-    place = f"{stem}.dist-info"
+    directory = f"{stem}.dist-info"
     info["WHEEL"] = b"Wheel-Version: 1.0\nGenerator: kit\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    contents = {**contents, **{f"{place}/{name}": data for name, data in info.items()}}
+    contents = {**contents, **{f"{directory}/{name}": data for name, data in info.items()}}
     record = "".join(f"{name},sha256={_digest(data)},{len(data)}\n" for name, data in contents.items())
-    contents[f"{place}/RECORD"] = f"{record}{place}/RECORD,,\n".encode()
+    contents[f"{directory}/RECORD"] = f"{record}{directory}/RECORD,,\n".encode()
     path = folder / f"{stem}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
         for name, data in contents.items():
             entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.create_system = 3  # Unix, wherever it is made
+            entry.create_system = 3  # Unix, on every system
             entry.external_attr = 0o100644 << 16  # rw-r--r--
             wheel.writestr(entry, data, zipfile.ZIP_DEFLATED)
     return path
 
 
 def tutorial_folder() -> Path:
-    """Where the tutorial's notebooks are: within the installed kit, or beside it in a checkout."""
-    inside = PACKAGE / "tutorial"
-    return inside if inside.is_dir() else PACKAGE.parent / "notebooks"
+    """The folder of the tutorial's notebooks: in the installed kit, or beside it in a checkout."""
+    installed = PACKAGE / "tutorial"
+    return installed if installed.is_dir() else PACKAGE.parent / "notebooks"
 
 
 def tutorial_files() -> list[Path]:
     """The notebooks and their pictures, relative to `tutorial_folder()`.
 
-    Only the numbered ones: a notebook of the reader's own beside them must not travel in a wheel.
+    Only the numbered ones: a notebook of the reader's own beside them must not go into a wheel.
     """
     folder = tutorial_folder()
-    found = [*folder.glob("[0-9][0-9]_*.ipynb"), *folder.glob("images/*")]
-    return sorted(path.relative_to(folder) for path in found if is_ours(path, folder))
+    paths = [*folder.glob("[0-9][0-9]_*.ipynb"), *folder.glob("images/*")]
+    return sorted(path.relative_to(folder) for path in paths if is_ours(path, folder))
 
 
 def is_ours(path: Path, folder: Path) -> bool:
-    """Whether it is a file of the kit, not what a tool left in `folder`: `.ipynb_checkpoints`, `.DS_Store`."""
+    """Whether it is a file that nobody's tool left in `folder`, such as `.ipynb_checkpoints` or `.DS_Store`."""
     parts = path.relative_to(folder).parts
     return path.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in parts)
 

@@ -1,16 +1,16 @@
 """A stand-in for a language model: an OpenAI-compatible server for people without a key, and for CI.
 
-It is no language model and says so in the model name of every reply. It chooses an operation by the
+It is not a language model and says so in the model name of every reply. It chooses an operation by the
 words of names, descriptions, parameters and enums, takes the arguments from the user's own words,
-and tells the result from the data. The same conversation always gets the same answer.
+and reports the result from the data. The same conversation always gets the same answer.
 
     with kit.understudy.serve() as understudy:
         client = openai.OpenAI(base_url=understudy.base_url, api_key="none")
 
-How it works, from the sentence to the wire: `sentence` finds words and values, `slots` reads tools,
-`choice` and `filling` pick tool and arguments (from `clauses`, `candidates`, and those of each kind:
-`typed_candidates`, `text_candidates`, `list_candidates`), `dialogue` keeps to the conversation, `prose`
-writes its answers, `requests`, `responses` and `app` speak OpenAI's protocol.
+From the sentence to the wire: `sentence` finds words and values, `slots` reads tools, `choice` and `filling`
+pick the tool and its arguments (from `clauses`, `candidates`, and those of each kind: `typed_candidates`,
+`text_candidates`, `list_candidates`), `dialogue` follows the conversation, `prose` writes the answers,
+`requests`, `responses` and `app` speak OpenAI's protocol.
 """
 
 from kit.understudy.app import Understudy, make_app, serve, shared

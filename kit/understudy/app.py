@@ -42,11 +42,11 @@ def make_app() -> Starlette:
 
 
 async def _create_chat_completion(request: Request) -> Response:
-    wanted = read_chat(await _body(request))
-    answer = _answer(wanted)
-    if wanted.stream:
-        return _stream((_data(chunk) for chunk in responses.chat_chunks(wanted, answer)), "data: [DONE]\n\n")
-    return JSONResponse(responses.chat_completion(wanted, answer))
+    chat = read_chat(await _body(request))
+    answer = _answer(chat)
+    if chat.stream:
+        return _stream((_data(chunk) for chunk in responses.chat_chunks(chat, answer)), "data: [DONE]\n\n")
+    return JSONResponse(responses.chat_completion(chat, answer))
 
 
 async def _create_response(request: Request) -> Response:
@@ -58,17 +58,17 @@ async def _create_response(request: Request) -> Response:
             "previous_response_id",
             code="previous_response_not_found",
         )
-    wanted = read_responses(body, stored[previous][1] if previous else ())
-    answer = _answer(wanted)
-    made = responses.response(wanted, answer)
-    if made["store"]:
-        stored[made["id"]] = (made, [*wanted.items, *made["output"]])
+    model_request = read_responses(body, stored[previous][1] if previous else ())
+    answer = _answer(model_request)
+    response = responses.response(model_request, answer)
+    if response["store"]:
+        stored[response["id"]] = (response, [*model_request.items, *response["output"]])
         while len(stored) > MAX_STORED:
             stored.popitem(last=False)
-    if wanted.stream:
-        events = responses.response_events(wanted, answer)
+    if model_request.stream:
+        events = responses.response_events(model_request, answer)
         return _stream((f"event: {event['type']}\n{_data(event)}" for event in events), "")
-    return JSONResponse(made)
+    return JSONResponse(response)
 
 
 async def _stored_response(request: Request) -> Response:
@@ -98,19 +98,18 @@ async def _bad_request(request: Request, error: Exception) -> Response:
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
-    words = f"Invalid URL ({request.method} {request.url.path})"
-    return JSONResponse(BadRequest(words).body(), getattr(error, "status_code", 404))
+    message = f"Invalid URL ({request.method} {request.url.path})"
+    return JSONResponse(BadRequest(message).body(), getattr(error, "status_code", 404))
 
 
-def _answer(wanted: ModelRequest) -> Answer:
-    return respond(
-        wanted.entries, _readings(json.dumps(wanted.tools)), choice=wanted.choice, parallel=wanted.parallel
-    )
+def _answer(request: ModelRequest) -> Answer:
+    readings = _readings(json.dumps(request.tools))
+    return respond(request.entries, readings, choice=request.choice, parallel=request.parallel)
 
 
 @lru_cache(maxsize=64)
 def _readings(tools: str) -> tuple[ToolReading, ...]:
-    """The same tools come with every request of a conversation: they are read once."""
+    # Every request of a conversation has the same tools: they are read once.
     return tuple(read_tools(json.loads(tools)))
 
 
@@ -138,7 +137,7 @@ def _stream(events: Iterable[str], end: str) -> StreamingResponse:
 
 
 class Understudy:
-    """A running understudy. `.base_url` is what an OpenAI client takes; `with` ends it by itself."""
+    """A running understudy. `.base_url` is what an OpenAI client takes; `with` stops it at the end."""
 
     def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
         sock = listen(host, port)
@@ -156,7 +155,7 @@ class Understudy:
         return self._thread.is_running
 
     def stop(self) -> None:
-        """Ends the server. A second call does nothing."""
+        """Stops the server. A second call does nothing."""
         self._thread.stop()
 
     def __enter__(self) -> Understudy:
@@ -166,7 +165,7 @@ class Understudy:
         self.stop()
 
     def __repr__(self) -> str:
-        return f"The understudy, no language model, answers at {self.base_url}"
+        return f"The understudy, which is not a language model, answers at {self.base_url}"
 
 
 _shared: Understudy | None = None
@@ -174,12 +173,12 @@ _lock = threading.Lock()
 
 
 def serve(port: int = 0, host: str = "127.0.0.1") -> Understudy:
-    """Starts an understudy and returns when it responses. Raises `PortInUse`."""
+    """Starts an understudy and returns when it answers. Raises `PortInUse`."""
     return Understudy(port, host)
 
 
 def shared() -> Understudy:
-    """The understudy of all chats without a key, started when the first of them needs it."""
+    """The understudy of all chats without a key, started for the first one."""
     global _shared
     with _lock:
         if _shared is None or not _shared.is_running:

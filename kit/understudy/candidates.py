@@ -1,4 +1,4 @@
-"""A candidate for an argument, and what the words around it say of which argument it is."""
+"""A candidate for an argument, and what the words around it say about which argument it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STOPS = frozenset(".;!?")
 
 @dataclass(frozen=True)
 class Candidate:
-    """A value for a slot, from the tokens of `mask`. A good one scores about 1, a doubtful one 0."""
+    """A value for a slot, from the tokens in `mask`. A good one scores about 1, a doubtful one 0."""
 
     value: Any
     mask: int
@@ -29,7 +29,7 @@ def bits(first: int, last: int) -> int:
 def around(
     sentence: Sentence, first: int, last: int, back: int = 4, ahead: int = 3
 ) -> tuple[list[str], list[str]]:
-    """The words before (nearest first) and after a span, up to the end of the sentence it stands in."""
+    """The words before (nearest first) and after a span, up to the end of its sentence."""
     before, after = [], []
     for i in range(first - 1, max(-1, first - 1 - back), -1):
         if sentence.tokens[i].text in STOPS:
@@ -43,7 +43,7 @@ def around(
 
 
 def named(slot: Slot, near: list[str], reading: ToolReading) -> float:
-    """How clearly the words beside a value name the slot; the nearest counts most."""
+    """How clearly the words near a value name the slot; the nearest counts most."""
     best = 0.0
     for distance, word in enumerate(near):
         if word in (",", "and") and distance == 0:
@@ -51,7 +51,7 @@ def named(slot: Slot, near: list[str], reading: ToolReading) -> float:
         s = stem(word)
         if s in slot.stems and word not in FUNCTION:
             best = max(best, 2.0 - 0.35 * distance)
-        elif s in slot.said and s not in OPERATION_VERBS:
+        elif s in slot.described and s not in OPERATION_VERBS:
             best = max(best, 1.2 - 0.3 * distance)
         elif any(s in SYNONYMS.get(name, ()) for name in slot.stems) and s not in VERBS:
             best = max(best, 0.8 - 0.25 * distance)
@@ -66,7 +66,7 @@ _NOT_TARGET = words("from since between of")
 
 
 def direction(slot: Slot, before: list[str]) -> float:
-    """Of a pair (from and to, start and end): which one the word before a value means."""
+    """How well the word before a value fits a slot that is one of a pair (from and to, start and end)."""
     near = next((word for word in before if word in PREPOSITIONS or word in _TARGET), "")
     if slot.is_source:
         return _SOURCE.get(near, -1.0 if near in _NOT_SOURCE else 0.0)

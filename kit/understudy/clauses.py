@@ -1,4 +1,4 @@
-"""Where a sentence says what shall be done, and the runs of words between that may be values."""
+"""Where a sentence says what to do, and the runs of words in between that may be values."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ _BREAKS = (
             "many much what which why")
 )  # fmt: skip
 _WH = words("what which who whom whose when where why how")
+_MARKERS = PREPOSITIONS | CUES | words(": that is does did do has , 'm because")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Run:
     last: int
     marker: str
     joins: int = 0
-    is_text: bool = False  # it holds a value or a clause of its own: nothing but a text is like that
+    is_text: bool = False  # it contains a value or a clause of its own, as only a text does
 
 
 def is_break(sentence: Sentence, i: int, starts: set[int]) -> bool:
@@ -58,66 +59,62 @@ def is_break(sentence: Sentence, i: int, starts: set[int]) -> bool:
 
 
 def commands(sentence: Sentence, reading: ToolReading | None = None) -> set[int]:
-    """Where a clause begins with what shall be done: `add`, `could you show`, `I'd like to book`."""
-    found: set[int] = set()
+    """Where a clause begins with what to do: `add`, `could you show`, `I'd like to book`."""
+    starts: set[int] = set()
     open_clause = True
     polite = FUNCTION - PREPOSITIONS | {"to", "like", "for"}
     for i, token in enumerate(sentence.tokens):
         if i in sentence.taken:
             open_clause = False
             continue
-        if token.text in ".;!?," or token.low in ("then",):
+        if token.text in ".;!?," or token.low == "then":
             open_clause = True
             continue
         if not open_clause:
             if token.low == "and" and i + 1 < len(sentence.tokens):
                 open_clause = sentence.tokens[i + 1].stem in VERBS
             continue
-        own = reading is not None and (token.stem in reading.name_stems or token.stem in reading.said[:1])
-        if i and sentence.tokens[i - 1].low in DETERMINERS:  # `any notes`, `my order`: no verb
+        own = reading is not None and (
+            token.stem in reading.name_stems or token.stem in reading.described[:1]
+        )
+        if i and sentence.tokens[i - 1].low in DETERMINERS:  # `any notes`, `my order`: not a verb
             open_clause = False
             continue
-        if ((token.stem in VERBS or own) and token.low not in ("open",)) or (token.low == "open" and i == 0):
-            found.add(i)
+        if i == 0 if token.low == "open" else token.stem in VERBS or own:
+            starts.add(i)
             open_clause = False
         elif (token.low in _WH and i and sentence.tokens[i - 1].low not in (",", ".")) or (
             token.low not in polite and token.low not in POLITE
         ):
             open_clause = False
-    return found
+    return starts
 
 
 def runs(sentence: Sentence, reading: ToolReading) -> list[Run]:
+    """The runs of words between breaks, and up to five of them joined."""
     starts = commands(sentence, reading)
+    inside = (i for i in range(len(sentence.tokens)) if not is_break(sentence, i, starts))
     simple: list[tuple[int, int]] = []
-    i = 0
-    n = len(sentence.tokens)
-    while i < n:
-        if is_break(sentence, i, starts):
-            i += 1
-            continue
-        j = i
-        while j < n and not is_break(sentence, j, starts):
-            j += 1
-        simple.append((i, j))
-        i = j
+    for i in inside:
+        if simple and simple[-1][1] == i:
+            simple[-1] = (simple[-1][0], i + 1)
+        else:
+            simple.append((i, i + 1))
     runs = []
-    for a, (first, last) in enumerate(simple):
+    for n, (first, last) in enumerate(simple):
         marker = marker_of(sentence, first, starts)
         runs.append(Run(first, last, marker))
-        clause = typed = False
-        for joins, (nxt, end) in enumerate(simple[a + 1 : a + 6], 1):
-            previous = simple[a + joins - 1][1]
-            between = range(previous, nxt)
-            if any(
-                sentence.tokens[k].text in STOPS or k in starts or sentence.tokens[k].text in ":"
-                for k in between
-            ):
+        is_text = False
+        end = last
+        for joins, (start, next_end) in enumerate(simple[n + 1 : n + 6], 1):
+            between = range(end, start)
+            end = next_end
+            if any(sentence.tokens[k].text in STOPS | {":"} or k in starts for k in between):
                 break
-            typed = typed or any(k in sentence.taken for k in between)
-            clause = clause or any(sentence.tokens[k].low in ("that", "which", "who") for k in between)
-            runs.append(Run(first, end, marker, joins, clause or typed))
-        # A text may end with a value: `renew the passport by 2026-01-01`, `call at 5`.
+            is_text = is_text or any(
+                k in sentence.taken or sentence.tokens[k].low in ("that", "which", "who") for k in between
+            )
+            runs.append(Run(first, end, marker, joins, is_text))
     return runs
 
 
@@ -145,12 +142,4 @@ def marker_of(sentence: Sentence, first: int, starts: set[int]) -> str:
         return "is"
     if low in ("regarding", "concerning"):
         return "about"
-    if low == "named":
-        return "named"
-    return (
-        low
-        if low in PREPOSITIONS
-        or low in CUES
-        or low in (":", "that", "is", "does", "did", "do", "has", ",", "'m", "because")
-        else ""
-    )
+    return low if low in _MARKERS else ""

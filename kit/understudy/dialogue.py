@@ -1,7 +1,7 @@
 """What the understudy does next in a conversation: call something, ask for something, or say something.
 
-It keeps no state of its own. Whatever it has done before is read from the conversation, which a
-client sends whole with every request: so it answers the same conversation always the same way.
+It keeps no state. What it has done before is read from the conversation, which a client sends whole with
+every request, so the same conversation always gets the same answer.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Literal
 
 from kit.understudy import prose
@@ -26,6 +27,7 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _JOINING = words("and or , & the number a of in for to at with from on")
+_FILLERS = words("also then please and")
 _FOLLOWING = re.compile(r"\s*(?:and|what about|how about|and what about|now|same for|also)\b", re.IGNORECASE)
 _YES = re.compile(r"\s*(?:yes|yeah|yep|sure|please do|true|of course)\b", re.IGNORECASE)
 _NO = re.compile(r"\s*(?:no|nope|not|don't|false)\b", re.IGNORECASE)
@@ -60,7 +62,7 @@ class Step:
 
 @dataclass
 class Answer:
-    """What comes next: calls, or else text."""
+    """What comes next: calls, or text if there are none."""
 
     calls: list[Step] = field(default_factory=list)
     text: str = ""
@@ -68,12 +70,12 @@ class Answer:
 
 @dataclass
 class _Plan:
-    """What a user's words ask for. With `missing`, the last step waits for that argument."""
+    """What a user's words ask for: `steps`, and the call `pending` of `tool`, whose arguments `missing` are not known."""
 
     steps: list[Step] = field(default_factory=list)
     tool: ToolReading | None = None
     missing: list[Slot] = field(default_factory=list)
-    pending: Step | None = None  # the call that waits for what is missing
+    pending: Step | None = None
 
     @property
     def question(self) -> str:
@@ -81,78 +83,60 @@ class _Plan:
 
 
 def respond(
-    entries: Sequence[Entry],
-    tools: Sequence[ToolReading],
-    *,
-    choice: str = "auto",
-    parallel: bool = True,
+    entries: Sequence[Entry], tools: Sequence[ToolReading], *, choice: str = "auto", parallel: bool = True
 ) -> Answer:
     """The next move. `choice` is auto, none, required, or the name of the tool that must be called."""
     last = max((i for i, entry in enumerate(entries) if entry.role == "user"), default=None)
     if last is None:
         return Answer(text=prose.greet(tools))
-    made = [entry for entry in entries[last + 1 :] if entry.role == "call"]
-    results = {entry.id: entry.text for entry in entries[last + 1 :] if entry.role == "result"}
-    told = [(call, results[call.id]) for call in made if call.id in results]
+    calls = [entry for entry in entries[last + 1 :] if entry.role == "call"]
+    outputs = {entry.id: entry.text for entry in entries[last + 1 :] if entry.role == "result"}
+    results = [(call.name, call.arguments, outputs[call.id]) for call in calls if call.id in outputs]
     plan = _replay(entries[: last + 1], tools if choice != "none" else [], choice)
-    waiting = plan.steps[len(made) :]
-    if waiting and not any(prose.is_error(text) for _, text in told):
-        group = [waiting[0]]
-        for step in waiting[1:]:
-            # Different operations may depend on each other's effect: one after the other.
-            if not parallel or step.name != waiting[0].name:
-                break
-            group.append(step)
-        return Answer(calls=group)
-    if told:
-        text = prose.tell([(call.name, call.arguments, result) for call, result in told], tools)
+    waiting = plan.steps[len(calls) :]
+    if waiting and not any(prose.is_error(text) for *_, text in results):
+        # Different operations may depend on each other's effect: one after the other.
+        group = takewhile(lambda step: step.name == waiting[0].name, waiting)
+        return Answer(calls=list(group) if parallel else waiting[:1])
+    if results:
+        text = prose.report(results, tools)
         return Answer(text=f"{text}\n\n{plan.question}" if plan.question else text)
-    if plan.question:
-        return Answer(text=plan.question)
-    return Answer(text=prose.small_talk(entries[last].text, tools, is_small_talk(read(entries[last].text))))
+    text = entries[last].text
+    return Answer(text=plan.question or prose.small_talk(text, tools, is_small_talk(read(text))))
 
 
 def _replay(entries: Sequence[Entry], tools: Sequence[ToolReading], choice: str) -> _Plan:
-    """The plan for the last user's words, in the light of what was asked and called before."""
+    """The plan for the user's last words, given what was asked and called before."""
     plan = _Plan()
     known: dict[str, Any] = {}
     last_call: Entry | None = None
-    texts = [i for i, entry in enumerate(entries) if entry.role == "user"]
-    for n, i in enumerate(texts):
-        before = entries[texts[n - 1] + 1 if n else 0 : i]
+    turns = [i for i, entry in enumerate(entries) if entry.role == "user"]
+    for start, i, end in zip([-1, *turns], turns, [*turns[1:], None], strict=False):
+        before = entries[start + 1 : i]
         for entry in before:
             if entry.role == "call":
                 known.update(entry.arguments)
                 last_call = entry
-        asked = bool(plan.question) and any(
-            entry.role == "assistant" and entry.text.strip().endswith(plan.question) for entry in before
-        )
         text = entries[i].text
-        if asked:
-            plan = _answered(plan, text, tools, known)
-        elif i == texts[-1] or _may_ask(entries, i, texts, n):
+        # Only a turn that ended in a question matters for the next one: the others need no plan.
+        if plan.question and _says(before, plan.question):
+            plan = _resume(plan, text, tools, known)
+        elif end is None or _says(entries[i + 1 : end], "?"):
             people = [
-                m[1]
+                match[1]
                 for entry in entries[: i + 1]
                 if entry.role in ("system", "user")
-                for m in _NAME.finditer(entry.text)
+                for match in _NAME.finditer(entry.text)
             ]
-            plan = _plan(
-                text,
-                tools,
-                known,
-                people[-1] if people else "",
-                choice if i == texts[-1] else "auto",
-            )
+            plan = _plan(text, tools, known, people[-1] if people else "", "auto" if end else choice)
             if not plan.steps and not plan.missing and last_call and _FOLLOWING.match(text):
-                plan = _following(text, tools, last_call)
+                plan = _repeat(text, tools, last_call)
     return plan
 
 
-def _may_ask(entries: Sequence[Entry], i: int, texts: list[int], n: int) -> bool:
-    """Only a turn that ended in a question matters for the next one: the others need no plan."""
-    after = entries[i + 1 : texts[n + 1]] if n + 1 < len(texts) else []
-    return any(entry.role == "assistant" and entry.text.rstrip().endswith("?") for entry in after)
+def _says(entries: Sequence[Entry], end: str) -> bool:
+    """Whether one of the assistant's texts ends like this."""
+    return any(entry.role == "assistant" and entry.text.rstrip().endswith(end) for entry in entries)
 
 
 def _plan(text: str, tools: Sequence[ToolReading], known: dict[str, Any], person: str, choice: str) -> _Plan:
@@ -165,36 +149,36 @@ def _plan(text: str, tools: Sequence[ToolReading], known: dict[str, Any], person
     if choice not in ("auto", "none"):
         forced = rank(whole, tools)[:1]
         return _Plan([Step(c.tool.name, _inherit(c, known, person)[0]) for c in forced])
-    split = _several(text, tools, known, person)
-    if split:
+    if split := _several(text, tools, known, person):
         return split
-    found = choose(whole, tools, known)
-    if found is None:
-        return _Plan()
-    return _from_choices([(whole, found)], known, person)
+    chosen = choose(whole, tools, known)
+    return _from_choices([(whole, chosen)], known, person) if chosen else _Plan()
 
 
-def _following(text: str, tools: Sequence[ToolReading], last: Entry) -> _Plan:
-    """`What about Utah?`: the last call again, with what the words give it anew."""
-    tool = next((tool for tool in tools if tool.name == last.name), None)
+def _repeat(text: str, tools: Sequence[ToolReading], last: Entry) -> _Plan:
+    """`What about Utah?`: the last call again, with the argument that the words change."""
     sentence = read(_FOLLOWING.sub("", text, count=1))
-    changed = {}
-    for slot in tool.slots if tool else []:
-        best = max(candidates(sentence, tool, slot), key=lambda c: c.score, default=None)  # type: ignore[arg-type]
-        if best and best.score > 0 and slot.kind not in ("text", "boolean"):
-            changed[slot.name] = best
-    if not changed:
+    changes = [
+        (best, slot.name)
+        for tool in tools
+        if tool.name == last.name
+        for slot in tool.slots
+        if slot.kind not in ("text", "boolean")
+        for best in candidates(sentence, tool, slot)[:1]
+        if best.score > 0
+    ]
+    if not changes:
         return _Plan()
-    name = max(changed, key=lambda n: changed[n].score)
-    return _Plan([Step(last.name, {**last.arguments, name: changed[name].value})])
+    best, name = max(changes, key=lambda change: change[0].score)
+    return _Plan([Step(last.name, {**last.arguments, name: best.value})])
 
 
 def _several(text: str, tools: Sequence[ToolReading], known: dict[str, Any], person: str) -> _Plan | None:
-    """A plan of several steps, if the text holds several requests that each stand on their own."""
+    """A plan of several steps, if the text has several requests that are each complete."""
     parts = [part.strip() for part in _split(text) if part.strip()]
     if len(parts) < 2:
         return None
-    found: list[tuple[Sentence, Choice]] = []
+    choices: list[tuple[Sentence, Choice]] = []
     context = dict(known)
     for part in parts:
         sentence = read(part)
@@ -206,11 +190,9 @@ def _several(text: str, tools: Sequence[ToolReading], known: dict[str, Any], per
         arguments, missing = _inherit(chosen, context, person)
         if missing:
             return None
-        found.append((sentence, chosen))
+        choices.append((sentence, chosen))
         context.update(arguments)
-    if len(found) < 2:
-        return None
-    return _from_choices(found, known, person)
+    return _from_choices(choices, known, person) if len(choices) > 1 else None
 
 
 def _split(text: str) -> list[str]:
@@ -227,36 +209,25 @@ def _split(text: str) -> list[str]:
             or sentence.tokens[i - 1].low in ("and", "then", "also")
         )
     }
-    quoted = [(t.start, t.end) for i, t in enumerate(sentence.tokens) if i in sentence.taken]
-    cuts = []
-    for match in _NEXT.finditer(text):
-        if any(a < match.end() and match.start() < b for a, b in quoted):
-            continue
-        following = next(
-            (
-                t
-                for t in sentence.tokens
-                if t.start >= match.end() and t.low not in ("also", "then", "please", "and")
-            ),
-            None,
-        )
-        if following and (
-            following.start in starts
-            or text[: match.start()].rstrip().endswith((".", "!", "?"))
-            or "\n" in match[0]
-        ):
-            cuts.append((match.start(), match.end()))
+    values = [(t.start, t.end) for i, t in enumerate(sentence.tokens) if i in sentence.taken]
     parts, at = [], 0
-    for start, end in cuts:
-        parts.append(text[at:start])
-        at = end
+    for match in _NEXT.finditer(text):
+        start, end = match.span()
+        if any(a < end and start < b for a, b in values):
+            continue
+        rest = (t.start for t in sentence.tokens if t.start >= end and t.low not in _FILLERS)
+        following = next(rest, None)
+        is_end = text[:start].rstrip().endswith((".", "!", "?")) or "\n" in match[0]
+        if following is not None and (is_end or following in starts):
+            parts.append(text[at:start])
+            at = end
     return [*parts, text[at:]]
 
 
-def _from_choices(found: list[tuple[Sentence, Choice]], known: dict[str, Any], person: str) -> _Plan:
+def _from_choices(choices: list[tuple[Sentence, Choice]], known: dict[str, Any], person: str) -> _Plan:
     plan = _Plan()
     context = dict(known)
-    for sentence, chosen in found:
+    for sentence, chosen in choices:
         arguments, missing = _inherit(chosen, context, person)
         if missing:
             plan.tool, plan.missing = chosen.tool, missing
@@ -294,17 +265,17 @@ def _repeated(sentence: Sentence, chosen: Choice, arguments: dict[str, Any]) -> 
         ):
             continue
         value = arguments.get(slot.name)
-        mine = chosen.filling.masks.get(slot.name, 0)
+        group = chosen.filling.masks.get(slot.name, 0)
         if isinstance(value, str) and " and " in value and slot.kind in ("person", "place"):
             parts = [part for part in re.split(r",\s*|\s+and\s+", value) if part]
             if all(part[0].isupper() for part in parts):
                 return [{**arguments, slot.name: part} for part in parts]
         others = [c for c in candidates(sentence, chosen.tool, slot) if c.mask & used == 0 and c.score > -0.6]
         for other in sorted(others, key=lambda c: c.mask):
-            if _is_joined(sentence, mine, other) and other.mask & used == 0:
+            if _is_joined(sentence, group, other) and other.mask & used == 0:
                 calls.append({**arguments, slot.name: other.value})
                 used |= other.mask
-                mine |= other.mask
+                group |= other.mask
         if len(calls) > 1:
             break
     return calls
@@ -324,12 +295,11 @@ def _is_joined(sentence: Sentence, used: int, other: Candidate) -> bool:
     return i >= 0 and bool(used >> i & 1) and bool(between & {"and", "or", ",", "&"})
 
 
-def _answered(plan: _Plan, text: str, tools: Sequence[ToolReading], known: dict[str, Any]) -> _Plan:
-    """The plan after the user's answer to our question, or the new plan if they asked for something else."""
+def _resume(plan: _Plan, text: str, tools: Sequence[ToolReading], known: dict[str, Any]) -> _Plan:
+    """The plan after the user's answer to our question, or a new one if they asked for something else."""
     if prose.is_cancel(text) or plan.tool is None or plan.pending is None:
         return _Plan()
-    pending = plan.pending
-    slot = plan.missing[0]
+    pending, slot = plan.pending, plan.missing[0]
     sentence = read(text)
     other = choose(sentence, tools)
     if other and other.evidence > 1.2 and not _inherit(other, known, "")[1] and len(sentence.tokens) > 2:
@@ -345,33 +315,25 @@ def _answered(plan: _Plan, text: str, tools: Sequence[ToolReading], known: dict[
             arguments[more.name] = typed[0].value
             missing.remove(more)
     step = Step(pending.name, {s.name: arguments[s.name] for s in plan.tool.slots if s.name in arguments})
-    # What was asked for beside the pending call has been done before the question was put.
+    # The other calls of the request were made before the question was asked.
     return _Plan([], plan.tool, missing, step) if missing else _Plan([step])
 
 
 def _value_for(slot: Slot, sentence: Sentence, tool: ToolReading) -> Any:
-    """The user's answer as a value of the slot; None if it is none."""
-    found = sorted(candidates(sentence, tool, slot), key=lambda c: -c.score)
+    """The user's answer as a value of the slot; None if it is not one."""
+    best = next((candidate.value for candidate in candidates(sentence, tool, slot)), None)
     if slot.kind in ("person", "place", "name", "text", "query", "id"):
         quote = next((v for v in sentence.values if v.kind == "quote"), None)
         if quote:
             return quote.value
         text = _LEAD.sub("", sentence.text.strip()).strip(" .!,")
         text = re.sub(r",?\s+(?:please|thanks|thank you)$", "", text, flags=re.IGNORECASE)
-        return (
-            text if len(text.split()) <= 4 or not found or slot.kind == "text" else found[0].value
-        ) or None
-    if slot.kind == "boolean":
-        return (
-            True
-            if _YES.match(sentence.text)
-            else False
-            if _NO.match(sentence.text)
-            else found[0].value
-            if found
-            else None
-        )
-    if slot.kind == "array":
-        parts = [part.strip(" .") for part in re.split(r",|\band\b", sentence.text) if part.strip(" .")]
-        return found[0].value if found else parts or None
-    return found[0].value if found else None
+        is_value = len(text.split()) <= 4 or best is None or slot.kind == "text"
+        return (text if is_value else best) or None
+    if slot.kind == "boolean" and (_YES.match(sentence.text) or _NO.match(sentence.text)):
+        return bool(_YES.match(sentence.text))
+    if slot.kind == "array" and best is None:
+        return [
+            part.strip(" .") for part in re.split(r",|\band\b", sentence.text) if part.strip(" .")
+        ] or None
+    return best

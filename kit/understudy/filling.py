@@ -1,8 +1,8 @@
 """Which of a sentence's words are the arguments of a tool.
 
 Every slot gets candidates: values of its form, members of its enum, runs of words with the word
-before them (`for`, `in`, `called`, `'s`). The filling chosen is the one that leaves the least of the
-sentence unexplained. Every value comes from the sentence: nothing is made up.
+before them (`for`, `in`, `called`, `'s`). The chosen filling is the one that leaves the least of the
+sentence unexplained. Every value comes from the sentence: nothing is invented.
 """
 
 from __future__ import annotations
@@ -23,38 +23,37 @@ from kit.words import FUNCTION
 
 BEAM = 24
 PER_SLOT = 8  # candidates kept for one slot
-MISSING = 1.3  # what a required argument that cannot be found costs
-UNEXPLAINED = 0.4  # what a word costs that neither the tool nor an argument explains
-UNUSED = 0.9  # the same for a value: a number or a date is not said without reason
+MISSING = 1.3  # the cost of a required argument that is not found
+UNEXPLAINED = 0.4  # the cost of a word that neither the tool nor an argument explains
+UNUSED = 0.9  # the same for a value: nobody mentions a number or a date without a reason
 
 
 @dataclass
 class Filling:
-    """The arguments found for one tool. `score` says how well they and the sentence fit each other."""
+    """The arguments found for one tool. `score` says how well they fit the sentence."""
 
     arguments: dict[str, Any] = field(default_factory=dict)
     missing: list[Slot] = field(default_factory=list)
     score: float = 0.0
     mask: int = 0
     masks: dict[str, int] = field(default_factory=dict)  # the tokens of each argument
-    best: float = 0.0  # the score of the surest argument
-    strong: float = 0.0  # arguments found by a clear sign, not merely as what was left over
-    left_over: float = 0.0  # what nothing explains
-    shaped: int = 0  # arguments that look like the examples of the description
+    best: float = 0.0  # the highest score of an argument
+    strong: float = 0.0  # weight of the arguments with a clear sign, not just what was left over
+    left_over: float = 0.0  # the cost of what nothing explains
+    shaped: int = 0  # arguments that look like the examples in the description
 
 
 def fill(sentence: Sentence, reading: ToolReading) -> Filling:
     """The best arguments of the tool in the sentence."""
-    found = {slot.name: candidates(sentence, reading, slot) for slot in reading.slots}
-    order = sorted(reading.slots, key=lambda s: (not s.required, len(found[s.name])))
+    options = {slot.name: candidates(sentence, reading, slot) for slot in reading.slots}
     beam: list[tuple[float, int, dict[str, Candidate]]] = [(0.0, 0, {})]
-    for slot in order:
+    for slot in sorted(reading.slots, key=lambda s: (not s.required, len(options[s.name]))):
         grown = []
         for score, mask, chosen in beam:
             grown.append((score - (MISSING if slot.required else 0.0), mask, chosen))
             grown += [
                 (score + candidate.score, mask | candidate.mask, {**chosen, slot.name: candidate})
-                for candidate in found[slot.name]
+                for candidate in options[slot.name]
                 if candidate.mask & mask == 0
             ]
         grown.sort(key=lambda state: -state[0] - 0.25 * state[1].bit_count())
@@ -62,24 +61,26 @@ def fill(sentence: Sentence, reading: ToolReading) -> Filling:
     score, mask, chosen = max(
         beam, key=lambda s: s[0] - _left_over(sentence, reading, s[1]) + _in_order(reading, s[2])
     )
+    left_over = _left_over(sentence, reading, mask)
+    filled = [(slot, chosen[slot.name]) for slot in reading.slots if slot.name in chosen]
     return Filling(
-        arguments={slot.name: chosen[slot.name].value for slot in reading.slots if slot.name in chosen},
+        arguments={slot.name: candidate.value for slot, candidate in filled},
         best=max((candidate.score for candidate in chosen.values()), default=0.0),
-        left_over=_left_over(sentence, reading, mask),
+        left_over=left_over,
         missing=[slot for slot in reading.slots if slot.required and slot.name not in chosen],
-        score=score - _left_over(sentence, reading, mask),
+        score=score - left_over,
         mask=mask,
         masks={name: candidate.mask for name, candidate in chosen.items()},
         strong=sum(
             0.45 if slot.kind in ("person", "place", "name", "text", "query") else 0.6
-            for slot in reading.slots
-            if slot.name in chosen and chosen[slot.name].score >= 0.9
+            for slot, candidate in filled
+            if candidate.score >= 0.9
         ),
         shaped=sum(
-            shape(str(chosen[s.name].value)) in s.shapes
-            and re.search(r"[A-Z0-9]", str(chosen[s.name].value)) is not None
-            for s in reading.slots
-            if s.kind == "id" and s.name in chosen
+            shape(str(candidate.value)) in slot.shapes
+            and re.search(r"[A-Z0-9]", str(candidate.value)) is not None
+            for slot, candidate in filled
+            if slot.kind == "id"
         ),
     )
 
@@ -93,13 +94,13 @@ def _left_over(sentence: Sentence, reading: ToolReading, mask: int) -> float:
         if value is not None:
             if value.first == i and not (value.kind == "number" and value.unit == "th" and value.value == 1):
                 cost += UNUSED * (0.25 if _goes_with_used(sentence, value, mask) else 1.0)
-        elif token.is_word and token.low not in FUNCTION and not _explained(token.stem, reading):
+        elif token.is_word and token.low not in FUNCTION and not reading.weight(token.stem):
             cost += UNEXPLAINED * (0.4 if token.stem in VERBS else 1.0)
     return cost
 
 
 def _goes_with_used(sentence: Sentence, value: Value, mask: int) -> bool:
-    """Whether `and` or a comma ties a value to a used one of its kind: the call is made again for it."""
+    """Whether `and` or a comma ties a value to a used one of its kind: it gets a call of its own."""
     before = [i for i in range(value.first) if sentence.tokens[i].is_word or i in sentence.taken]
     while before and sentence.tokens[before[-1]].low in ("and", "or"):
         before.pop()
@@ -107,12 +108,8 @@ def _goes_with_used(sentence: Sentence, value: Value, mask: int) -> bool:
     return other is not None and other.kind == value.kind and bool(mask >> other.first & 1)
 
 
-def _explained(word: str, reading: ToolReading) -> bool:
-    return word in reading.lexicon or word in reading.related
-
-
 def _in_order(reading: ToolReading, chosen: dict[str, Candidate]) -> float:
-    """Arguments are mostly said in the order in which a tool declares them."""
+    """Arguments mostly come in the order in which a tool declares them."""
     starts = [
         chosen[slot.name].mask & -chosen[slot.name].mask for slot in reading.slots if slot.name in chosen
     ]
@@ -123,25 +120,26 @@ def _in_order(reading: ToolReading, chosen: dict[str, Candidate]) -> float:
 
 
 def candidates(sentence: Sentence, reading: ToolReading, slot: Slot) -> list[Candidate]:
+    """The best candidates for a slot, the best first."""
     if slot.kind == "enum":
-        found = members(sentence, reading, slot)
+        options = members(sentence, reading, slot)
     elif slot.kind == "boolean":
-        found = booleans(sentence, slot)
+        options = booleans(sentence, slot)
     elif slot.kind == "number":
-        found = numbers(sentence, reading, slot)
+        options = numbers(sentence, reading, slot)
     elif slot.kind == "array":
-        found = lists(sentence, reading, slot, candidates)
+        options = lists(sentence, reading, slot, candidates)
     elif slot.kind == "object":
-        found = _object(sentence, reading, slot)
+        options = _object(sentence, reading, slot)
     elif slot.kind in ("date", "time", "datetime", "email", "url", "uuid", "phone"):
-        found = formed(sentence, slot)
+        options = formed(sentence, slot)
     else:
-        found = texts(sentence, reading, slot)
+        options = texts(sentence, reading, slot)
     if not slot.required:
-        # An optional argument is given only where the sentence clearly says it.
-        found = [Candidate(c.value, c.mask, c.score - (0.1 if c.score > 0.7 else 0.4)) for c in found]
-    found.sort(key=lambda c: (-c.score, c.mask))
-    return found[:PER_SLOT]
+        # An optional argument is passed only if the sentence clearly says it.
+        options = [Candidate(c.value, c.mask, c.score - (0.1 if c.score > 0.7 else 0.4)) for c in options]
+    options.sort(key=lambda c: (-c.score, c.mask))
+    return options[:PER_SLOT]
 
 
 def _object(sentence: Sentence, reading: ToolReading, slot: Slot) -> list[Candidate]:

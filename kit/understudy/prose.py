@@ -1,4 +1,4 @@
-"""What the understudy says: results as sentences, lists and tables made of the data, and nothing else."""
+"""What the understudy says: results as sentences, lists and tables made from the data alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WHO = (
 
 
 def greet(tools: Sequence[ToolReading]) -> str:
-    """An introduction, with what can be asked for."""
+    """An introduction, and what can be asked for."""
     return f"{WHO} {_abilities(tools)}"
 
 
@@ -75,12 +75,9 @@ def ask(tool: ToolReading, slot: Slot) -> str:
     if slot.enum:
         members = [str(member) for member in slot.enum]
         return f"For {tool.name} I need {about}: {', '.join(members[:-1])}{' or ' if len(members) > 1 else ''}{members[-1]}?"
-    form = {
-        "date": "YYYY-MM-DD",
-        "time": "HH:MM",
-        "number": "a number",
-        "boolean": "yes or no",
-    }.get(slot.kind, "")
+    form = {"date": "YYYY-MM-DD", "time": "HH:MM", "number": "a number", "boolean": "yes or no"}.get(
+        slot.kind, ""
+    )
     hint = f" ({form})" if form and form not in about and not about.startswith("to know how many") else ""
     return f"For {tool.name} I need {about}{hint}. What is it?"
 
@@ -95,18 +92,23 @@ def is_error(text: str) -> bool:
     return isinstance(data, str) and data.lower().startswith(("error", "an error", "traceback"))
 
 
-def tell(results: Sequence[tuple[str, Mapping[str, Any], str]], tools: Sequence[ToolReading]) -> str:
-    """What the calls gave, in the order in which they were made."""
+def report(results: Sequence[tuple[str, Mapping[str, Any], str]], tools: Sequence[ToolReading]) -> str:
+    """The results of the calls, in the order of the calls."""
     verbs = {tool.name: tool.verb for tool in tools}
-    return "\n\n".join(_told(name, arguments, text, verbs.get(name, "")) for name, arguments, text in results)
+    return "\n\n".join(
+        _result(name, arguments, text, verbs.get(name, "")) for name, arguments, text in results
+    )
 
 
-def _told(name: str, arguments: Mapping[str, Any], text: str, verb: str) -> str:
+def _result(name: str, arguments: Mapping[str, Any], text: str, verb: str) -> str:
     data = _parsed(text)
     if is_error(text):
         return f"{name} did not work: {_reason(data)}"
     if data is None or data == "" or data == {}:
-        return f"Done: {name}({_said(arguments)})." if verb != "read" else f"{name} gave an empty answer."
+        if verb == "read":
+            return f"{name} gave an empty answer."
+        call = ", ".join(f"{key}={_cell(value)}" for key, value in arguments.items() if value is not None)
+        return f"Done: {name}({call})."
     if isinstance(data, bool):
         return f"{name} says {'yes' if data else 'no'}."
     lead = f"Done: {name}. " if verb in ("create", "update", "delete") else ""
@@ -127,10 +129,11 @@ def _list(items: list[Any], name: str) -> str:
     if all(isinstance(item, Mapping) for item in items):
         columns = list(dict.fromkeys(key for item in items for key in item))[:MAX_COLUMNS]
         rows = [
-            "| " + " | ".join(_cell(item.get(key)) for key in columns) + " |" for item in items[:MAX_ROWS]
+            [str(key) for key in columns],
+            *([_cell(item.get(key)) for key in columns] for item in items[:MAX_ROWS]),
         ]
-        head = ["| " + " | ".join(map(str, columns)) + " |", "|" + " --- |" * len(columns)]
-        lines = head + rows
+        lines = ["| " + " | ".join(row) + " |" for row in rows]
+        lines.insert(1, "|" + " --- |" * len(columns))
     else:
         lines = [f"{number}. {_cell(item)}" for number, item in enumerate(items[:MAX_ROWS], 1)]
     if len(items) > MAX_ROWS:
@@ -162,12 +165,8 @@ def _cell(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _said(arguments: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={_cell(value)}" for key, value in arguments.items() if value is not None)
-
-
 def _reason(data: Any) -> str:
-    """The message inside an error, wherever its server has put it."""
+    """The message inside an error, wherever the server put it."""
     if isinstance(data, Mapping):
         if data.get("problems"):
             return "; ".join(map(str, data["problems"]))

@@ -1,4 +1,4 @@
-"""A request to OpenAI's API, read into a conversation, or refused as OpenAI refuses it.
+"""A request to OpenAI's API, read into a conversation, or rejected the way OpenAI rejects it.
 
 Shapes: OpenAI's own API description (github.com/openai/openai-openapi, version 2.3.0).
 """
@@ -16,7 +16,7 @@ from kit.understudy.dialogue import Entry
 
 
 class BadRequest(Exception):
-    """A request that OpenAI would refuse as well. `param` names the field, `status` is HTTP's."""
+    """A request that OpenAI would reject too. `param` names the field, `status` is the HTTP status."""
 
     def __init__(
         self, message: str, param: str | None = None, status: int = 400, code: str | None = None
@@ -32,13 +32,13 @@ class BadRequest(Exception):
 
 
 def tokens(text: str) -> int:
-    """About as many as a tokenizer would count: four characters each."""
+    """About as many tokens as a tokenizer would count: four characters each."""
     return max(1, len(text) // 4)
 
 
 @dataclass
 class ModelRequest:
-    """A request to either API, read: the conversation, the function tools, and how it wants to be answered."""
+    """A request to either API: the conversation, the function tools, and how to answer."""
 
     entries: list[Entry]
     tools: list[Mapping[str, Any]]
@@ -46,7 +46,7 @@ class ModelRequest:
     parallel: bool = True
     stream: bool = False
     body: Mapping[str, Any] = field(default_factory=dict)
-    items: list[Any] = field(default_factory=list)  # the Responses API's input, with all that came before
+    items: list[Any] = field(default_factory=list)  # the Responses API's input, after all earlier items
 
     @property
     def input_tokens(self) -> int:
@@ -72,9 +72,7 @@ def read_chat(body: Mapping[str, Any]) -> ModelRequest:
             entries.append(Entry(_role(role), text))
         for call in message.get("tool_calls") or []:
             function = call.get("function") or {}
-            entries.append(
-                _call(str(call.get("id", "")), function.get("name", ""), function.get("arguments", ""))
-            )
+            entries.append(_call(call.get("id", ""), function.get("name", ""), function.get("arguments", "")))
     _check_results(entries)
     _no_schema(body.get("response_format"), "response_format")
     tools = [tool["function"] for tool in body.get("tools") or [] if tool.get("type") == "function"]
@@ -82,7 +80,7 @@ def read_chat(body: Mapping[str, Any]) -> ModelRequest:
 
 
 def read_responses(body: Mapping[str, Any], earlier: Sequence[Any] = ()) -> ModelRequest:
-    """A request to `/v1/responses`; `earlier` are the items that `previous_response_id` stands for."""
+    """A request to `/v1/responses`; `earlier` are the items that `previous_response_id` refers to."""
     _require(body, "model", str)
     content = body.get("input")
     if not isinstance(content, str | list):
@@ -100,17 +98,10 @@ def read_responses(body: Mapping[str, Any], earlier: Sequence[Any] = ()) -> Mode
                 raise BadRequest(f"Invalid value for 'input[{i}].role': {role!r}.", f"input[{i}].role")
             entries.append(Entry(_role(role), _content(item.get("content"), f"input[{i}].content")))
         elif kind == "function_call":
-            entries.append(
-                _call(str(item.get("call_id", "")), str(item.get("name", "")), item.get("arguments", ""))
-            )
+            entries.append(_call(item.get("call_id", ""), item.get("name", ""), item.get("arguments", "")))
         elif kind == "function_call_output":
-            entries.append(
-                Entry(
-                    "result",
-                    _content(item.get("output"), f"input[{i}].output"),
-                    id=str(item.get("call_id", "")),
-                )
-            )
+            text = _content(item.get("output"), f"input[{i}].output")
+            entries.append(Entry("result", text, id=str(item.get("call_id", ""))))
         elif kind is None:
             raise BadRequest(f"Invalid type for 'input[{i}]': expected an object.", f"input[{i}]")
     _check_results(entries)
@@ -192,16 +183,17 @@ def _content(content: Any, where: str) -> str:
     )
 
 
-def _call(identifier: str, name: str, arguments: Any) -> Entry:
+def _call(identifier: Any, name: Any, arguments: Any) -> Entry:
     try:
         parsed = read_json(arguments) if isinstance(arguments, str) else arguments
     except ValueError:
         parsed = {}
-    return Entry("call", id=identifier, name=name, arguments=parsed if isinstance(parsed, dict) else {})
+    arguments = parsed if isinstance(parsed, dict) else {}
+    return Entry("call", id=str(identifier), name=str(name), arguments=arguments)
 
 
 def _check_results(entries: Sequence[Entry]) -> None:
-    """As OpenAI does: every result answers a call, and every call has its result."""
+    """Rejects, as OpenAI does, a result without a call and a call without a result."""
     calls = {entry.id for entry in entries if entry.role == "call"}
     results = {entry.id for entry in entries if entry.role == "result" and entry.id}
     for identifier in results - calls:
@@ -212,4 +204,4 @@ def _check_results(entries: Sequence[Entry]) -> None:
 
 def _no_schema(form: Any, where: str) -> None:
     if isinstance(form, Mapping) and form.get("type") == "json_schema":
-        raise BadRequest("The understudy cannot answer in a JSON schema. Use a real model for that.", where)
+        raise BadRequest("The understudy cannot answer by a JSON schema. Use a real model for that.", where)

@@ -1,4 +1,4 @@
-"""The understudy's answers as OpenAI writes them: whole, as chunks, as events.
+"""The understudy's answers in OpenAI's formats: whole, as chunks, as events.
 
 Shapes: OpenAI's own API description (github.com/openai/openai-openapi, version 2.3.0), against which
 the tests validate every answer and event.
@@ -7,6 +7,7 @@ the tests validate every answer and event.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import time
@@ -20,7 +21,7 @@ MODEL = "understudy-no-language-model"
 
 
 def identifier(prefix: str, *parts: Any) -> str:
-    """An id that the same request gets again: the understudy is deterministic."""
+    """An id that is the same for the same request: the understudy is deterministic."""
     return f"{prefix}_{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}"
 
 
@@ -146,7 +147,7 @@ def response(request: ModelRequest, answer: Answer, status: str = "completed") -
         "top_p": body.get("top_p", 1.0),
         "truncation": body.get("truncation") or "disabled",
         "metadata": body.get("metadata") or {},
-        **({"usage": usage} if done else {}),  # what has only begun has none, and null is no usage
+        **({"usage": usage} if done else {}),  # the schema does not allow null before the end
     }
 
 
@@ -183,25 +184,20 @@ def output_items(
 def response_events(request: ModelRequest, answer: Answer) -> Iterator[dict[str, Any]]:
     """The same as the Responses API streams it: each event with its type and number."""
     seed = identifier("resp", request.entries, request.choice)
-    number = -1
+    numbers = itertools.count()
 
     def event(kind: str, **facts: Any) -> dict[str, Any]:
-        nonlocal number
-        number += 1
-        return {"type": kind, "sequence_number": number, **facts}
+        return {"type": kind, "sequence_number": next(numbers), **facts}
 
-    begun = response(request, answer, "in_progress")
-    yield event("response.created", response=begun)
-    yield event("response.in_progress", response=begun)
+    started = response(request, answer, "in_progress")
+    yield event("response.created", response=started)
+    yield event("response.in_progress", response=started)
     for i, item in enumerate(output_items(seed, request, answer)):
         place = {"item_id": item["id"], "output_index": i}
         if item["type"] == "message":
             part = item["content"][0]
-            yield event(
-                "response.output_item.added",
-                output_index=i,
-                item={**item, "status": "in_progress", "content": []},
-            )
+            added = {**item, "status": "in_progress", "content": []}
+            yield event("response.output_item.added", output_index=i, item=added)
             at = {**place, "content_index": 0}
             yield event("response.content_part.added", **at, part={**part, "text": ""})
             for piece in _pieces(part["text"]):
@@ -209,19 +205,12 @@ def response_events(request: ModelRequest, answer: Answer) -> Iterator[dict[str,
             yield event("response.output_text.done", **at, text=part["text"], logprobs=[])
             yield event("response.content_part.done", **at, part=part)
         else:
-            yield event(
-                "response.output_item.added",
-                output_index=i,
-                item={**item, "status": "in_progress", "arguments": ""},
-            )
-            for piece in _pieces(item["arguments"]):
+            name, arguments = item["name"], item["arguments"]
+            added = {**item, "status": "in_progress", "arguments": ""}
+            yield event("response.output_item.added", output_index=i, item=added)
+            for piece in _pieces(arguments):
                 yield event("response.function_call_arguments.delta", **place, delta=piece)
-            yield event(
-                "response.function_call_arguments.done",
-                **place,
-                name=item["name"],
-                arguments=item["arguments"],
-            )
+            yield event("response.function_call_arguments.done", **place, name=name, arguments=arguments)
         yield event("response.output_item.done", output_index=i, item=item)
     yield event("response.completed", response=response(request, answer))
 

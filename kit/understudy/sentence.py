@@ -1,7 +1,7 @@
-"""A sentence as the understudy reads it: its words, and the values that stand in it.
+"""A sentence as the understudy reads it: its words, and the values in it.
 
-Values are what has a form of its own: quotes, dates, times, numbers, addresses, codes. Everything
-else that an argument may be is a run of words.
+Values have a form of their own: quotes, dates, times, numbers, addresses, codes. Every other argument is a
+run of words.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kit.words import stem
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
 
-# In the order in which they are looked for: what an earlier one has taken, a later one leaves alone.
+# In this order: what an earlier form has matched, a later one leaves alone.
 _FORMS = [
     ("quote", r'"([^"]+)"|“([^”]+)”|«([^»]+)»|`([^`]+)`|‘([^’]+)’|(?<![\w])\'([^\'\n]+(?:\'\w[^\'\n]*)*)\'(?!\w)'),
     ("url", r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]|\bwww\.[^\s<>\"']+[^\s<>\"'.,;:!?)]"),
@@ -36,8 +36,7 @@ _FORMS = [
 _PATTERNS = [(kind, re.compile(form, re.IGNORECASE)) for kind, form in _FORMS]
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.IGNORECASE)
 _UNIT_TAIL = re.compile(
-    r"(\d+(?:\.\d+)?)(kg|g|km|m|cm|mm|mi|lb|lbs|ml|l|h|hr|hrs|min|mins|s|c|f|k|usd|eur|gbp|x)",
-    re.IGNORECASE,
+    r"(\d+(?:\.\d+)?)(kg|g|km|m|cm|mm|mi|lb|lbs|ml|l|h|hr|hrs|min|mins|s|c|f|k|usd|eur|gbp|x)", re.IGNORECASE
 )
 _WORD = re.compile(
     r"(?:[A-Z]\.)+(?=\s+[A-Z])|\b(?:[Mm]rs?|[Mm]s|[Dd]r|[Pp]rof|St)\.(?=\s)|[^\W_]+(?:[-'’&.][^\W_]+)*|[^\w\s]|_+",
@@ -49,7 +48,7 @@ _CLITIC = re.compile(r"(?<=\w)['’](?:s|m|re|ve|d|ll)$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Token:
-    """One word or sign of the text, at text[start:end]."""
+    """One word or punctuation mark of the text, at text[start:end]."""
 
     text: str
     start: int
@@ -71,7 +70,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Value:
-    """A value of a known form, over the tokens first..last (exclusive). `unit` is $, % or a word glued on."""
+    """A value of a known form, over the tokens first..last (exclusive). `unit` is $, % or a word attached to it."""
 
     kind: str
     value: Any
@@ -99,6 +98,10 @@ class Sentence:
         """The value that covers a token, by the token's index; inside quotes too."""
         return {i: value for value in self.values for i in range(value.first, value.last)}
 
+    def kind_at(self, i: int) -> str:
+        """The kind of the value that covers the token at `i`, or an empty text."""
+        return self.taken[i].kind if i in self.taken else ""
+
 
 def read(text: str) -> Sentence:
     """Cuts a text into tokens and finds the values in it."""
@@ -110,21 +113,20 @@ def read(text: str) -> Sentence:
                 end -= 1
             if any(start < e and s < end for s, e, *_ in spans):
                 continue
-            found = _value(kind, text[start:end], match)
-            if found is not None:
-                spans.append((start, end, *found))
+            if (value := _value(kind, text[start:end], match)) is not None:
+                spans.append((start, end, *value))
     spans.sort()
     tokens: list[Token] = []
     values: list[Value] = []
     at = 0
-    for start, end, kind, value, unit in [*spans, (len(text), len(text), "", None, "")]:
+    for start, end, kind, data, unit in spans:
         tokens += _tokens(text, at, start)
-        if kind:
-            first = len(tokens)
-            # A quote keeps its words apart, so that "add" inside it is seen to be quoted.
-            tokens += [Token(text[start:end], start, end)]
-            values.append(Value(kind, value, first, first + 1, unit))
+        first = len(tokens)
+        # A quote is one token: an "add" inside it is not a command.
+        tokens.append(Token(text[start:end], start, end))
+        values.append(Value(kind, data, first, first + 1, unit))
         at = end
+    tokens += _tokens(text, at, len(text))
     sentence = Sentence(text, tokens, values)
     sentence.values += _number_words(sentence)
     sentence.values.sort(key=lambda v: v.first)
@@ -132,24 +134,18 @@ def read(text: str) -> Sentence:
 
 
 def _tokens(text: str, start: int, end: int) -> list[Token]:
-    found: list[Token] = []
-    idiom = _IDIOM.search(text, start, end)
-    if idiom:
+    tokens: list[Token] = []
+    if idiom := _IDIOM.search(text, start, end):
         first, last = idiom.span()
-        return [
-            *_tokens(text, start, first),
-            Token(idiom[0], first, last),
-            *_tokens(text, last, end),
-        ]
+        return [*_tokens(text, start, first), Token(idiom[0], first, last), *_tokens(text, last, end)]
     for match in _WORD.finditer(text, start, end):
         first, last = match.span()
-        clitic = _CLITIC.search(text[first:last])
-        if clitic:
+        if clitic := _CLITIC.search(text[first:last]):
             cut = first + clitic.start()
-            found += [Token(text[first:cut], first, cut), Token(text[cut:last], cut, last)]
+            tokens += [Token(text[first:cut], first, cut), Token(text[cut:last], cut, last)]
         else:
-            found.append(Token(text[first:last], first, last))
-    return found
+            tokens.append(Token(text[first:last], first, last))
+    return tokens
 
 
 def _value(kind: str, text: str, match: re.Match[str]) -> tuple[str, Any, str] | None:
@@ -189,7 +185,7 @@ def _number(text: str) -> int | float:
 
 
 def parse_date(text: str) -> str | None:
-    """A date in one of the written forms, as YYYY-MM-DD; None if there is no such day."""
+    """A date in one of the written forms, as YYYY-MM-DD; None if it is not a date."""
     numbers = [int(n) for n in re.findall(r"\d+", text)]
     month = next((MONTHS[w] for w in re.findall(r"[a-z]+", text.lower()) if w in MONTHS), None)
     if month is not None and len(numbers) == 2:
@@ -206,7 +202,7 @@ def parse_date(text: str) -> str | None:
 
 
 def parse_time(text: str) -> str | None:
-    """A time of day as HH:MM, or HH:MM:SS where seconds were given."""
+    """A time of day as HH:MM, or HH:MM:SS if it has seconds."""
     numbers = re.findall(r"\d+", text)
     hour = int(numbers[0])
     half = re.search(r"([ap])\.?m", text, re.IGNORECASE)
@@ -217,7 +213,7 @@ def parse_time(text: str) -> str | None:
 
 def _number_words(sentence: Sentence) -> list[Value]:
     """`twenty-five`, `two hundred`, `a dozen`, `the third`."""
-    found = []
+    values = []
     i = 0
     taken = sentence.taken
     tokens = sentence.tokens
@@ -226,7 +222,7 @@ def _number_words(sentence: Sentence) -> list[Value]:
             i += 1
             continue
         if tokens[i].low in ORDINALS:
-            found.append(Value("number", ORDINALS[tokens[i].low], i, i + 1, "th"))
+            values.append(Value("number", ORDINALS[tokens[i].low], i, i + 1, "th"))
             i += 1
             continue
         total, j = 0, i
@@ -234,9 +230,9 @@ def _number_words(sentence: Sentence) -> list[Value]:
         while j < len(tokens) and j not in taken:
             parts = tokens[j].low.split("-")
             if not all(part in NUMBERS for part in parts):
-                # `three-bedroom`: the number is glued to its unit, and the token stays whole.
+                # `three-bedroom`: the number is attached to its unit, and the token stays whole.
                 if j == i and len(parts) > 1 and parts[0] in NUMBERS:
-                    found.append(Value("number", NUMBERS[parts[0]], j, j + 1, stem(parts[1])))
+                    values.append(Value("number", NUMBERS[parts[0]], j, j + 1, stem(parts[1])))
                 break
             for part in parts:
                 number = NUMBERS[part]
@@ -248,13 +244,13 @@ def _number_words(sentence: Sentence) -> list[Value]:
                     current = (current or 0) + number
             j += 1
         if current is not None and not (j == i + 1 and tokens[i].low == "one" and not _counts(sentence, i)):
-            found.append(Value("number", total + current, i, j))
+            values.append(Value("number", total + current, i, j))
         i = max(j, i + 1)
-    return found
+    return values
 
 
 def _counts(sentence: Sentence, i: int) -> bool:
-    """Whether `one` at i counts something, and does not stand for it."""
+    """Whether the `one` at i is a number, not a pronoun."""
     following = sentence.tokens[i + 1] if i + 1 < len(sentence.tokens) else None
     before = sentence.tokens[i - 1].low if i else ""
     after = sentence.tokens[i + 2] if i + 2 < len(sentence.tokens) else None

@@ -1,33 +1,36 @@
-"""What a parameter of a tool wants: read once from its name, type, format, enum and description."""
+"""What a parameter of a tool takes: read once from its name, type, format, enum and description."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from kit.understudy.words import OPERATION_VERBS, SYNONYMS, identifier_words
-from kit.words import FUNCTION, stem, words
+from kit.understudy.words import OPERATION_VERBS, SYNONYMS, identifier_words, stems
+from kit.words import FUNCTION, stem
 
-_ID_WORDS = words(
-    "id ids idx index code sku symbol ticker number no num ref reference isbn iban key uid guid pk serial position"
+_ID_WORDS = stems(
+    "id ids idx index code sku symbol ticker number no num ref reference isbn iban uid guid pk serial position"
 )
-_PERSON = words(
+_PERSON = stems(
     "user username person owner assignee author customer guest member patient contact employee student friend player attendee host recipient tenant client caller sender member who buyer passenger rider reporter name_of_user colleague artist singer actor director writer"
 )
-_PLACE = words(
+_PLACE = stems(
     "city town location place country region state address near area airport street venue district postcode zip station_name village neighborhood neighbourhood destination origin stop station platform terminal"
 )
-_TEXT = words(
+_TEXT = stems(
     "text content body message note description comment todo task item reminder problem question review reason work purpose wish detail details fact value summary answer feedback issue sentence phrase remark notes bug"
 )
-_QUERY = words("query q search keyword keywords term terms topic about phrase text_query ingredient")
-_MAX = words("max maximum upper most limit under below cheaper budget highest ceiling")
-_MIN = words("min minimum lower least above lowest from floor")
-_FROM = words("from source src start begin beginning since origin departure first earliest after checkin")
-_TO = words("to target dst dest destination end until till through last latest before arrival checkout")
+_QUERY = stems("query q search keyword keywords term terms topic about phrase text_query ingredient")
+_BY_NAME = {"query": _QUERY, "person": _PERSON, "place": _PLACE, "text": _TEXT}
+_BY_DESCRIPTION = {"person": _PERSON, "place": _PLACE, "query": _QUERY, "text": _TEXT}
+_MAX = stems("max maximum upper most limit under below cheaper budget highest ceiling")
+_FROM = stems("from source src start begin beginning since origin departure first earliest after checkin")
+_TO = stems("to target dst dest destination end until till through last latest before arrival checkout")
+_COUNT = stems("quantity count amount limit qty size number how many times copies seats guests people party")
+_MONEY = stems("price cost amount budget salary fee total money payment value spend income")
 _EXAMPLE = re.compile(
     r"(?:such as|e\.?g\.?:?|for example:?|for instance|like|example:?|ex:)\s*,?\s*[\"'`(]?([\w][\w .:/-]*?)[\"'`)]?(?:[,.;)]|\s+or\s|$)",
     re.IGNORECASE,
@@ -36,7 +39,7 @@ _EXAMPLE = re.compile(
 
 @dataclass
 class Slot:
-    """One parameter. `kind` is what a value of it looks like in a sentence."""
+    """One parameter. `kind` is what its value looks like in a sentence."""
 
     name: str
     schema: Mapping[str, Any]
@@ -47,10 +50,9 @@ class Slot:
         self.words = [w for w in identifier_words(self.name) if w] or [self.name.lower()]
         self.stems = {stem(w) for w in self.words}
         self.description = str(self.schema.get("description") or "")
-        said = [w.lower() for w in re.findall(r"[A-Za-z]+(?:-[A-Za-z]+)*", self.description)]
-        self.said = {stem(w) for w in said if w not in FUNCTION}
+        self.described = set(_content_stems(self.description))
         self.type = self._type()
-        self.kind = self._kind()
+        self.kind = self._kind_by_schema() or self._kind_by_form() or self._kind_by_words()
 
     def _type(self) -> str:
         kind = self.schema.get("type")
@@ -68,84 +70,55 @@ class Slot:
             )
         return str(kind)
 
-    def _kind(self) -> str:
+    def _kind_by_schema(self) -> str:
         if self.enum:
             return "enum"
         if self.type in ("boolean", "object", "array"):
             return self.type
-        if self.type in ("integer", "number"):
-            return "number"
-        form = str(self.schema.get("format", ""))
-        text = self.description.lower()
-        last = stem(self.words[-1])
-        if form in ("date-time",) or "date and time" in text or "iso datetime" in text:
+        return "number" if self.type in ("integer", "number") else ""
+
+    def _kind_by_form(self) -> str:
+        """The kind if values have a form of their own; empty if they are words."""
+        form, text, last = str(self.schema.get("format", "")), self.description.lower(), stem(self.words[-1])
+        if form == "date-time" or "date and time" in text or "iso datetime" in text:
             return "datetime"
-        if form == "date" or last == "date" or "yyyy-mm-dd" in text or self.stems & {"birthday", "deadline"}:
+        if (
+            form == "date"
+            or last == stem("date")
+            or "yyyy-mm-dd" in text
+            or self.stems & stems("birthday deadline")
+        ):
             return "date"
-        if form == "time" or "hh:mm" in text or (last == "time" and form != "date-time"):
+        if form == "time" or "hh:mm" in text or last == stem("time"):
             return "time"
-        if form == "email" or "email" in self.stems or (last == "mail"):
+        if form == "email" or "email" in self.stems or last == "mail":
             return "email"
-        if form in ("uri", "url") or self.stems & {"url", "uri", "link", "website", "webpage"}:
+        if form in ("uri", "url") or self.stems & stems("url uri link website webpage"):
             return "url"
         if form == "uuid" or last == "uuid":
             return "uuid"
-        if self.stems & {"phone", "telephone", "mobile", "fax"}:
+        if self.stems & stems("phone telephone mobile fax"):
             return "phone"
         if last == "day" and "day" in text and not self.shapes and not re.search(r"week|monday", text):
             return "date"
-        if last in {stem(w) for w in _ID_WORDS} and last != stem("key"):
-            return "id"
-        if any(re.fullmatch(r"[A-Za-z]*[0-9A-Z][\w-]*0[\w-]*|[A-Za-z_-]*0[\w-]*", s) for s in self.shapes):
-            return "id"
-        if (
-            self.shapes
-            and any(re.search(r"\d", shape) or shape.isupper() for shape in self.shapes)
-            and not self._is_prose
+        is_prose = self.stems & (_TEXT | _QUERY | _PERSON | _PLACE)
+        if last in _ID_WORDS or any(
+            _is_code(s) or (("0" in s or s.isupper()) and not is_prose) for s in self.shapes
         ):
             return "id"
-        for kind, named in (
-            ("query", _QUERY),
-            ("person", _PERSON),
-            ("place", _PLACE),
-            ("text", _TEXT),
-        ):
-            if last in {stem(w) for w in named}:
-                return kind
-        if last in ("from", "to", "origin", "destination"):
-            return "place"
-        head = {stem(w) for w in re.findall(r"[a-z]+", text.split(" of ")[0])} if text else set()
-        if last not in (
-            "title",
-            "name",
-            "label",
-            "category",
-            "type",
-            "kind",
-            "genre",
-            "color",
-            "colour",
-        ):
-            for kind, named in (
-                ("person", _PERSON),
-                ("place", _PLACE),
-                ("query", _QUERY | {"keywords"}),
-                ("text", _TEXT),
-            ):
-                if self.stems & {stem(w) for w in named} or head & {stem(w) for w in named}:
-                    return kind
-        elif last == "name" and (
-            self.stems & {stem(w) for w in _PERSON}
-            or self.said & {stem(w) for w in _PERSON - {"contact", "author"}}
-        ):
-            return "person"
-        elif last == "name" and self.said & {stem(w) for w in _PLACE}:
-            return "place"
-        return "name"
+        return ""
 
-    @property
-    def _is_prose(self) -> bool:
-        return self.stems & {stem(w) for w in _TEXT | _QUERY | _PERSON | _PLACE} != set()
+    def _kind_by_words(self) -> str:
+        last = stem(self.words[-1])
+        for kind, named in _BY_NAME.items():
+            if last in named:
+                return kind
+        if last in ("from", "to"):
+            return "place"
+        if last in ("label", "category", "kind", "color", "colour"):
+            return "name"
+        head = {stem(w) for w in re.findall(r"[a-z]+", self.description.lower().split(" of ")[0])}
+        return next((kind for kind, named in _BY_DESCRIPTION.items() if (self.stems | head) & named), "name")
 
     @cached_property
     def enum(self) -> list[Any]:
@@ -157,102 +130,58 @@ class Slot:
 
     @cached_property
     def shapes(self) -> set[str]:
-        """The shapes of the examples that the description gives: `P100` is A0, `L-2041` A-0."""
+        """The shapes of the examples in the description and schema: `P100` is A0, `L-2041` A-0."""
         examples = [m.strip() for m in _EXAMPLE.findall(self.description)]
-        given = self.schema.get("example"), *(self.schema.get("examples") or [])
-        examples += [str(g) for g in given if isinstance(g, str | int)]
+        in_schema = self.schema.get("example"), *(self.schema.get("examples") or [])
+        examples += [str(example) for example in in_schema if isinstance(example, str | int)]
         return {shape(example) for example in examples if 0 < len(example) <= 30}
 
     @cached_property
     def is_maximum(self) -> bool:
-        return (
-            bool(self.stems & {stem(w) for w in _MAX} or self.said & {"maximum", "most", "under"})
-            and not self.is_minimum_word
-        )
-
-    @cached_property
-    def is_minimum_word(self) -> bool:
-        return bool(self.stems & {"min", "minimum"} or self.said & {"minimum", "least"})
+        named = self.stems & _MAX or self.described & {"maximum", "most", "under"}
+        return bool(named) and not self._is_named_minimum
 
     @cached_property
     def is_minimum(self) -> bool:
-        return self.is_minimum_word or (self.kind == "number" and bool(self.stems & {"lower", "abov"}))
+        return self._is_named_minimum or (self.kind == "number" and bool(self.stems & {"lower", "abov"}))
+
+    @property
+    def _is_named_minimum(self) -> bool:
+        return bool(self.stems & {"min", "minimum"} or self.described & {"minimum", "least"})
 
     @cached_property
     def is_source(self) -> bool:
         """The first of a pair: from, start, source."""
-        return bool(self.stems & {stem(w) for w in _FROM})
+        return bool(self.stems & _FROM)
 
     @cached_property
     def is_target(self) -> bool:
         """The second of a pair: to, end, target."""
-        return not self.is_source and bool(self.stems & {stem(w) for w in _TO})
+        return not self.is_source and bool(self.stems & _TO)
 
     @cached_property
     def is_count(self) -> bool:
-        return bool(
-            self.stems
-            & {
-                stem(w)
-                for w in [
-                    "quantity",
-                    "count",
-                    "amount",
-                    "limit",
-                    "qty",
-                    "size",
-                    "number",
-                    "how",
-                    "many",
-                    "times",
-                    "copies",
-                    "seats",
-                    "guests",
-                    "people",
-                    "party",
-                ]
-            }
-            or "how many" in self.description.lower()
-            or self.description.lower().startswith("number of")
-        )
+        text = self.description.lower()
+        return bool(self.stems & _COUNT) or "how many" in text or text.startswith("number of")
 
     @cached_property
     def is_index(self) -> bool:
-        """A number that names a thing, rather than counts some."""
-        last = stem(self.words[-1])
+        """A number that identifies a thing, rather than counts things."""
+        text = self.description.lower()
         return (
-            last in {"id", "idx", "index", "number", "no", "num", "position", "pk"}
-            or "the id" in self.description.lower()
-            or self.description.lower().startswith(("number of the", "id of", "the number of the"))
+            stem(self.words[-1]) in {"id", "idx", "index", "number", "no", "num", "position", "pk"}
+            or "the id" in text
+            or text.startswith(("number of the", "id of", "the number of the"))
         )
 
     @cached_property
     def is_money(self) -> bool:
-        text = self.description.lower()
-        return bool(
-            self.stems
-            & {
-                stem(w)
-                for w in [
-                    "price",
-                    "cost",
-                    "amount",
-                    "budget",
-                    "salary",
-                    "fee",
-                    "total",
-                    "money",
-                    "payment",
-                    "value",
-                    "spend",
-                    "income",
-                ]
-            }
-        ) or bool(re.search(r"price|dollar|euro|cost|amount of money|\busd\b|\$|currency", text))
+        pattern = r"price|dollar|euro|cost|amount of money|\busd\b|\$|currency"
+        return bool(self.stems & _MONEY or re.search(pattern, self.description.lower()))
 
     @cached_property
     def is_year(self) -> bool:
-        return bool((self.stems | self.said) & {stem(w) for w in ("year", "vintage")})
+        return bool((self.stems | self.described) & stems("year vintage"))
 
     @cached_property
     def item(self) -> Slot:
@@ -268,8 +197,17 @@ def shape(text: str) -> str:
     return re.sub(r"(.)\1+", r"\1", re.sub(r"\d", "0", re.sub(r"[A-Z]", "A", re.sub(r"[a-z]", "a", text))))
 
 
+def _is_code(form: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z]*[0-9A-Z][\w-]*0[\w-]*|[A-Za-z_-]*0[\w-]*", form))
+
+
+def _content_stems(text: str) -> list[str]:
+    words = re.findall(r"[A-Za-z]+(?:-[A-Za-z]+)*", text)
+    return [stem(word) for word in words if word.lower() not in FUNCTION]
+
+
 class ToolReading:
-    """A function tool as the understudy reads it: what words it answers to, and its slots."""
+    """A function tool as the understudy reads it: the words that ask for it, and its slots."""
 
     def __init__(self, tool: Mapping[str, Any]) -> None:
         function = tool.get("function", tool)
@@ -278,62 +216,59 @@ class ToolReading:
         parameters = resolved(function.get("parameters") or {})
         required = parameters.get("required") or []
         properties = parameters.get("properties") or {}
+        # OpenAI's strict mode: an optional argument is required, and null means that it is left out.
+        self.nullable = [
+            name for name, schema in properties.items() if name in required and _nullable(schema)
+        ]
         self.slots = [
             Slot(
                 name,
                 schema if isinstance(schema, Mapping) else {},
-                name in required and not _nullable(schema),
+                name in required and name not in self.nullable,
             )
             for name, schema in properties.items()
         ]
-        # OpenAI's strict mode: what may be left out is required, and null says that it was.
-        self.nullable = [
-            name for name, schema in properties.items() if name in required and _nullable(schema)
-        ]
         self.name_stems = [stem(w) for w in identifier_words(self.name)]
         text = re.sub(r"[A-Za-z]+'s", lambda m: m[0][:-2], self.description)
-        self.said = [
-            stem(w) for w in re.findall(r"[A-Za-z]+(?:-[A-Za-z]+)*", text) if w.lower() not in FUNCTION
-        ]
+        self.described = _content_stems(text)
         self.verb = self._verb()
-        # word -> weight: how strongly the word in a sentence speaks for this tool
+        # word -> weight: how strongly the word in a sentence asks for this tool
         self.lexicon: dict[str, float] = {}
         for slot in self.slots:
-            for word in slot.said:
-                self._learn(word, 0.5)
-            for word in slot.stems:
-                self._learn(word, 0.8)
+            self._learn(slot.described, 0.5)
+            self._learn(slot.stems, 0.8)
             for value in slot.enum:
-                for word in re.findall(r"[A-Za-z]+", str(value)):
-                    self._learn(stem(word), 0.8)
-        for word in self.said:
-            self._learn(word, 1.0)
+                self._learn(map(stem, re.findall(r"[A-Za-z]+", str(value))), 0.8)
+        self._learn(self.described, 1.0)
         first_sentence = re.split(r"[.:(]", text)[0]
-        for word in re.findall(r"[A-Za-z]+(?:-[A-Za-z]+)*", first_sentence):
-            self._learn(stem(word), 1.3)
-        for word in self.name_stems:
-            self._learn(word, 1.6)
+        self._learn(map(stem, re.findall(r"[A-Za-z]+(?:-[A-Za-z]+)*", first_sentence)), 1.3)
+        self._learn(self.name_stems, 1.6)
         self.related: dict[str, float] = {}
         for word, weight in self.lexicon.items():
             for other in SYNONYMS.get(word, ()):
                 if other not in self.lexicon:
                     self.related[other] = max(self.related.get(other, 0.0), 0.55 * weight)
-        # What names the thing itself: it stands beside a value, and is not part of it.
-        self.nouns = {w for w in [*self.name_stems, *self.said] if w not in OPERATION_VERBS and len(w) > 1}
+        # The names of the thing itself: beside a value, but not part of it.
+        self.nouns = {
+            w for w in [*self.name_stems, *self.described] if w not in OPERATION_VERBS and len(w) > 1
+        }
 
-    def _learn(self, word: str, weight: float) -> None:
-        if word not in FUNCTION and len(word) > 1:
-            self.lexicon[word] = max(self.lexicon.get(word, 0.0), weight)
+    def weight(self, word: str) -> float:
+        """How strongly a stem asks for this tool; 0 if it has nothing to do with it."""
+        return self.lexicon.get(word) or self.related.get(word, 0.0)
+
+    def _learn(self, words: Iterable[str], weight: float) -> None:
+        for word in words:
+            if word not in FUNCTION and len(word) > 1:
+                self.lexicon[word] = max(self.lexicon.get(word, 0.0), weight)
 
     def _verb(self) -> str:
-        for word in self.name_stems[:2]:
-            if word in OPERATION_VERBS:
-                return OPERATION_VERBS[word]
-        return OPERATION_VERBS.get(self.said[0], "") if self.said else ""
+        named = [*self.name_stems[:2], *self.described[:1]]
+        return next((OPERATION_VERBS[word] for word in named if word in OPERATION_VERBS), "")
 
 
 def read_tools(tools: Sequence[Mapping[str, Any]]) -> list[ToolReading]:
-    """The readings of all tools. What one says of a parameter holds for its namesakes in the others."""
+    """The readings of all tools. The examples for a parameter count for parameters of that name in all of them."""
     readings = [ToolReading(tool) for tool in tools]
     shapes: dict[str, set[str]] = {}
     for reading in readings:

@@ -6,7 +6,7 @@ import re
 
 from kit.understudy.candidates import STOPS, Candidate, around, bits, direction, named
 from kit.understudy.clauses import AUXILIARIES, PARTICLES, POLITE, Run, is_break, runs
-from kit.understudy.sentence import Sentence, Value
+from kit.understudy.sentence import Sentence, Token, Value
 from kit.understudy.slots import Slot, ToolReading, shape
 from kit.understudy.words import MODALS, TRAILING, VERBS, stems
 from kit.words import DETERMINERS, FUNCTION, PREPOSITIONS, PRONOUNS, stem, words
@@ -22,26 +22,25 @@ _MARKERS: dict[str, dict[str, float]] = {
 }  # fmt: skip
 _LABELS = stems("name")
 _TITLE_WORDS = words("of the and a an in on for to at de la von van & with")
-_SAID_OF = stems("key name field attribute label topic")
-_SAID = stems("value content text fact definition answer")
+_SUBJECT = stems("key name field attribute label topic")
+_PREDICATE = stems("value content text fact definition answer")
+_INNER = ("&", "of", "de", "the")
 _STREET = stems("address street near location")
 _POSSESSIVE = ("'s", "'", "’")
 
 
 def texts(sentence: Sentence, reading: ToolReading, slot: Slot) -> list[Candidate]:
-    found = []
-    for value in sentence.values:
-        candidate = _text_value(sentence, reading, slot, value)
-        if candidate:
-            found.append(candidate)
+    """Candidates made of words; of equal ones the best."""
+    values = (_text_value(sentence, reading, slot, value) for value in sentence.values)
+    options = [candidate for candidate in values if candidate]
     for run in runs(sentence, reading):
-        found += _from_run(sentence, reading, slot, run)
+        options += _from_run(sentence, reading, slot, run)
     if slot.kind == "place":
-        found += _addresses(sentence, slot)
+        options += _addresses(sentence, slot)
     elif slot.kind in ("text", "name", "query"):
-        found += _rests(sentence, reading, slot)
+        options += _rests(sentence, reading, slot)
     best: dict[tuple[int, str], Candidate] = {}
-    for candidate in found:
+    for candidate in options:
         key = (candidate.mask, str(candidate.value))
         if key not in best or best[key].score < candidate.score:
             best[key] = candidate
@@ -49,73 +48,53 @@ def texts(sentence: Sentence, reading: ToolReading, slot: Slot) -> list[Candidat
 
 
 def _rests(sentence: Sentence, reading: ToolReading, slot: Slot) -> list[Candidate]:
-    """What follows a colon, or `saying`, to the end of its sentence, as it stands."""
-    found = []
+    """What follows a colon, or `saying`, to the end of its sentence."""
+    options = []
     tokens = sentence.tokens
+    others = {s for other in reading.slots for s in other.stems} - slot.stems
     for i, token in enumerate(tokens[:-1]):
-        if token.text != ":" and token.low not in ("saying", "says"):
-            continue
-        if sentence.taken.get(i + 1) is not None and sentence.taken[i + 1].kind == "quote":
+        if (token.text != ":" and token.low not in ("saying", "says")) or sentence.kind_at(i + 1) == "quote":
             continue
         end = i + 1
         while end < len(tokens) and not (tokens[end].text in STOPS and end not in sentence.taken):
             end += 1
-        for stop in {end, *(k for k in range(i + 2, end) if tokens[k].text == ",")}:
-            before, _ = around(sentence, i, i + 1, back=2)
-            cue = named(slot, before, reading)
-            base = {"text": 2.2, "name": 1.1, "query": 0.9}[slot.kind] + 0.6 * cue
-            if (
-                before
-                and stem(before[0]) not in slot.stems
-                and any(stem(before[0]) in s.stems for s in reading.slots)
-            ):
-                base -= 1.5  # `Tags: ...` names another argument
-            words = sentence.words(i + 1, stop)
-            if words:
-                found.append(Candidate(words, bits(i + 1, stop), base - (0.0 if stop == end else 0.3)))
-    return found
+        before, _ = around(sentence, i, i + 1, back=2)
+        score = {"text": 2.2, "name": 1.1, "query": 0.9}[slot.kind] + 0.6 * named(slot, before, reading)
+        if before and stem(before[0]) in others:
+            score -= 1.5  # `Tags: ...` names another argument
+        options += [
+            Candidate(text, bits(i + 1, stop), score - (0.0 if stop == end else 0.3))
+            for stop in {end, *(k for k in range(i + 2, end) if tokens[k].text == ",")}
+            if (text := sentence.words(i + 1, stop))
+        ]
+    return options
 
 
 def _addresses(sentence: Sentence, slot: Slot) -> list[Candidate]:
     """`12 Main Street`, `221B Baker Street, London`: a number, then capitalised words."""
-    found = []
+    options = []
     tokens = sentence.tokens
+    capital = [token.text[0].isupper() for token in tokens] + [False]
     for value in sentence.values:
-        i = value.last
-        if (
-            value.kind not in ("number", "code")
-            or value.unit
-            or i >= len(tokens)
-            or not tokens[i].text[0].isupper()
-        ):
+        first, i = value.first, value.last
+        if value.kind not in ("number", "code") or value.unit or not capital[i]:
             continue
         while i < len(tokens) and i not in sentence.taken:
-            comma = tokens[i].text == "," and i + 1 < len(tokens) and tokens[i + 1].text[0].isupper()
-            if not (tokens[i].text[0].isupper() or comma):
+            if not capital[i] and not (tokens[i].text == "," and capital[i + 1]):
                 break
             i += 1
         if i < len(tokens) and tokens[i - 1].text == ",":
             i -= 1
-        before, _ = around(sentence, value.first, i)
-        score = 1.6 + 0.3 * bool(slot.stems & _STREET)
-        found.append(
-            Candidate(
-                sentence.words(value.first, i),
-                bits(value.first, i),
-                score + direction(slot, before[:1]),
-            )
-        )
-    return found
+        before, _ = around(sentence, first, i)
+        score = 1.6 + 0.3 * bool(slot.stems & _STREET) + direction(slot, before[:1])
+        options.append(Candidate(sentence.words(first, i), bits(first, i), score))
+    return options
 
 
 def _text_value(sentence: Sentence, reading: ToolReading, slot: Slot, value: Value) -> Candidate | None:
-    before, _after = around(sentence, value.first, value.last)
+    before, _ = around(sentence, value.first, value.last)
     mask = bits(value.first, value.last)
-    cue = named(
-        slot,
-        [w for w in before if w not in ("the", "is", "with", ":", "number", "no")][:2],
-        reading,
-    )
+    cue = named(slot, [w for w in before if w not in ("the", "is", "with", ":", "number", "no")][:2], reading)
     if value.kind == "quote":
         base = {"text": 1.8, "query": 1.6, "name": 1.4, "person": -0.1, "place": 0.5, "id": 0.5}[slot.kind]
         marker = before[0] if before else ""
@@ -141,12 +120,7 @@ def _text_value(sentence: Sentence, reading: ToolReading, slot: Slot, value: Val
         return Candidate(
             text, mask, (-0.2 if value.kind == "code" else -0.6) + cue * 0.6 + (1.0 if fits else 0)
         )
-    if (value.kind, slot.kind) in (
-        ("url", "text"),
-        ("url", "query"),
-        ("email", "person"),
-        ("email", "id"),
-    ):
+    if (value.kind, slot.kind) in (("url", "text"), ("url", "query"), ("email", "person"), ("email", "id")):
         return Candidate(value.value, mask, 0.9 if value.kind == "email" else 0.2)
     return None
 
@@ -161,26 +135,23 @@ def _from_run(sentence: Sentence, reading: ToolReading, slot: Slot, run: Run) ->
         slot.kind in ("name", "place", "query")
         and last < len(tokens) - 1
         and tokens[last].low == "'s"
-        and (is_break(sentence, last + 1, set()) and tokens[last + 1].low not in DETERMINERS)
+        and is_break(sentence, last + 1, set())
+        and tokens[last + 1].low not in DETERMINERS
     ):
         spans.append((first, last + 1, bonus + 0.9, run.marker))  # `at Luigi's`: part of the name
-    if (
-        run.marker in ("called", "named", "titled")
-        and last in sentence.taken
-        and sentence.taken[last].kind in ("number", "code")
-    ):
+    if run.marker in ("called", "named", "titled") and sentence.kind_at(last) in ("number", "code"):
         spans.append((first, sentence.taken[last].last, bonus + 0.3, run.marker))
     if slot.kind not in ("text", "query") and run.joins == 0:
         part = bonus - (0.4 if slot.kind == "name" and run.marker not in ("called", "named") else 0.0)
         spans += [(a, b, part, run.marker if a == first else "") for a, b in _parts(sentence, first, last)]
     if run.marker in ("do", "does", "did") and last - first > 1:
         spans.append((first, last - 1, bonus + 0.3, run.marker))  # `does Paul work`: the verb comes last
-    found = []
+    options = []
     for a, b, extra, marker in spans:
         score = _run_score(sentence, reading, slot, run, a, b, marker)
         if score is not None:
-            found.append(Candidate(sentence.words(a, b).strip(" ,"), bits(a, b), score + extra))
-    return found
+            options.append(Candidate(sentence.words(a, b).strip(" ,"), bits(a, b), score + extra))
+    return options
 
 
 def _trimmed(sentence: Sentence, reading: ToolReading, slot: Slot, run: Run) -> tuple[int, int, float]:
@@ -194,193 +165,146 @@ def _trimmed(sentence: Sentence, reading: ToolReading, slot: Slot, run: Run) -> 
         for v in other.enum
         for s in map(stem, re.findall(r"[A-Za-z-]+", str(v)))
     }
+    is_text = slot.kind == "text"
     while first < last:
-        token = tokens[first]
+        token, several = tokens[first], last - first > 1
         proper = token.text[0].isupper() and first > 0
-        titled = proper and last - first > 1 and tokens[first + 1].text[0].isupper()
+        titled = proper and several and tokens[first + 1].text[0].isupper()
         if token.low in DETERMINERS and not titled:
-            if slot.kind == "text" and token.low in (
-                "the",
-                "his",
-                "her",
-                "their",
-                "this",
-                "all",
-                "every",
-            ):
+            if is_text and token.low in ("the", "his", "her", "their", "this", "all", "every"):
                 break
-            first += 1
-        elif token.stem in slot.stems and last - first > 1 and token.low not in FUNCTION:
+        elif token.stem in slot.stems and several and token.low not in FUNCTION:
             bonus = max(bonus, 1.4)
-            first += 1
-        elif (
-            token.stem in reading.nouns
-            and not proper
-            and last - first > 1
-            and _lead_noun(sentence, first, slot)
-        ):
-            bonus = max(bonus, 0.5 if token.stem in slot.said else 0.2)
-            first += 1
+        elif token.stem in reading.nouns and not proper and several and _lead_noun(sentence, first, slot):
+            bonus = max(bonus, 0.5 if token.stem in slot.described else 0.2)
         elif token.low in PREPOSITIONS and first > run.first:
             return last, last, 0.0  # what follows is a run of its own, with this word as its marker
-        elif (
-            token.low in TRAILING | POLITE or (token.low in FUNCTION and not proper and slot.kind != "text")
-        ) or (token.stem in others and last - first > 1 and slot.kind != "text"):
-            first += 1
-        else:
+        elif token.low not in TRAILING | POLITE and (
+            is_text or not ((token.low in FUNCTION and not proper) or (token.stem in others and several))
+        ):
             break
+        first += 1
     while last > first:
         token = tokens[last - 1]
-        if token.low in TRAILING | DETERMINERS or (token.low in FUNCTION | PARTICLES and slot.kind != "text"):
+        if token.low in TRAILING | DETERMINERS or (token.low in FUNCTION | PARTICLES and not is_text):
             last -= 1
-        elif (
-            last - first > 1 and slot.kind != "text" and token.low == token.text and token.stem in slot.stems
-        ):
+            continue
+        if last - first == 1 or is_text or token.low != token.text:
+            break
+        if token.stem in slot.stems:
             # `Gym Beats playlist` is Gym Beats, `living room` is all of it
             bonus = max(bonus, 0.8)
             if token.stem not in reading.name_stems and tokens[last - 2].low == tokens[last - 2].text:
                 break
-            last -= 1
-        elif (
-            last - first > 1
-            and slot.kind != "text"
-            and token.low == token.text
-            and token.stem in reading.nouns | others
-        ):
-            last -= 1
-        else:
+        elif token.stem not in reading.nouns | others:
             break
+        last -= 1
     return first, last, bonus
 
 
 def _parts(sentence: Sentence, first: int, last: int) -> list[tuple[int, int]]:
-    """Smaller spans of a run that may be a name: its capitalised words, and what stands before a verb."""
+    """Smaller spans of a run that may be a name: its capitalised words, and what comes before a verb."""
     tokens = sentence.tokens
-    found = []
+    parts = []
     i = first
     while i < last:
         j = i
-        while j < last and (
-            tokens[j].text[0].isupper() or (tokens[j].low in ("&", "of", "de", "the") and j > i)
-        ):
+        while j < last and (tokens[j].text[0].isupper() or (tokens[j].low in _INNER and j > i)):
             j += 1
         end = j
         while end > i and not tokens[end - 1].text[0].isupper():
             end -= 1
         if end > i and (i, end) != (first, last):
-            found.append((i, end))
+            parts.append((i, end))
         i = max(j, i + 1)
     for i in range(first + 1, last):
-        if (
-            tokens[i].stem in VERBS
-            or tokens[i].low.endswith(("ed", "ing", "ly"))
-            or tokens[i].low in FUNCTION
-        ):
-            found.append((first, i))
+        low = tokens[i].low
+        if tokens[i].stem in VERBS or low.endswith(("ed", "ing", "ly")) or low in FUNCTION:
+            parts.append((first, i))
             break
-    return found
+    return parts
 
 
 def _run_score(
-    sentence: Sentence,
-    reading: ToolReading,
-    slot: Slot,
-    run: Run,
-    first: int,
-    last: int,
-    marker: str,
+    sentence: Sentence, reading: ToolReading, slot: Slot, run: Run, first: int, last: int, marker: str
 ) -> float | None:
-    """How well the words_of first..last do as the value of a slot; None if they are no value at all."""
-    tokens = sentence.tokens
-    words_of = [t for t in tokens[first:last] if t.is_word]
-    content = [t for t in words_of if t.low not in FUNCTION]
+    """How well the words first..last do as the value of a slot; None if they cannot be one."""
+    tokens, kind = sentence.tokens, slot.kind
+    span = [t for t in tokens[first:last] if t.is_word]
+    content = [t for t in span if t.low not in FUNCTION]
     if not content or (len(content) == 1 and content[0].stem in reading.nouns and content[0].text.islower()):
-        return None  # `add a todo`: the noun is what the tool is about, no value
-    if all(
-        t.stem in _LABELS or any(t.stem in s.stems for s in reading.slots if s is not slot) for t in content
-    ):
+        return None  # `add a todo`: the noun is what the tool is about, not a value
+    others = {s for other in reading.slots if other is not slot for s in other.stems}
+    if all(t.stem in _LABELS | others for t in content):
         return None  # `with the comment "..."`: the name of another argument
-    kind = slot.kind
-    score = _MARKERS[kind].get(marker, 0.3) - 0.9
-    capital = sum(t.text[0].isupper() for t in words_of) / len(words_of)
-    possessive = (
-        last < len(tokens) and tokens[last].low in _POSSESSIVE and not {t.low for t in words_of} & PRONOUNS
-    )
-    following = tokens[last].low if last < len(tokens) else ""
+    capital = sum(t.text[0].isupper() for t in span) / len(span)
     before, after = around(sentence, first, last, back=3)
+    score = _MARKERS[kind].get(marker, 0.3) - 0.9
     score += direction(slot, before[:1]) + _pair(slot, before, after)
     own = sum(t.stem in reading.lexicon and t.stem not in slot.stems for t in content) / len(content)
     score -= {"text": 0.35, "query": 0.5}.get(kind, 0.9) * own
     if all(t.stem in reading.nouns or t.stem in VERBS for t in content) and not capital:
         score -= 0.8
-    if (
-        before
-        and sentence.taken.get(first - 1) is not None
-        and sentence.taken[first - 1].kind == "number"
-        and slot.is_source
-    ):
-        score += 1.0  # `10 miles`, `250 USD`: the unit that was given
-    fits = shape(sentence.words(first, last)) in slot.shapes
-    if kind == "person":
-        score += (
-            0.8 * (capital > 0.6)
-            - (0.2 if capital > 0.6 else 0.5) * max(0, len(words_of) - 2)
-            - 0.35 * (run.joins > 0)
-        )
-        score += 1.4 * possessive
-        if following in AUXILIARIES | MODALS | {"to"} or (last < len(tokens) and tokens[last].stem in VERBS):
-            score += 0.5
-        if [t.low for t in tokens[max(0, first - 2) : first]] in (["name", "is"], ["name", "'s"]):
-            score += 1.5
-        if any(t.stem in VERBS for t in words_of):
-            score -= 0.5
-    elif kind == "place":
-        score += (
-            0.7 * (capital > 0.6) - 0.3 * max(0, len(words_of) - 4) - 0.2 * (run.joins > 0 and capital < 0.9)
-        )
-        score += 0.3 * possessive
-    elif kind in ("name", "id"):
-        score += (
-            0.5 * (capital > 0.6)
-            + 0.25 * (capital == 1 and len(words_of) > 1)
-            - 0.15 * max(0, len(words_of) - 4)
-            + 0.5 * (possessive and kind == "name")
-        )
-        if fits and (kind == "id" or capital):
-            score += 1.4
-        elif kind == "id":
-            score += (
-                0.9
-                if len(words_of) == 1 and words_of[0].text.isupper() and len(words_of[0].text) > 1
-                else -1.0
-            )
-            score -= 0.6 * bool(slot.shapes)
-    else:
-        score += 0.1 * min(len(words_of), 6) - 0.4 * possessive
-        if kind == "query":
-            score -= 0.08 * max(0, len(words_of) - 5)
+    if slot.is_source and sentence.kind_at(first - 1) == "number":
+        score += 1.0  # `10 miles`, `250 USD`: the unit to convert from
+    score = _kind_score(score, sentence, slot, run, first, last, span, capital)
     if run.joins and kind != "text":
         # `The Left Hand of Darkness` is one name, `vip and investor` are two
-        is_title = kind != "person" and all(t.text[0].isupper() or t.low in _TITLE_WORDS for t in words_of)
-        if is_title and not (kind == "place" and any(t.low == "and" for t in words_of)):
+        is_title = kind != "person" and all(t.text[0].isupper() or t.low in _TITLE_WORDS for t in span)
+        if is_title and not (kind == "place" and any(t.low == "and" for t in span)):
             return score
-        score -= 0.5 * (kind != "query" and any(t.low in ("and", "or") for t in words_of))
+        score -= 0.5 * (kind != "query" and any(t.low in ("and", "or") for t in span))
     return score - (0.12 if kind in ("text", "query") else 0.4) * run.joins
 
 
+def _kind_score(
+    score: float,
+    sentence: Sentence,
+    slot: Slot,
+    run: Run,
+    first: int,
+    last: int,
+    span: list[Token],
+    capital: float,
+) -> float:
+    """The score with what the number and capitals of the words say about the slot's kind."""
+    kind, tokens, size = slot.kind, sentence.tokens, len(span)
+    following = tokens[last] if last < len(tokens) else None
+    owns = following and following.low in _POSSESSIVE and not {t.low for t in span} & PRONOUNS
+    possessive, is_proper = bool(owns), capital > 0.6
+    if kind == "person":
+        score += 0.8 * is_proper - (0.2 if is_proper else 0.5) * max(0, size - 2) - 0.35 * (run.joins > 0)
+        score += 1.4 * possessive
+        if following and (following.low in AUXILIARIES | MODALS | {"to"} or following.stem in VERBS):
+            score += 0.5
+        if [t.low for t in tokens[max(0, first - 2) : first]] in (["name", "is"], ["name", "'s"]):
+            score += 1.5
+        return score - 0.5 * any(t.stem in VERBS for t in span)
+    if kind == "place":
+        joined = run.joins > 0 and capital < 0.9
+        score += 0.7 * is_proper - 0.3 * max(0, size - 4) - 0.2 * joined
+        return score + 0.3 * possessive
+    if kind in ("name", "id"):
+        owned = 0.5 * (possessive and kind == "name")
+        score += 0.5 * is_proper + 0.25 * (capital == 1 and size > 1) - 0.15 * max(0, size - 4) + owned
+        if shape(sentence.words(first, last)) in slot.shapes and (kind == "id" or capital):
+            return score + 1.4
+        if kind == "id":
+            score += 0.9 if size == 1 and span[0].text.isupper() and len(span[0].text) > 1 else -1.0
+            score -= 0.6 * bool(slot.shapes)
+        return score
+    score += 0.1 * min(size, 6) - 0.4 * possessive
+    return score - 0.08 * (max(0, size - 5) if kind == "query" else 0)
+
+
 def _pair(slot: Slot, before: list[str], after: list[str]) -> float:
-    """`my shoe size is 42`: what is said of stands before, what is said of it after."""
+    """`my shoe size is 42`: the subject comes before the verb, the predicate after it."""
     equal = ("is", "are", "=", "was", "'s")
-    if slot.stems & _SAID_OF:
-        return (
-            0.7 * (after[:1] != [] and after[0] in (*equal, ":"))
-            - 0.7 * (before[:1] != [] and before[0] in equal)
-            + 0.5 * (before[:1] == ["as"])
-        )
-    if slot.stems & _SAID:
-        return 0.7 * (before[:1] != [] and before[0] in (*equal, ":")) - 0.5 * (
-            after[:1] != [] and after[0] in equal
-        )
+    left, right = before[0] if before else "", after[0] if after else ""
+    if slot.stems & _SUBJECT:
+        return 0.7 * (right in (*equal, ":")) - 0.7 * (left in equal) + 0.5 * (left == "as")
+    if slot.stems & _PREDICATE:
+        return 0.7 * (left in (*equal, ":")) - 0.5 * (right in equal)
     return 0.0
 
 

@@ -14,9 +14,19 @@ from kit.words import FUNCTION, stem, words
 _UNDER = words("under below max maximum most than cheaper less within beneath upto up")
 _OVER = words("over above min minimum least more from starting exceeding")
 _NEGATIONS = words("not no without n't never non un off disable disabled deny")
+_LEADING = words("number no id # the with of is to at for a .")
 _PERCENT = stems("percent percentage rate interest discount tip brightness level volume")
 _SWITCH = stems("on enabled active power state switch turn")
 _NO_FLAG = stems("is has only with include show allow enabled be are can flag get")
+_NO_SIGN = stems("true false return also include set user only")
+_SWITCHES = {"on": True, "off": False, "enable": True, "disable": False, "true": True, "false": False,
+             "yes": True, "no": False}  # fmt: skip
+_OPPOSITES = {
+    "done": stems("pending open undone unfinished incomplete outstanding"),
+    "open": stems("closed"),
+    "public": stems("private"),
+    "private": stems("public"),
+}
 
 
 def formed(sentence: Sentence, slot: Slot) -> list[Candidate]:
@@ -26,7 +36,7 @@ def formed(sentence: Sentence, slot: Slot) -> list[Candidate]:
         "url": ("url",),
         "phone": ("phone", "code", "number"),
     }
-    found = []
+    options = []
     for value in sentence.values:
         if value.kind not in kinds.get(slot.kind, (slot.kind,)):
             continue
@@ -44,8 +54,8 @@ def formed(sentence: Sentence, slot: Slot) -> list[Candidate]:
             data = str(data)[:10]
         if slot.kind == "time" and slot.schema.get("format") == "time" and str(data).count(":") == 1:
             data = f"{data}:00"
-        found.append(Candidate(data, mask, score))
-    return found
+        options.append(Candidate(data, mask, score))
+    return options
 
 
 def _is_named(slot: Slot, words: list[str]) -> float:
@@ -53,132 +63,96 @@ def _is_named(slot: Slot, words: list[str]) -> float:
 
 
 def members(sentence: Sentence, reading: ToolReading, slot: Slot) -> list[Candidate]:
-    found = []
-    stems = [t.stem for t in sentence.tokens]
+    options = []
     for member in slot.enum:
-        words = [
-            w.lower()
-            for w in re.findall(r"[A-Za-z]+|\d+(?:\.\d+)?", re.sub(r"([a-z])([A-Z])", r"\1 \2", str(member)))
-        ]
-        if not words:
-            continue
-        size = len(words)
-        for i in range(len(stems)):
-            quality = 0.0
-            width = 1
-            token = sentence.tokens[i]
-            if [t.low for t in sentence.tokens[i : i + size]] == words:
-                quality, width = 2.2, size
-            elif token.low.replace("-", "").replace("_", "") == "".join(words):
-                quality = 2.2
-            elif (
-                [t.low for t in sentence.tokens[i : i + 2 * size - 1 : 2]] == words
-                and size > 1
-                and all(t.text == "-" for t in sentence.tokens[i + 1 : i + 2 * size - 1 : 2])
-            ):
-                quality, width = 2.2, 2 * size - 1
-            elif stems[i : i + size] == [stem(w) for w in words]:
-                quality, width = 1.7, size
-            elif (
-                size == 1
-                and len(words[0]) > 3
-                and token.low not in FUNCTION
-                and (token.low.startswith(words[0][:5]) and abs(len(token.low) - len(words[0])) <= 4)
-            ):
-                quality = 1.2
-            elif (
-                size == 1
-                and (token.low not in FUNCTION or token.low in _UNDER | _OVER)
-                and stem(words[0]) in SYNONYMS.get(token.stem, ())
-            ):
-                quality = 0.9
-            value = sentence.taken.get(i)
-            if (
-                value is not None
-                and value.kind == "quote"
-                and str(value.value).lower() == str(member).lower()
-            ):
+        text = re.sub(r"([a-z])([A-Z])", r"\1 \2", str(member))
+        words = re.findall(r"[a-z]+|\d+(?:\.\d+)?", text.lower())
+        for i in range(len(sentence.tokens)) if words else ():
+            quality, width = _match(sentence, i, words)
+            value, kind = sentence.taken.get(i), sentence.kind_at(i)
+            if value and kind == "quote" and str(value.value).lower() == str(member).lower():
                 quality = 2.3
-            elif (
-                value is not None
-                and value.kind == "number"
-                and isinstance(member, int | float)
-                and value.value == member
-            ):
+            elif value and kind == "number" and isinstance(member, int | float) and value.value == member:
                 quality = 1.6
             if not quality:
                 continue
             before, after = around(sentence, i, i + width)
-            score = (
-                quality
-                - 0.6
-                + direction(slot, before[:2])
-                + 0.4 * min(1.0, named(slot, before[:2] + after[:1], reading))
-            )
-            if slot.is_source and i - 1 in sentence.taken and sentence.taken[i - 1].kind == "number":
-                score += 1.0  # `80 kg`: the unit that was given
-            if any(w in ("not", "no", "non", "without", "except") for w in before[:1]):
+            score = quality - 0.6 + direction(slot, before[:2])
+            score += 0.4 * min(1.0, named(slot, before[:2] + after[:1], reading))
+            if slot.is_source and sentence.kind_at(i - 1) == "number":
+                score += 1.0  # `80 kg`: the unit to convert from
+            if before and before[0] in ("not", "no", "non", "without", "except"):
                 score -= 1.5
-            found.append(Candidate(member, bits(i, i + width), score))
-    return found
+            options.append(Candidate(member, bits(i, i + width), score))
+    return options
+
+
+def _match(sentence: Sentence, i: int, words: list[str]) -> tuple[float, int]:
+    """How well the tokens from `i` on match the words of an enum's member, and how many they are."""
+    token, size = sentence.tokens[i], len(words)
+    tokens = sentence.tokens[i : i + size]
+    hyphened = sentence.tokens[i : i + 2 * size - 1]
+    if [t.low for t in tokens] == words:
+        return 2.2, size
+    if token.low.replace("-", "").replace("_", "") == "".join(words):
+        return 2.2, 1
+    if [t.low for t in hyphened[::2]] == words and all(t.text == "-" for t in hyphened[1::2]):
+        return 2.2, 2 * size - 1
+    if [t.stem for t in tokens] == [stem(w) for w in words]:
+        return 1.7, size
+    if size > 1:
+        return 0.0, 1
+    (word,) = words
+    is_content = token.low not in FUNCTION
+    if (
+        is_content
+        and len(word) > 3
+        and token.low.startswith(word[:5])
+        and abs(len(token.low) - len(word)) <= 4
+    ):
+        return 1.2, 1
+    if (is_content or token.low in _UNDER | _OVER) and stem(word) in SYNONYMS.get(token.stem, ()):
+        return 0.9, 1
+    return 0.0, 1
 
 
 def booleans(sentence: Sentence, slot: Slot) -> list[Candidate]:
     names = (slot.stems - _NO_FLAG) or slot.stems
-    opposites = {
-        "done": ("pending", "open", "undone", "unfinished", "incomplete", "outstanding"),
-        "open": ("closed",),
-        "public": ("private",),
-        "private": ("public",),
-    }
-    lists = {
-        True: names | {s for n in names for s in SYNONYMS.get(n, ()) if n not in ("do",)},
-        False: {stem(w) for n in slot.words for w in opposites.get(n, ())},
-    }
-    switches = {
-        "on": True,
-        "off": False,
-        "enable": True,
-        "disable": False,
-        "true": True,
-        "false": False,
-        "yes": True,
-        "no": False,
-    }
+    synonyms = names | {s for n in names for s in SYNONYMS.get(n, ()) if n != "do"}
+    opposites = {s for word in slot.words for s in _OPPOSITES.get(word, ())}
     is_switch = bool(
-        slot.stems & _SWITCH or stem("turn") in slot.said or "whether it is on" in slot.description.lower()
+        slot.stems & _SWITCH
+        or stem("turn") in slot.described
+        or "whether it is on" in slot.description.lower()
     )
-    found = []
+    options = []
     for i, token in enumerate(sentence.tokens):
         if i in sentence.taken or not token.is_word:
             continue
         before, after = around(sentence, i, i + 1, back=3, ahead=2)
         negated = any(w in _NEGATIONS or w.endswith("n't") for w in before[:2]) or "free" in after[:1]
-        if token.low in switches and (is_switch or slot.stems & {stem(w) for w in before[:2]}):
-            told = {stem(w) for w in before} & stems("turn switch set put")
-            found.append(Candidate(switches[token.low], bits(i, i + 1), 1.5 if told else 1.2))
-        elif any(token.stem == n for n in names) or (
-            re.sub(r"^non-?", "", token.low) != token.low and stem(re.sub(r"^non-?", "", token.low)) in names
+        is_content = token.low not in FUNCTION and token.stem not in VERBS
+        if token.low in _SWITCHES and (is_switch or slot.stems & {stem(w) for w in before[:2]}):
+            is_command = {stem(w) for w in before} & stems("turn switch set put")
+            value, score = _SWITCHES[token.low], 1.5 if is_command else 1.2
+        elif token.stem in names or (
+            token.low.startswith("non") and stem(re.sub(r"^non-?", "", token.low)) in names
         ):
-            value = not (negated or token.low.startswith("non"))
-            found.append(Candidate(value, bits(i, i + 1), 1.0))
-        elif token.stem in lists[False]:
-            found.append(Candidate(False, bits(i, i + 1), 0.8))
-        elif token.stem in lists[True] and token.low not in FUNCTION and token.stem not in VERBS:
-            found.append(Candidate(not negated, bits(i, i + 1), 0.5))
-        elif (
-            token.stem in slot.said
-            and len(token.stem) > 3
-            and token.stem not in VERBS
-            and token.low not in FUNCTION
-            and token.stem not in stems("true false return also include set user only")
-        ):
-            found.append(Candidate(not negated, bits(i, i + 1), 0.15))
-    return found
+            value, score = not (negated or token.low.startswith("non")), 1.0
+        elif token.stem in opposites:
+            value, score = False, 0.8
+        elif token.stem in synonyms and is_content:
+            value, score = not negated, 0.5
+        elif is_content and token.stem in slot.described - _NO_SIGN and len(token.stem) > 3:
+            value, score = not negated, 0.15
+        else:
+            continue
+        options.append(Candidate(value, bits(i, i + 1), score))
+    return options
 
 
 def numbers(sentence: Sentence, reading: ToolReading, slot: Slot) -> list[Candidate]:
-    found = []
+    options = []
     for value in sentence.values:
         number = value.value
         if value.kind == "code" and slot.is_index and re.fullmatch(r"[A-Za-z]+-?\d+", str(number)):
@@ -199,37 +173,21 @@ def numbers(sentence: Sentence, reading: ToolReading, slot: Slot) -> list[Candid
         before, after = around(sentence, value.first, value.last)
         if value.unit and value.unit[0].isalpha() and value.unit != "th":
             after = [value.unit, *after]
-        found.append(
-            Candidate(
-                number,
-                bits(value.first, value.last),
-                _number_score(sentence, slot, value, before, after, reading),
-            )
-        )
-    return found
+        score = _number_score(slot, value, before, after, reading)
+        options.append(Candidate(number, bits(value.first, value.last), score))
+    return options
 
 
 def _number_score(
-    sentence: Sentence,
-    slot: Slot,
-    value: Value,
-    before: list[str],
-    after: list[str],
-    reading: ToolReading,
+    slot: Slot, value: Value, before: list[str], after: list[str], reading: ToolReading
 ) -> float:
     score = 0.3
     marks = set(before[:3])
     # `3 days`, `event 41`, `price of 20`, `recipe number 87`
-    close = [
-        w
-        for w in before
-        if w not in ("number", "no", "id", "#", "the", "with", "of", "is", "to", "at", "for", "a", ".")
-    ]
+    close = [w for w in before if w not in _LEADING]
     unit = after[:1] if after and after[0] not in (",", "and", "or", "to") else []
     cued = max(
-        named(slot, [*close[:2]], reading),
-        named(slot, unit, reading),
-        named(slot, after[:2], reading) - 0.3,
+        named(slot, close[:2], reading), named(slot, unit, reading), named(slot, after[:2], reading) - 0.3
     )
     score += cued
     if slot.is_index:

@@ -1,4 +1,4 @@
-"""Words: how an identifier is cut into them, and what little the understudy knows of English.
+"""Words: how an identifier is split into them, and what little English the understudy knows.
 
 No model file: the verbs of everyday requests in four classes, and groups of words that people use for
 the same thing. Nothing here names a plugin.
@@ -20,15 +20,15 @@ _COMPOUND = re.compile(
 
 def identifier_words(name: str) -> list[str]:
     """`getTodos_byUsername` as get, todos, by, user, name."""
-    found: list[str] = []
+    parts: list[str] = []
     for word in _SPLIT.findall(name):
         compound = _COMPOUND.fullmatch(word.lower())
-        found += [part for part in compound.groups() if part] if compound else [word.lower()]
-    return found
+        parts += [group for group in compound.groups() if group] if compound else [word.lower()]
+    return parts
 
 
 def stems(text: str) -> frozenset[str]:
-    """The stems of the words of a text: what literals are compared with stems by."""
+    """The stems of the words of a text, to compare with the stems of a sentence."""
     return frozenset(stem(word) for word in text.split())
 
 
@@ -46,7 +46,7 @@ SMALL_TALK = words(
     "awesome lol haha hahaha ok okay perfect wonderful brilliant super wow sorry welcome"
 )
 
-# Several words that say what one verb or noun says.
+# Several words that mean the same as one verb or noun.
 IDIOMS = {
     "keep in mind": "remember", "get rid of": "delete", "take off": "delete", "cross off": "delete", "cross out": "delete",
     "throw away": "delete", "throw out": "delete", "call off": "cancel", "put off": "postpone", "push back": "postpone",
@@ -73,7 +73,7 @@ VERBS: dict[str, frozenset[str]] = {}
 for _class, _text in _CLASSES.items():
     for _word in _text.split():
         VERBS[stem(_word)] = VERBS.get(stem(_word), frozenset()) | {_class}
-# First words of a name or a description that say what an operation does to what it is about.
+# First words of a name or a description that say what an operation does.
 _OPERATIONS = {
     "create": "add create insert new post register save store record log submit place book make schedule append "
               "remember reserve send write report sign enroll join invite start issue",

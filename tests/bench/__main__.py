@@ -1,9 +1,9 @@
 """How the kit compares with its peers: `python tests/bench` prints a table, each row measured in this run.
 
-No assertion on time: the machine decides the milliseconds, the ratio is what carries. Where a peer may have the
-same fault, `floors` holds the kit against itself, and says OK or BELOW. A row whose
-peer is not installed (gradio: `pip install '.[bench]'`) says so. `python tests/bench serve` runs one part;
-`sizes` has tables of its own, and peers whose environments `python tests/bench peers` makes.
+Nothing asserts a time: milliseconds depend on the machine, ratios do not. Where a peer may have the same fault,
+`floors` compares the kit with itself, and prints OK or BELOW. A row says if its peer is not installed (gradio:
+`pip install '.[bench]'`). `python tests/bench serve` runs one part; `sizes` has its own tables, and peers whose
+environments `python tests/bench peers` makes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
 
 
 def main() -> None:
-    """Runs all parts, or those that the command line names."""
+    """Runs all parts, or those named on the command line."""
     names = sys.argv[1:] or [*PARTS, "sizes"]
     if "peers" in names:
         peers()
@@ -53,13 +53,13 @@ def main() -> None:
 
 def timed(name: str, part: Callable[[], list[Any]]) -> list[Any]:
     start = time.perf_counter()
-    found = part()
+    results = part()
     print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
-    return found
+    return results
 
 
 def show(rows: Sequence[tuple[str, ...]]) -> None:
-    """A table, its first row the heads of its columns."""
+    """Prints a table; its first row has the headings."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

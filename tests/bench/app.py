@@ -1,4 +1,4 @@
-"""The plugin of the benchmarks as an exported folder has it: `kit serve app.py`, `uvicorn app:plugin`."""
+"""The plugin of the benchmarks, as in an exported folder: `kit serve app.py`, `uvicorn app:plugin`."""
 
 from servers import kit_app
 

@@ -81,8 +81,7 @@ def delete_todo(username: str, number: int) -> str:
 
 
 def coldstart() -> list[Row]:
-    """Milliseconds from the start of the runtime to the first answer, the least of seven."""
-
+    """Milliseconds from the start of the runtime to the first answer, the fastest of seven."""
     with tempfile.TemporaryDirectory() as place:
         home = Path(place)
         notebook = home / "todo.ipynb"
@@ -101,31 +100,23 @@ def coldstart() -> list[Row]:
         todos, manifest = "/users/sam/todos", "/.well-known/ai-plugin.json"
         cases: list[tuple[str, Callable[[], Function], str]] = [
             ("bare handler", lambda: Function(memory, "bare.handler", {}, site), todos),
-            (
-                "FastAPI and Mangum",
-                lambda: Function(memory, "plain.handler", {}, site),
-                todos,
-            ),
+            ("FastAPI and Mangum", lambda: Function(memory, "plain.handler", {}, site), todos),
             ("manifest", lambda: Function(memory, "lambda_handler.handler", {}, site), manifest),
             ("operation", lambda: Function(memory, "lambda_handler.handler", {}, site), todos),
-            (
-                "database",
-                lambda: Function(database, "lambda_handler.handler", sqlite, site),
-                todos,
-            ),
+            ("database", lambda: Function(database, "lambda_handler.handler", sqlite, site), todos),
         ]
-        found: dict[str, list[float]] = {name: [] for name, _, _ in cases}
-        for _ in range(ROUNDS):  # in turn: what else the machine does meets all of them alike
+        times: dict[str, list[float]] = {name: [] for name, _, _ in cases}
+        for _ in range(ROUNDS):  # in turn: other load on the machine affects all of them alike
             for name, start, path in cases:
                 began = time.perf_counter()
                 with start() as function:
                     status, _ = function.ask("GET", path)
-                    found[name].append((time.perf_counter() - began) * 1000)
+                    times[name].append((time.perf_counter() - began) * 1000)
                     assert status == 200, name
-        fastest = {name: f"{min(ms):.0f}" for name, ms in found.items()}
+        fastest = {name: f"{min(ms):.0f}" for name, ms in times.items()}
 
         def row(what: str, name: str, peer: str, aim: str) -> Row:
-            ratio = f"{min(found[name]) / min(found[peer]):.2f}"
+            ratio = f"{min(times[name]) / min(times[peer]):.2f}"
             return (f"Lambda, {what}: ms", fastest[name], f"{fastest[peer]} ({peer})", ratio, aim)
 
         return [

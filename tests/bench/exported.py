@@ -1,4 +1,4 @@
-"""A plugin served as an exported project is: against FastAPI with the same settings, and against floors of its own."""
+"""A plugin served like an exported project, compared with FastAPI with the same settings, and with its own floors."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from measures import HERE, Row, _hammer, row
 PATH = "/items/3"
 CONNECTIONS = 32
 UVICORN = ["uvicorn", "--no-access-log", "--log-level", "warning", "--app-dir", str(HERE)]
-# Two processes do at least this part of what one does, where the client that asks takes one of two cores.
+# Two processes reach at least this share of one's rate, on two cores of which the client takes one.
 FLOOR = 0.5
 
 
 class Started:
-    """A server with some workers. `seconds` is from its start to the first answer of an operation."""
+    """A server with some workers. `seconds` is the time from its start to the first answer of an operation."""
 
     def __init__(self, module: list[str], workers: int) -> None:
         with socket.socket() as free:
@@ -51,7 +51,7 @@ class Started:
         return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
 
     def rate(self) -> float:
-        """Requests a second: wrk's count where it is installed, else that of a client in Python."""
+        """Requests per second, counted by wrk if it is installed, else by a client in Python."""
         if shutil.which("wrk") is None:
             return asyncio.run(_hammer(self.url, PATH, 1, CONNECTIONS))
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d2s", self.url + PATH]
@@ -96,17 +96,14 @@ def exported() -> list[Row]:
 
 
 def floors() -> list[Row]:
-    """Several processes against one of the same server: a fault of uvicorn's that FastAPI has too shows here."""
+    """Several processes compared with one of the same server: shows a fault of uvicorn's that FastAPI has too."""
     client = "wrk" if shutil.which("wrk") else "a client in Python"
     rows = []
     for what, module in (
         ("kit serve", ["kit", "serve", str(HERE / "app.py")]),
         ("uvicorn app:plugin", [*UVICORN, "app:plugin"]),
     ):
-        with (
-            contextlib.closing(Started(module, 1)) as one,
-            contextlib.closing(Started(module, 2)) as two,
-        ):
+        with contextlib.closing(Started(module, 1)) as one, contextlib.closing(Started(module, 2)) as two:
             one.rate(), two.rate()
             pairs = [_in_turn(number, two.rate, one.rate) for number in range(6)]
         ratio = statistics.median(a / b for a, b in pairs)
@@ -116,7 +113,7 @@ def floors() -> list[Row]:
 
 
 def _in_turn(number: int, a: Callable[[], float], b: Callable[[], float]) -> tuple[float, float]:
-    """Both, the first of them first every other time: a machine that speeds up favours neither."""
+    """Both, in alternating order: a machine that gets faster favours neither."""
     if number % 2:
         second = b()
         return a(), second

@@ -1,4 +1,4 @@
-"""The measurements. Kit and peer take turns, so that a machine that slows down slows both."""
+"""The measurements. The kit and its peer take turns, so that a slower machine slows both."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def timed(call: Callable[[], Any]) -> float:
 
 
 def imports() -> list[Row]:
-    """Whole processes: the interpreter's own start is in both."""
+    """Whole processes: both include the interpreter's own start."""
 
     def run(module: str) -> float:
         return timed(lambda: subprocess.run([sys.executable, "-c", f"import {module}"], check=True))
@@ -74,8 +74,8 @@ def launches() -> list[Row]:
 
     ours()
     if importlib.util.find_spec("gradio") is None:
-        mine = [ours() for _ in range(20)]
-        first, stop = (statistics.median(m[i] for m in mine) * 1000 for i in (0, 1))
+        runs = [ours() for _ in range(20)]
+        first, stop = (statistics.median(run[i] for run in runs) * 1000 for i in (0, 1))
         return [
             ("serve to first 200 / gradio launch", f"{first:.1f} ms", "not installed", "-", "10 ms"),
             ("stop / gradio close", f"{stop:.1f} ms", "not installed", "-", "150 ms"),
@@ -207,7 +207,7 @@ def turns() -> list[Row]:
 
 
 def _hand_written(base_url: str, todo: str, tools: list[dict[str, Any]], ask: str) -> Callable[[], None]:
-    """What one would write without the kit: no streaming, no checks, one known operation."""
+    """The loop without the kit: no streaming, no checks, one known operation."""
     import httpx2
     import openai
 
@@ -242,7 +242,7 @@ def _agents(base_url: str, todo: str, tools: list[dict[str, Any]], ask: str) -> 
     async def invoke(context: Any, arguments: str) -> str:
         return (await http.get(f"/users/{json.loads(arguments)['username']}/todos")).text
 
-    made = [
+    functions = [
         agents.FunctionTool(
             name=tool["name"],
             description=tool["description"],
@@ -253,7 +253,7 @@ def _agents(base_url: str, todo: str, tools: list[dict[str, Any]], ask: str) -> 
         for tool in tools
     ]
     model = agents.OpenAIResponsesModel(model="m", openai_client=client)
-    agent = agents.Agent(name="Assistant", model=model, tools=made)
+    agent = agents.Agent(name="Assistant", model=model, tools=functions)
     return lambda: loop.run_until_complete(agents.Runner.run(agent, ask)) and None
 
 
@@ -268,14 +268,14 @@ def _langchain(base_url: str, todo: str, tools: list[dict[str, Any]], ask: str) 
     def call(**arguments: Any) -> str:
         return http.get(f"/users/{arguments['username']}/todos").text
 
-    made = [
+    functions = [
         StructuredTool.from_function(
             func=call, name=tool["name"], description=tool["description"], args_schema=tool["parameters"]
         )
         for tool in tools
     ]
     model = ChatOpenAI(model="m", base_url=base_url, api_key="none", use_responses_api=True)  # type: ignore[arg-type]
-    agent = create_agent(model, made)
+    agent = create_agent(model, functions)
     return lambda: agent.invoke({"messages": [("user", ask)]}) and None
 
 

@@ -1,7 +1,7 @@
-"""What reads an OpenAPI document into tools, each in a process of its own: `readers.py NAME FILE` prints JSON.
+"""Libraries that read an OpenAPI document into tools, each in its own process: `readers.py NAME FILE` prints JSON.
 
-Runs in the environment of its peer, where there is no kit: nothing here is imported before it is asked for.
-A reader is made (which imports it), and then reads a file and says how many operations became tools.
+It runs in the environment of a peer, where the kit is not installed: imports happen only when needed.
+A reader is created, which imports its library; it then reads a file and returns how many operations became tools.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 Reader = Callable[[Path], int]
 
-# Read before the clock starts, so that what is imported only when it is needed has been imported.
+# Read before the clock starts, so that late imports have happened.
 WARM = {
     "openapi": "3.1.0",
     "info": {"title": "Warm", "version": "1"},
@@ -48,7 +48,7 @@ def fastmcp() -> Reader:
 
 
 def fastapi_mcp() -> Reader:
-    # what FastApiMCP calls with the document of its app; it takes no other one
+    # what FastApiMCP calls with its app's document, the only one that it takes
     from fastapi_mcp.openapi.convert import convert_openapi_to_mcp_tools
 
     return lambda file: len(convert_openapi_to_mcp_tools(_parsed(file))[0])
@@ -78,7 +78,7 @@ READERS: dict[str, Callable[[], Reader]] = {
     "langchain": langchain,
     "semantic-kernel": semantic_kernel,
 }
-DISTRIBUTIONS = {  # whose version is shown
+DISTRIBUTIONS = {  # their versions are shown
     "fastmcp": "fastmcp",
     "fastapi-mcp": "fastapi-mcp",
     "langchain": "langchain-community",
@@ -87,7 +87,7 @@ DISTRIBUTIONS = {  # whose version is shown
 
 
 def _parsed(file: Path) -> Any:
-    """For the readers that take a mapping and leave JSON and YAML to others."""
+    """The document as a mapping, for readers that parse neither JSON nor YAML."""
     if file.suffix == ".json":
         return json.loads(file.read_bytes())
     import yaml
@@ -96,9 +96,9 @@ def _parsed(file: Path) -> Any:
 
 
 def peak() -> float:
-    """The most memory that this process has held, in MB."""
+    """The peak memory of this process, in MB."""
     try:
-        # Linux: ru_maxrss begins with what the parent held when it started this process.
+        # On Linux ru_maxrss starts at the memory of the parent process.
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
     except OSError:
@@ -109,12 +109,12 @@ def peak() -> float:
 
 
 def main(name: str, file: Path) -> dict[str, Any]:
-    """What one reader takes for one file."""
+    """The time and memory of one reader for one file."""
     warnings.simplefilter("ignore")
     logging.disable()
     read = READERS[name]()
     with tempfile.TemporaryDirectory() as folder:
-        # JSON is YAML, too; the comment makes it that alone
+        # JSON is YAML too; with the comment it is only YAML
         warm = Path(folder) / f"warm{file.suffix}"
         warm.write_text(("" if file.suffix == ".json" else "# YAML\n") + json.dumps(WARM))
         assert read(warm) == 1
@@ -126,11 +126,11 @@ def main(name: str, file: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    name, found = sys.argv[1], dict[str, Any]()
+    name, result = sys.argv[1], dict[str, Any]()
     try:
         if name in DISTRIBUTIONS:
-            found["version"] = importlib.metadata.version(DISTRIBUTIONS[name])
-        found |= main(name, Path(sys.argv[2]))
-    except Exception as error:  # what it cannot read is a result as well
-        found["error"] = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    print(json.dumps(found))
+            result["version"] = importlib.metadata.version(DISTRIBUTIONS[name])
+        result |= main(name, Path(sys.argv[2]))
+    except Exception as error:  # a document that it cannot read is a result too
+        result["error"] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    print(json.dumps(result))

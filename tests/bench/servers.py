@@ -17,7 +17,7 @@ class Item(BaseModel):
 
 
 def add_operations(app: Any) -> Any:
-    """The same operations for the kit and for FastAPI: three plain ones with a model."""
+    """The same operations for the kit and FastAPI: three simple ones with a model."""
 
     @app.get("/items/{item_id}", summary="Get an item")
     async def get_item(item_id: int) -> Item:
@@ -45,19 +45,19 @@ def add_many(app: Any) -> Any:
 
 
 def kit_app() -> Any:
-    """For `uvicorn --factory`, as an exported server makes its plugin."""
+    """For `uvicorn --factory`: a plugin like an exported server's."""
     import kit
 
     return add_operations(kit.Plugin("bench", description_for_model="Plugin for benchmarks."))
 
 
 def fastapi_app() -> Any:
-    """What one would write by hand for it."""
+    """The hand-written counterpart."""
     return add_operations(FastAPI(title="Bare"))
 
 
 def main(kind: str) -> None:
-    """Serves one of the kinds until it is ended."""
+    """Serves one of the kinds until the process is stopped."""
     import kit
     from kit import understudy
     from kit.demo import make_plugin
@@ -67,7 +67,7 @@ def main(kind: str) -> None:
     if kind == "understudy":
         print(understudy.serve().base_url.removesuffix("/v1"), flush=True)
     elif kind.startswith("fastapi"):
-        # the very same uvicorn settings, in the same kind of thread: only the app is another
+        # the same uvicorn settings in the same kind of thread: only the app differs
         sock = listen("127.0.0.1", 0)
         port = sock.getsockname()[1]
         add = add_many if kind.endswith("many") else add_operations

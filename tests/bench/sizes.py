@@ -1,7 +1,7 @@
-"""Large documents from bytes to tools: the kit beside what else reads OpenAPI, and as a document grows.
+"""Large documents from bytes to tools: the kit beside other OpenAPI readers, and as a document grows.
 
-The peers' versions clash (fastapi-mcp wants mcp 1, fastmcp mcp 2): what this interpreter does not have is
-looked for in `build/peers/NAME`, an environment for each, which `python tests/bench peers` makes.
+The peers' versions conflict (fastapi-mcp needs mcp 1, fastmcp mcp 2): those that this interpreter does not have
+are in `build/peers/NAME`, an environment for each, which `python tests/bench peers` makes.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PEERS = HERE.parent.parent / "build" / "peers"
-SLOW = 10  # seconds, over which one run is enough
-LIMIT = 300  # seconds, after which a reader is ended
-
+SLOW = 10  # seconds; above that, one run is enough
+LIMIT = 300  # seconds until a reader is killed
 ROUNDS = 3
 
 Table = list[tuple[str, ...]]
 Job = tuple[str, str, Path]  # interpreter, reader, file
-Found = dict[str, Any]  # what `readers.py` prints
+Result = dict[str, Any]  # what `readers.py` prints
 
 # name -> (what it imports, what pip installs)
 NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -43,17 +42,17 @@ DOCUMENTS = {
     "Plaid (YAML)": "plaid__2020-09-14.yml",
 }
 NOTES = """
-From the bytes of a file to the list of tools, each in a process of its own. Imports do not count: they are
-done before the clock starts, with the reading of a document of one operation. The best of 3, or the only one
-where it takes more than 10 s. Memory is the peak of the process, and what of it came after the imports.
-Kubernetes is Swagger 2.0, which of these only the kit reads: the peers are given it as OpenAPI 3.1, made by
-kit.render(file, "actions") outside of the time. kit, langchain and semantic-kernel read YAML
-themselves; fastmcp and fastapi-mcp are given what yaml.load makes with CSafeLoader, within the time.
+From the bytes of a file to the list of tools, each in its own process. Imports do not count: they happen
+before the clock starts, by reading a document of one operation. The best of 3 runs, or the only one if it
+takes more than 10 s. Memory is the peak of the process, and the part of it after the imports.
+Kubernetes is Swagger 2.0, which only the kit reads: the peers get it as OpenAPI 3.1 from
+kit.render(file, "actions"), which is not timed. kit, langchain and semantic-kernel read YAML themselves;
+fastmcp and fastapi-mcp get the result of yaml.load with CSafeLoader, which is timed.
 """
 
 
 def sizes() -> list[tuple[Table, str]]:
-    """Two tables, each with what there is to say of it."""
+    """Two tables, each with its notes."""
     files = _documents()
     if isinstance(files, str):
         return [([], files)]
@@ -62,7 +61,7 @@ def sizes() -> list[tuple[Table, str]]:
 
 
 def _documents() -> dict[str, Path] | str:
-    """The documents by name, or which of them is not there."""
+    """The documents by name, or a sentence on those that are missing."""
     from paths import SHARED
 
     files = {name: SHARED / "corpus" / "openapi" / file for name, file in DOCUMENTS.items()}
@@ -80,33 +79,33 @@ def _readers(files: dict[str, Path], folder: Path) -> Table:
     ]
     pythons = {peer: python for peer in NEEDS if (python := _python(peer))}
     for name, file in files.items():
-        given = kubernetes if name == "Kubernetes" else file
+        converted = kubernetes if name == "Kubernetes" else file
         jobs = {"kit": (sys.executable, "kit", file)}
-        jobs |= {peer: (python, peer, given) for peer, python in pythons.items()}
-        found = _best(jobs)
-        rows.append(_row(name, "kit", found["kit"], found["kit"]))
+        jobs |= {peer: (python, peer, converted) for peer, python in pythons.items()}
+        result = _best(jobs)
+        rows.append(_row(name, "kit", result["kit"], result["kit"]))
         for peer in NEEDS:
-            if peer in found:
-                reader = f"{peer} {found[peer].get('version', '')}".strip()
-                rows.append(_row("", reader, found[peer], found["kit"]))
+            if peer in result:
+                reader = f"{peer} {result[peer].get('version', '')}".strip()
+                rows.append(_row("", reader, result[peer], result["kit"]))
             else:
                 rows.append(("", peer, *["-"] * 5, "not installed: python tests/bench peers"))
     return rows
 
 
-def _row(document: str, reader: str, found: Found, ours: Found) -> tuple[str, ...]:
-    if "error" in found:
-        why = textwrap.shorten(found["error"], 70, placeholder=" ...")
+def _row(document: str, reader: str, result: Result, ours: Result) -> tuple[str, ...]:
+    if "error" in result:
+        why = textwrap.shorten(result["error"], 70, placeholder=" ...")
         return (document, reader, *["-"] * 5, f"none: {why}")
     return (
         document,
         reader,
-        f"{found['seconds']:.2f}",
-        f"{found['seconds'] / ours['seconds']:.1f}x",
-        f"{found['peak']:.0f}",
-        f"{found['peak'] / ours['peak']:.1f}x",
-        f"{found['peak'] - found['before']:.0f}",
-        f"{found['operations']:,}",
+        f"{result['seconds']:.2f}",
+        f"{result['seconds'] / ours['seconds']:.1f}x",
+        f"{result['peak']:.0f}",
+        f"{result['peak'] / ours['peak']:.1f}x",
+        f"{result['peak'] - result['before']:.0f}",
+        f"{result['operations']:,}",
     )
 
 
@@ -119,8 +118,8 @@ def _growth(file: Path, folder: Path) -> Table:
         smaller = folder / f"{part}.json"
         smaller.write_text(json.dumps(_cut(document, part)))
         jobs[f"1/{part}"] = (sys.executable, "kit", smaller)
-    for name, found in _best(jobs).items():
-        took, count = found["seconds"], found["operations"]
+    for name, result in _best(jobs).items():
+        took, count = result["seconds"], result["operations"]
         rows.append((name, f"{count:,}", f"{took * 1e3:.0f}", f"{took / count * 1e6:.0f}"))
     return rows
 
@@ -150,9 +149,9 @@ def _cut(document: dict[str, Any], part: int) -> dict[str, Any]:
 # -- processes and environments ------------------------------------------------------
 
 
-def _best(jobs: dict[str, Job]) -> dict[str, Found]:
+def _best(jobs: dict[str, Job]) -> dict[str, Result]:
     """The fastest run of each. They take turns, so that a machine that slows down slows all of them."""
-    best: dict[str, Found] = {}
+    best: dict[str, Result] = {}
     for _ in range(ROUNDS):
         for name, job in jobs.items():
             before = best.get(name)
@@ -165,7 +164,7 @@ def _best(jobs: dict[str, Job]) -> dict[str, Found]:
     return best
 
 
-def _run(python: str, reader: str, file: Path) -> Found:
+def _run(python: str, reader: str, file: Path) -> Result:
     command = [python, str(HERE / "readers.py"), reader, str(file)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=LIMIT)

@@ -1,8 +1,8 @@
-"""The export's container files: linted, and, by one command, really built and started.
+"""The export's container files: linted, and on request built and started.
 
-`KIT_CONTAINERS=1 pytest tests/test_containers.py` (as root, on Debian) builds the unmodified Dockerfile with buildah
-in chroot isolation on a base that debootstrap makes, and asks the server in it. It needs `apt-get install buildah
-debootstrap`, and a few minutes. HEALTHCHECK, stop signals and limits of memory are not tried so.
+`KIT_CONTAINERS=1 pytest tests/e2e/test_containers.py` (as root, on Debian) builds the unmodified Dockerfile with
+buildah in chroot isolation on a base made by debootstrap, and calls the server in it. It needs `apt-get install
+buildah debootstrap`, and a few minutes. HEALTHCHECK, stop signals and memory limits are not tested.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def test_the_kubernetes_files_are_valid(project: Path, tmp_path: Path) -> None:
         done = subprocess.run([program, "--strict", str(file)], capture_output=True, text=True)
         return done.returncode, done.stdout + done.stderr
 
-    status, said = validate(project / "kubernetes.yaml")
-    assert status == 0, said
-    assert "Couldn't find schema" not in said  # which it takes for valid
+    status, output = validate(project / "kubernetes.yaml")
+    assert status == 0, output
+    assert "Couldn't find schema" not in output  # it would exit with 0
     bad = tmp_path / "bad.yaml"
     bad.write_text((project / "kubernetes.yaml").read_text().replace("periodSeconds", "periodSecond"))
     assert validate(bad)[0] != 0
@@ -70,7 +70,7 @@ def test_what_kubernetes_runs(project: Path) -> None:
     assert container["securityContext"]["readOnlyRootFilesystem"]
     assert container["readinessProbe"]["httpGet"]["path"] == "/health"
     assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
-    # two replicas share one database, or there are none
+    # two replicas share one database, or do not start
     assert container["env"][0]["valueFrom"]["secretKeyRef"]["optional"] is False
 
 
@@ -102,17 +102,17 @@ def test_what_goes_into_the_image(project: Path) -> None:
 def test_the_image_is_built_and_answers(project: Path, tmp_path: Path) -> None:
     for program in ("buildah", "debootstrap"):
         if shutil.which(program) is None:
-            pytest.fail(f"there is no {program}: apt-get install buildah debootstrap")
+            pytest.fail(f"{program} is not installed: apt-get install buildah debootstrap")
     base = tmp_path / "base"
     packages = "python3,python3-pip,python3-venv,ca-certificates"
     subprocess.run(
         ["debootstrap", "--variant=minbase", f"--include={packages}", "bookworm", base], check=True
     )
-    # Debian's python3 stands for the official image's python: one name, and pip that may install.
+    # Make Debian's Python like the official image's: called `python`, with a pip that may install.
     (base / "usr/bin/python").symlink_to("python3")
     for marker in base.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
         marker.unlink()
-    for name in ("PIP_CERT", "SSL_CERT_FILE"):  # where pip goes through a proxy of its own
+    for name in ("PIP_CERT", "SSL_CERT_FILE"):  # for a proxy with its own certificate
         if os.environ.get(name):
             shutil.copy(os.environ[name], base / "etc/ssl/certs/ca-certificates.crt")
     for source in (

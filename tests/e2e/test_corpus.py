@@ -1,7 +1,7 @@
-"""Every document of a collection: read or refused with a reason, made tools of, rendered for every host.
+"""Every document of a collection: read or refused with a reason, turned into tools, rendered for every host.
 
-Arguments made up from a tool's schema give a request that an independent validator, openapi-core, accepts
-by the document as it was.
+Arguments generated from a tool's schema give a request that an independent validator, openapi-core, accepts
+by the original document.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ BASE = "https://api.example.com"
 META = Draft202012Validator(Draft202012Validator.META_SCHEMA)
 
 
-# How many there are at least: documents that are read, tools, requests that are accepted.
+# Minimum numbers of documents read, of tools, and of requests accepted.
 LEAST = {"own": (7, 30, 25), "corpus": (780, 10_000, 700)}
 
 
@@ -48,13 +48,13 @@ def installed(run: str) -> Iterator[tuple[Path, InstalledPlugin]]:
         try:
             yield file, kit.install(file, base_url=BASE)
         except kit.KitError as error:
-            # what is refused says what it is, and how to go on
+            # a refusal says what the document is, and what to do
             assert re.search(r"HTML|plain text|neither|is empty|a list", error.problem), error
             assert error.remedy
 
 
 @each_run
-def test_every_document_is_read_or_is_none_and_every_operation_is_a_valid_tool(run: str) -> None:
+def test_every_document_is_read_or_refused_and_every_operation_is_a_valid_tool(run: str) -> None:
     read = tools = 0
     for file, plugin in installed(run):
         read += 1
@@ -64,7 +64,7 @@ def test_every_document_is_read_or_is_none_and_every_operation_is_a_valid_tool(r
         seen: set[int] = set()
         for number, tool in enumerate(plugin.tools()):
             tools += 1
-            if number > 60 and number % 8:  # of the largest documents a part: their tools are of one kind
+            if number > 60 and number % 8:  # a part of the largest documents, whose tools are all alike
                 continue
             assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", tool["name"]), (file.name, tool["name"])
             own = dict(tool["parameters"])
@@ -72,10 +72,7 @@ def test_every_document_is_read_or_is_none_and_every_operation_is_a_valid_tool(r
             for schema in [own, *(it for it in defs.values() if id(it) not in seen)]:
                 seen.add(id(schema))
                 assert META.is_valid(schema), (file.name, tool["name"])
-                assert set(_refs(schema)) <= {f"#/$defs/{name}" for name in defs}, (
-                    file.name,
-                    tool["name"],
-                )
+                assert set(_refs(schema)) <= {f"#/$defs/{name}" for name in defs}, (file.name, tool["name"])
     assert read >= LEAST[run][0]
     assert tools >= LEAST[run][1]
 
@@ -99,14 +96,14 @@ def test_every_document_is_rendered_for_every_host_and_checked(run: str) -> None
     count = 0
     for file, plugin in installed(run):
         for host in hosts.HOSTS:
-            made = kit.render(plugin, host)
+            rendered = kit.render(plugin, host)
             if host != "langchain":
-                json.dumps(made, allow_nan=False)
+                json.dumps(rendered, allow_nan=False)
             if host == "actions" and file.stat().st_size < 8_000:
-                problems = [str(error.message) for error in OpenAPIV31SpecValidator(made).iter_errors()]
-                # what is the author's own: a default inside of anyOf or in no form, a required name without a property
-                theirs = re.compile("Required list|is not valid under|is not a '")
-                assert [problem for problem in problems if not theirs.search(problem)] == [], file.name
+                problems = [str(error.message) for error in OpenAPIV31SpecValidator(rendered).iter_errors()]
+                # the author's own mistakes: an invalid default, a required name without a property
+                own = re.compile("Required list|is not valid under|is not a '")
+                assert [problem for problem in problems if not own.search(problem)] == [], file.name
         findings = kit.check(plugin)
         assert repr(findings)
         assert findings._repr_html_()
@@ -138,7 +135,9 @@ class _Request:
     def __init__(self, request: httpx2.Request) -> None:
         raw = request.url.raw_path.decode().partition("?")[0]
         self.host_url = BASE
-        self.path = raw if "%2F" in raw.upper() else unquote(raw)  # a slash in a value is none of the path
+        self.path = (
+            raw if "%2F" in raw.upper() else unquote(raw)
+        )  # a slash in a value does not split the path
         self.method = request.method.lower()
         self.body = request.read()
         self.content_type = request.headers.get("content-type", "")
@@ -153,32 +152,29 @@ class _Request:
 
 
 def _beyond_the_validator(tool: Tool, plugin: InstalledPlugin) -> bool:
-    """What openapi-core cannot judge, or no request could satisfy."""
+    """What openapi-core cannot judge, or no request can satisfy."""
     operation = tool.operation
-    for given, _ in operation._given:
-        if "schema" not in given and "content" not in given:
-            return True  # it looks for either
-        if given.get("in") == "path" and f"{{{given.get('name')}}}" not in operation.path:
-            return True  # required, and there is no place for it
-        if given.get("in") == "header" and str(given.get("name")).lower() in (
-            "authorization",
-            "accept",
-            "content-type",
-        ):
-            return True  # OpenAPI says that these are to be ignored
-    for parameter in operation.parameters:
-        schema = tool._converter.opened(tool._converter.convert(parameter.schema).schema)
-        if parameter.style not in ("simple", "form"):
-            return True  # it knows the others in part
+    for parameter, _ in operation._given:
+        name, place = parameter.get("name"), parameter.get("in")
+        if "schema" not in parameter and "content" not in parameter:
+            return True  # it needs one of them
+        if place == "path" and f"{{{name}}}" not in operation.path:
+            return True  # required, but not in the path
+        if place == "header" and str(name).lower() in ("authorization", "accept", "content-type"):
+            return True  # OpenAPI says that these are ignored
+    for each in operation.parameters:
+        schema = tool._converter.opened(tool._converter.convert(each.schema).schema)
+        if each.style not in ("simple", "form"):
+            return True  # it supports the others only in part
         if schema.get("type") == "object" or "properties" in schema:
-            return True  # exploded objects are looked for under the parameter's own name
+            return True  # it looks for exploded objects under the parameter's own name
     if not operation.pointer.startswith("/paths/~1") or "?" in operation.path or "#" in operation.path:
         return True
     if not str(plugin.spec.document.get("openapi")).startswith("3"):
         return True
     if operation.body is not None and not operation.body.media_type.startswith("application/json"):
-        return True  # it casts no part of multipart, knows no media type of a vendor, and few forms
-    # it fails at types that JSON Schema does not have, and puts in defaults that a schema does not allow
+        return True  # it supports neither multipart's parts nor vendor media types, and few forms
+    # it fails on types that JSON Schema does not have, and inserts defaults that a schema does not allow
     own = " ".join(message for place, message in plugin.problems if place.startswith(operation.pointer))
     shared_ = " ".join(message for place, message in plugin.problems if place.startswith("/components"))
     odd = re.compile("not one of JSON Schema|not of its type|default")
@@ -186,7 +182,7 @@ def _beyond_the_validator(tool: Tool, plugin: InstalledPlugin) -> bool:
 
 
 @each_run
-def test_made_up_arguments_give_requests_that_the_documents_accept(run: str) -> None:
+def test_generated_arguments_give_requests_that_the_documents_accept(run: str) -> None:
     accepted, refused = 0, []
     client = httpx2.Client()
     for number, (file, plugin) in enumerate(installed(run)):
@@ -199,11 +195,11 @@ def test_made_up_arguments_give_requests_that_the_documents_accept(run: str) -> 
                 continue
             for seed in range(2):
                 try:
-                    made = arguments(tool.parameters, seed)
+                    values = arguments(tool.parameters, seed)
                 except NoValue:
                     break
-                assert tool.problems(made) == [], (file.name, name, made)
-                request = tool.request(tool.coerced(made))
+                assert tool.problems(values) == [], (file.name, name, values)
+                request = tool.request(tool.coerced(values))
                 headers = [(key.encode(), value.encode()) for key, value in request.headers]
                 sent = client.build_request(
                     request.method, BASE + request.url, headers=headers, content=request.body
@@ -212,7 +208,7 @@ def test_made_up_arguments_give_requests_that_the_documents_accept(run: str) -> 
                     validator.validate_request(_Request(sent))
                     accepted += 1
                 except OpenAPIError as error:
-                    refused.append(f"{file.name} {name} {made} {error} {error.__cause__}"[:300])
+                    refused.append(f"{file.name} {name} {values} {error} {error.__cause__}"[:300])
                 except Exception as error:  # the validator itself fails on a broken schema
                     assert type(error).__module__.split(".")[0] != "kit", error
     assert refused == []
@@ -220,7 +216,7 @@ def test_made_up_arguments_give_requests_that_the_documents_accept(run: str) -> 
 
 
 def _validator(document: Mapping[str, Any]) -> OpenAPI:
-    """openapi-core for a document as it is, but for servers and auth, which are no matter of arguments."""
+    """openapi-core for a document without servers and auth, which have nothing to do with arguments."""
     bare = copy.deepcopy(dict(document))
     bare["servers"] = [{"url": BASE}]
     bare.pop("security", None)
@@ -270,18 +266,17 @@ def _damaged(document: Any, rng: random.Random) -> Any:
 
 @each_run
 @pytest.mark.parametrize("start", range(0, 400, 100))
-def test_damage_of_any_kind_is_no_traceback(run: str, start: int) -> None:
+def test_damaged_documents_raise_no_other_error(run: str, start: int) -> None:
     specs = [parse(file.read_bytes()) for file in _to_damage(run)]
-    whole = [json.loads(text) for text in [*manifests(run).values()][:80]]
+    intact = [json.loads(text) for text in [*manifests(run).values()][:80]]
     for seed in range(start, start + 100):
         rng = random.Random(seed)
-        document, manifest = _damaged(rng.choice(specs), rng), _damaged(rng.choice(whole), rng)
+        document, manifest = _damaged(rng.choice(specs), rng), _damaged(rng.choice(intact), rng)
         try:
             spec = kit.Spec(document, f"{BASE}/openapi.json")
         except kit.SpecError:
             continue
-        given = kit.Manifest.read(manifest if isinstance(manifest, dict) else {})
-        plugin = _plugin(given, spec)
+        plugin = _plugin(kit.Manifest.read(manifest if isinstance(manifest, dict) else {}), spec)
         assert plugin.skipped == []
         for host in hosts.HOSTS:
             kit.render(plugin, host)

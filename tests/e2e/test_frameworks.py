@@ -1,6 +1,6 @@
-"""Other frameworks, by their own libraries: their model client on the understudy, their tools on the served plugin.
+"""Other frameworks with their own libraries: their model client uses the understudy, their tools the served plugin.
 
-What clashes with the others gets an environment of its own: `KIT_INTEROP=1 pytest tests/test_frameworks.py`.
+What conflicts with the others gets its own environment: `KIT_INTEROP=1 pytest tests/e2e/test_frameworks.py`.
 """
 
 from __future__ import annotations
@@ -117,9 +117,9 @@ from semantic_kernel.contents import ChatHistory
 async def main():
     spec, base_url, ask, plugin_url = sys.argv[1:]
     kernel = Kernel()
-    # It lets no plain http out, but to what is named: this is a plugin of this machine.
-    mine = OpenAPIFunctionExecutionParameters(server_url_validation_allowed_base_urls=[plugin_url])
-    plugin = kernel.add_plugin_from_openapi("todo", openapi_document_path=spec, execution_settings=mine)
+    # It allows plain http only to the URLs listed here.
+    allowed = OpenAPIFunctionExecutionParameters(server_url_validation_allowed_base_urls=[plugin_url])
+    plugin = kernel.add_plugin_from_openapi("todo", openapi_document_path=spec, execution_settings=allowed)
     print(sorted(plugin.functions))
     model = OpenAIChatCompletion(ai_model_id="gpt-5", async_client=AsyncOpenAI(base_url=base_url, api_key="none"))
     history = ChatHistory()
@@ -133,7 +133,7 @@ asyncio.run(main())
 
 @pytest.mark.skipif(os.environ.get("KIT_INTEROP") != "1", reason="makes a venv of 300 MB: set KIT_INTEROP=1")
 def test_semantic_kernels_openapi_plugin(server: kit.Server, understudy: Understudy, tmp_path: Path) -> None:
-    """It wants versions that clash with the others', and a spec of OpenAPI 3.0 in a file."""
+    """It needs versions that conflict with the others', and an OpenAPI 3.0 spec in a file."""
     clashing = "mcp openapi-core openapi-spec-validator openapi-schema-validator jsonschema-path pathable referencing werkzeug"
     python = environment(tmp_path / "venv", "semantic-kernel==1.45.0", *clashing.split())
     spec = tmp_path / "openapi.json"

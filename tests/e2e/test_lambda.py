@@ -1,4 +1,4 @@
-"""The export on AWS Lambda, as far as that can be tried without AWS. `tests/lambdas.py` says what it does not prove."""
+"""The export on AWS Lambda, as far as it can be tested without AWS. What that leaves open: tests/support/lambdas.py."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ import kit
 for package in ("awslambdaric", "moto", "samtranslator", "cfnlint", "mangum"):
     pytest.importorskip(package)
 if shutil.which("make") is None:
-    pytest.skip("there is no make on this machine", allow_module_level=True)
+    pytest.skip("make is not installed", allow_module_level=True)
 
 NOTEBOOK = NOTEBOOKS / "04_operations.ipynb"
 MANIFEST, SPEC = "/.well-known/ai-plugin.json", "/.well-known/openapi.json"
-# moto's own parts are not quiet about time zones and such
+# moto itself warns about time zones and the like
 pytestmark = pytest.mark.filterwarnings("default")
 
 
@@ -77,7 +77,7 @@ def test_the_template_and_its_translation_are_valid(
 ) -> None:
     assert lint(project / "template.yaml") == ""
     (tmp_path / "translated.json").write_text(json.dumps(template))
-    # The translator writes a policy name and a condition key that newer rules only advise against.
+    # The translator writes a policy name and a condition key that newer rules only warn about.
     assert lint(tmp_path / "translated.json") == ""
     broken = (project / "template.yaml").read_text().replace("BUFFERED", "SOMEHOW")
     (tmp_path / "broken.yaml").write_text(broken)
@@ -104,13 +104,12 @@ def test_deployed_and_fetched_back_it_runs(
 ) -> None:
     archive = lambdas.zipped(artifacts, tmp_path / "plugin.zip")
     folder = tmp_path / "task"
-    told = lambdas.deployed(template, archive, {"DatabaseUrl": url}, folder)
-    assert "AWS::Lambda::Function" in told["Kinds"]
-    assert "AWS::IAM::Role" in told["Kinds"]
-    assert told["Runtime"] == f"python{sys.version_info.major}.{sys.version_info.minor}"
-    environment = told["Environment"]["Variables"]
+    configuration = lambdas.deployed(template, archive, {"DatabaseUrl": url}, folder)
+    assert {"AWS::Lambda::Function", "AWS::IAM::Role"} <= set(configuration["Kinds"])
+    assert configuration["Runtime"] == f"python{sys.version_info.major}.{sys.version_info.minor}"
+    environment = configuration["Environment"]["Variables"]
     assert environment["DATABASE_URL"] == url
-    with Function(folder, told["Handler"], environment, site) as running:
+    with Function(folder, configuration["Handler"], environment, site) as running:
         status, manifest = running.ask("GET", MANIFEST)
         assert status == 200
         assert manifest["api"]["url"] == f"https://{HOST}{SPEC}"
@@ -122,12 +121,14 @@ def test_deployed_and_fetched_back_it_runs(
         assert running.ask("DELETE", "/users/sam/todos/99")[0] == 404
         assert running.ask("POST", "/users/sam/todos", {"no": 1})[0] == 422
         assert running.ask("GET", "/health")[0] == 200
-    with Function(folder, told["Handler"], environment, site) as another:  # a cold start finds the data
+    with Function(
+        folder, configuration["Handler"], environment, site
+    ) as another:  # a cold start has the data
         assert another.ask("GET", "/users/sam/todos")[1][0]["text"] == "buy milk"
 
 
 def test_the_files_are_what_the_app_answers(function: Function) -> None:
-    """With an Origin the app itself answers; without one the files do, and nobody can tell."""
+    """With an Origin the app itself answers; without one the files do, with the same answer."""
     for path in (MANIFEST, SPEC):
         from_file = function.ask("GET", path)
         from_app = function.ask("GET", path, origin="https://chatgpt.com")
@@ -152,7 +153,7 @@ def test_public_url_wins(artifacts: Path, site: Path) -> None:
 def test_twenty_writes_at_once_in_four_instances(artifacts: Path, site: Path, url: str) -> None:
     running = [Function(artifacts, "lambda_handler.handler", {"DATABASE_URL": url}, site) for _ in range(4)]
     try:
-        # An instance answers one event at a time; the four of them work side by side, cold as they are.
+        # An instance answers one event at a time; the four, all cold, work in parallel.
         def write(number: int) -> list[int]:
             return [
                 running[number].ask("POST", "/users/sam/todos", {"text": f"{number}-{n}"})[0]
@@ -160,7 +161,7 @@ def test_twenty_writes_at_once_in_four_instances(artifacts: Path, site: Path, ur
             ]
 
         with ThreadPoolExecutor(4) as pool:
-            statuses = [status for found in pool.map(write, range(4)) for status in found]
+            statuses = [status for written in pool.map(write, range(4)) for status in written]
         assert statuses == [200] * 20
         todos = running[0].ask("GET", "/users/sam/todos")[1]
         assert sorted(todo["text"] for todo in todos) == sorted(
@@ -183,15 +184,15 @@ def test_an_exception_is_an_answer_and_the_next_request_works(
     shutil.rmtree(folder / "__pycache__")
     environment = {"DATABASE_URL": f"sqlite:///{tmp_path / 'data.db'}"}
     with Function(folder, "lambda_handler.handler", environment, site) as running:
-        status, said = running.ask("GET", "/broken")
+        status, body = running.ask("GET", "/broken")
         assert status == 500
-        assert "kaput" not in json.dumps(said)  # it is in the log
+        assert "kaput" not in json.dumps(body)  # it is in the log
         assert running.ask("GET", "/users/sam/todos") == (200, [])
         running.stop()
         assert b"kaput" in running.log
 
 
-def test_a_package_that_is_left_out_is_missed(artifacts: Path, site: Path, tmp_path: Path) -> None:
+def test_a_missing_package_is_noticed(artifacts: Path, site: Path, tmp_path: Path) -> None:
     folder = tmp_path / "task"
     shutil.copytree(artifacts, folder, ignore=shutil.ignore_patterns("mangum*"))
     with Function(folder, "lambda_handler.handler", {}, site) as running:

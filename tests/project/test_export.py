@@ -32,7 +32,7 @@ SHOP = (
     "#| export\nfrom __future__ import annotations\nimport os\nfrom contextlib import asynccontextmanager\n"
     "import helper, pack.inner\nfrom fastapi import APIRouter, Depends, Header, HTTPException, Query\n"
     "from pydantic import BaseModel, EmailStr, Field\nfrom typing import *\nimport kit as k",
-    "#| export\nprint('said by a cell')\nTOKEN = os.environ['SHOP_TOKEN']\nstarted = []\n@asynccontextmanager\n"
+    "#| export\nprint('printed by a cell')\nTOKEN = os.environ['SHOP_TOKEN']\nstarted = []\n@asynccontextmanager\n"
     "async def lifespan(app):\n    started.append(1)\n    yield\n",
     "#| export\nshop = k.Plugin('shop', description_for_model='Sells.', auth=k.ServiceHttp(), lifespan=lifespan)\n"
     "router = APIRouter(prefix='/items', tags=['items'])",
@@ -64,7 +64,7 @@ APP = (
 )
 STREAM = (
     "#| export\nimport asyncio\nfrom fastapi.responses import StreamingResponse\n"
-    "import kit\nticker = kit.Plugin('ticker', description_for_model='Ticks for ever.')",
+    "import kit\nticker = kit.Plugin('ticker', description_for_model='Ticks forever.')",
     "#| export\n@ticker.get('/ticks')\nasync def ticks():\n    async def forever():\n        while True:\n"
     "            yield 'data: tick\\n\\n'\n            await asyncio.sleep(0.1)\n"
     "    return StreamingResponse(forever(), media_type='text/event-stream')",
@@ -73,7 +73,7 @@ STREAM = (
 
 
 def lay(folder: Path) -> None:
-    """What lies beside a notebook."""
+    """Writes files beside a notebook."""
     (folder / "helper.py").write_text("import base\n\n\ndef word():\n    return base.WORD\n")
     (folder / "base.py").write_text("WORD = 'ab'\n")
     (folder / "unused.py").write_text("")
@@ -85,19 +85,20 @@ def lay(folder: Path) -> None:
 
 @contextlib.contextmanager
 def served(folder: Path, **settings: str) -> Iterator[Any]:
-    """The exported folder under plain uvicorn, and a function that asks it."""
+    """The exported folder served by plain uvicorn: gives a function that sends requests."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
     (wheel,) = (folder / "wheels").iterdir()
     unpacked = folder.parent / "unpacked"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(unpacked)
-    given = {**os.environ, "PYTHONPATH": str(unpacked)}
-    given.pop("DATABASE_URL", None)
+    environment = {**os.environ, "PYTHONPATH": str(unpacked), **settings}
+    if "DATABASE_URL" not in settings:
+        environment.pop("DATABASE_URL", None)
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "app:plugin", "--port", str(port)],
         cwd=folder,
-        env={**given, **settings},
+        env=environment,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -112,13 +113,13 @@ def served(folder: Path, **settings: str) -> Iterator[Any]:
         return answer.status, json.loads(body) if is_json and body else body
 
     assert process.stderr is not None
-    said: list[str] = []
+    log: list[str] = []
     for line in process.stderr:
-        said.append(line)
+        log.append(line)
         if "http://" in line:
             break
     else:
-        pytest.fail("".join(said))
+        pytest.fail("".join(log))
     try:
         yield ask
     finally:
@@ -247,7 +248,7 @@ def test_routers_models_tokens_lifespan_and_neighbours(
     made = kit.export(write(tmp_path / "shop.ipynb", *SHOP), tmp_path / "out")
     assert made.ok, made
     clock = next(row for row in made.parity.rows if "clock" in row.what)
-    assert clock.note.startswith("another each time")
+    assert clock.note.startswith("new each time")
     assert {"helper.py", "base.py", "pack/__init__.py", "pack/inner.py", "pack/other.py"} <= set(made.files)
     assert "unused.py" not in made.files
     assert "# Cell 2 reads it.\nSHOP_TOKEN=\n" in (made.path / ".env.example").read_text()
@@ -265,7 +266,7 @@ def test_routers_models_tokens_lifespan_and_neighbours(
 
 def test_a_database_of_its_own_and_of_the_environment(tmp_path: Path) -> None:
     path = write(tmp_path / "todo.ipynb", *DATABASE)
-    (tmp_path / "todo.db").write_text("no database: the proof must not open it")
+    (tmp_path / "todo.db").write_text("not a database: the proof must not open it")
     made = kit.export(path, tmp_path / "out")
     assert made.ok, made
     assert made.notes == ["Cell 2, line 2 names todo.db: its data stays here, the server starts with none."]
@@ -277,10 +278,10 @@ def test_a_database_of_its_own_and_of_the_environment(tmp_path: Path) -> None:
         assert ask("POST", "/todos?text=milk") == (200, {"id": 1, "text": "milk"})
         assert ask("GET", "/todos") == (200, [{"id": 1, "text": "milk"}])
     assert (tmp_path / "other.db").exists()
-    assert "no database" in (tmp_path / "todo.db").read_text()
+    assert "not a database" in (tmp_path / "todo.db").read_text()
 
 
-def test_an_app_that_is_no_plugin_is_wrapped(tmp_path: Path) -> None:
+def test_an_app_that_is_not_a_plugin_is_wrapped(tmp_path: Path) -> None:
     made = kit.export(write(tmp_path / "app.ipynb", *APP), tmp_path / "out")
     assert made.ok, made
     with served(made.path) as ask:
@@ -307,18 +308,14 @@ def test_mcp_on_request(tmp_path: Path) -> None:
     with served(made.path) as ask:
         headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
         status, _ = ask("POST", "/mcp", **headers)
-        assert status == 400  # it is there, and an empty message is none
+        assert status == 400  # it is there, and rejects an empty message
 
 
 def test_one_of_several_plugins(tmp_path: Path) -> None:
     other = PLUGIN.replace("todo", "other").replace("import kit\n", "")
     path = write(tmp_path / "two.ipynb", PLUGIN, other)
-    assert (
-        json.loads((kit.export(path, tmp_path / "a", name="other").path / "ai-plugin.json").read_text())[
-            "name_for_model"
-        ]
-        == "other"
-    )
+    manifest = kit.export(path, tmp_path / "a", name="other").path / "ai-plugin.json"
+    assert json.loads(manifest.read_text())["name_for_model"] == "other"
     with pytest.raises(kit.NotebookError, match=r"two\.ipynb has 2 plugins: todo in cell 1, other in cell 2"):
         kit.export(path, tmp_path / "b")
 
@@ -358,7 +355,7 @@ def test_again_updates_and_keeps_what_its_user_changed(tmp_path: Path) -> None:
     assert again.ok
     assert (again.files["app.py"], again.files["README.md"]) == (
         "kept with your changes",
-        "made again: it was gone",
+        "written again: it was missing",
     )
     assert "list(todos)" in (out / "app.py").read_text()
     assert not (out / "app.py.new").exists()
@@ -378,16 +375,16 @@ def test_again_updates_and_keeps_what_its_user_changed(tmp_path: Path) -> None:
     assert (out / "mine.txt").read_text() == "mine"
 
 
-def test_what_is_not_needed_any_more_goes(tmp_path: Path) -> None:
+def test_what_is_no_longer_needed_is_removed(tmp_path: Path) -> None:
     lay(tmp_path)
     path, out = write(tmp_path / "todo.ipynb", PLUGIN, "#| export\nimport base, pack.inner"), tmp_path / "out"
     kit.export(path, out)
     (out / "base.py").write_text("WORD = 'mine'\n")
     made = kit.export(write(path, PLUGIN), out)
-    assert made.files["pack/inner.py"] == "removed: not needed any more"
+    assert made.files["pack/inner.py"] == "removed: no longer needed"
     assert not (out / "pack" / "inner.py").exists()
     assert (out / "base.py").exists()
-    assert "base.py: kept with your changes, though not needed any more." in made.notes
+    assert "base.py: kept with your changes, though no longer needed." in made.notes
 
 
 def test_a_requirement_left_out_is_noticed(tmp_path: Path) -> None:
@@ -413,12 +410,12 @@ def test_a_folder_of_something_else_stays_as_it_is(tmp_path: Path, content: str)
     else:
         out.mkdir()
         (out / ("mine.txt" if content == "." else RECORD)).write_text(content)
-    with pytest.raises(kit.KitError, match=r"is a file|no export made: mine\.txt|cannot be read"):
+    with pytest.raises(kit.KitError, match=r"is a file|no export wrote: mine\.txt|cannot be read"):
         kit.export(path, out, force=True)
     assert len(list(out.iterdir()) if out.is_dir() else [1]) == 1
 
 
-def test_a_clone_that_is_empty_will_do(tmp_path: Path) -> None:
+def test_an_empty_clone_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "out" / ".git").mkdir(parents=True)
     assert kit.export(write(tmp_path / "todo.ipynb", PLUGIN), tmp_path / "out").ok
 
@@ -428,8 +425,8 @@ def test_its_own_tests_pass_and_notice_a_mistake(tmp_path: Path) -> None:
 
     def run() -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        given = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-        return subprocess.run(command, cwd=made.path, env=given, capture_output=True, text=True)
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+        return subprocess.run(command, cwd=made.path, env=clean, capture_output=True, text=True)
 
     done = run()
     assert "3 passed" in done.stdout, done.stdout
@@ -469,9 +466,9 @@ def test_the_command(tmp_path: Path) -> None:
 
 
 def test_in_an_empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what pip installs from requirements.txt and nothing else. Without a package index it is skipped."""
+    """With what pip installs from requirements.txt and nothing else. Skipped without a package index."""
     made = kit.export(write(tmp_path / "todo.ipynb", PLUGIN, ADD, LIST), tmp_path / "out")
-    monkeypatch.delenv("PYTHONPATH", raising=False)  # nothing beside what is installed
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # only what is installed
     place = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -482,7 +479,7 @@ def test_in_an_empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     pip = [maker, "-m", "pip", "--python", str(python), "install", "-q", "--disable-pip-version-check"]
     probe = subprocess.run([*pip, "--dry-run", "typing-extensions"], capture_output=True)
     if probe.returncode:
-        pytest.skip("no package index is reached from here")
+        pytest.skip("no package index can be reached from here")
     done = subprocess.run([*pip, "-r", "requirements.txt"], cwd=made.path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     listed = subprocess.run(
@@ -490,7 +487,7 @@ def test_in_an_empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         capture_output=True, text=True,
     ).stdout.lower().split()  # fmt: skip
     assert {"openai", "typer", "httpx2", "jsonschema"}.isdisjoint(listed)
-    # the script that its README names, and the module that its Dockerfile does
+    # the script in its README, and the module in its Dockerfile
     for command in ([str(python.with_name("kit"))], [str(python), "-m", "kit"]):
         two_processes_serve(command, made.path)
     bare = [str(python), "-m", "uvicorn", "app:plugin", "--port", "0"]
@@ -505,14 +502,14 @@ def two_processes_serve(command: list[str], folder: Path) -> None:
     with subprocess.Popen(serving, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            told = process.stdout.readline()
-            found = re.fullmatch(r"2 workers serve app\.py at (http://127\.0\.0\.1:(\d+))\n", told)
-            assert found, told
-            installed = kit.install(found[1])
+            line = process.stdout.readline()
+            url = re.fullmatch(r"2 workers serve app\.py at (http://127\.0\.0\.1:(\d+))\n", line)
+            assert url, line
+            installed = kit.install(url[1])
             assert installed.problems == []
             assert installed.call("add_todo", text="milk").data == ["milk"]
             for page in ("/", "/legal", "/logo.svg", "/.well-known/openapi.yaml", "/docs"):
-                connection = http.client.HTTPConnection("127.0.0.1", int(found[2]), timeout=20)
+                connection = http.client.HTTPConnection("127.0.0.1", int(url[2]), timeout=20)
                 connection.request("GET", page)
                 assert connection.getresponse().status == 200, page
                 connection.close()

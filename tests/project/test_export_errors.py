@@ -1,4 +1,4 @@
-"""What cannot be exported is told with its cell, its line and a remedy, and nothing is written."""
+"""What cannot be exported is reported with its cell, its line and a remedy, and nothing is written."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ WRONG: dict[str, tuple[str, str]] = {
     "the key set for the library": (
         "import os\nos.environ['OPENAI_API_KEY'] = 'abcdefgh'", r"line 3, .*the value of OPENAI_API_KEY"),
     "somebody's home": ("DATA = '/home/sam/data.csv'", r"line 2, names a folder of this machine: DATA"),
-    "a package that is not there": (
+    "a package that is not installed": (
         "def later():\n    import no_such_thing\n", r"line 3, imports 'no_such_thing', which is not installed"),
-    "a name that a server looks for": ("plugin = {}", r"calls something `plugin`.*call todo so"),
+    "a name that a server looks for": ("plugin = {}", r"calls something `plugin`.*give that name to todo"),
 }  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def test_a_secret_of_the_environment_in_a_document(tmp_path: Path, monkeypatch: 
     leaking = GET.format("1").replace("def number()", "def number(token: str = os.environ['TODO_TOKEN'])")
     path = write(tmp_path / "todo.ipynb", PLUGIN, f"#| export\nimport os\n{leaking}")
     with pytest.raises(
-        kit.NotebookError, match=r"openapi\.json would tell too much: it holds the value of TODO_TOKEN"
+        kit.NotebookError, match=r"openapi\.json would reveal too much: it holds the value of TODO_TOKEN"
     ):
         kit.export(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -98,7 +98,7 @@ def test_a_path_of_the_machine_in_a_document(tmp_path: Path) -> None:
     telling = GET.format("1").replace("def number() -> int:", "def number(at: str = str(Path.cwd())) -> int:")
     path = write(tmp_path / "todo.ipynb", PLUGIN, f"#| export\nfrom pathlib import Path\n{telling}")
     with pytest.raises(
-        kit.NotebookError, match=r"openapi\.json would tell too much: line \d+ names a folder"
+        kit.NotebookError, match=r"openapi\.json would reveal too much: line \d+ names a folder"
     ):
         kit.export(path, tmp_path / "out")
 
@@ -139,7 +139,7 @@ def test_a_neighbour_with_the_name_of_an_exported_file(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("X = 1\n")
     path = write(tmp_path / "todo.ipynb", PLUGIN, "#| export\nfrom app import X")
     with pytest.raises(
-        kit.NotebookError, match=r"app\.py beside the notebook has the name of a file that the export makes"
+        kit.NotebookError, match=r"app\.py beside the notebook has the name of a file that the export writes"
     ):
         kit.export(path, tmp_path / "out")
 
@@ -152,15 +152,15 @@ def test_a_difference_is_reported(tmp_path: Path) -> None:
     assert "1 of 3 answers differ" in repr(made)
 
 
-def test_an_error_of_both_is_told(tmp_path: Path) -> None:
+def test_an_error_of_both_is_reported(tmp_path: Path) -> None:
     made = kit.export(write(tmp_path / "todo.ipynb", PLUGIN, GET.format("1 / 0")), tmp_path / "out")
     assert made.ok
-    assert "an error of the notebook's own: GET /n" in repr(made)
+    assert "the notebook itself fails at: GET /n" in repr(made)
 
 
 def test_an_app_that_ends_python(tmp_path: Path) -> None:
     path = write(tmp_path / "todo.ipynb", PLUGIN, "#| export\nimport os\nos._exit(3)")
-    with pytest.raises(kit.KitError, match="did not get as far as to serve"):
+    with pytest.raises(kit.KitError, match="could not be served"):
         kit.export(path, tmp_path / "out")
 
 
@@ -174,7 +174,7 @@ def test_a_lifespan_that_fails(tmp_path: Path) -> None:
         kit.export(write(tmp_path / "todo.ipynb", failing), tmp_path / "out")
 
 
-def test_the_command_tells_it(tmp_path: Path) -> None:
+def test_the_command_reports_it(tmp_path: Path) -> None:
     path = write(tmp_path / "todo.ipynb", PLUGIN, ADD, "#| export\nkit.serve(todo)")
     done = subprocess.run(
         [sys.executable, "-m", "kit", "export", str(path), str(tmp_path / "out")],
@@ -193,7 +193,7 @@ def test_no_process_is_left_behind(tmp_path: Path) -> None:
     assert psutil.Process(os.getpid()).children() == before
 
 
-def test_paths_that_are_short_words_are_no_paths_of_the_machine(tmp_path: Path) -> None:
+def test_short_words_are_not_paths_of_the_machine(tmp_path: Path) -> None:
     assert leaks.path_in("get('/srv')", Path("/srv")) is None
     assert leaks.path_in("open('/srv/data.csv')", Path("/srv")) == (1, "/srv/")
 
@@ -205,7 +205,7 @@ def test_a_folder_beside_the_notebook(tmp_path: Path) -> None:
     mounting = "#| export\nfrom fastapi.staticfiles import StaticFiles\ntodo.mount('/s', StaticFiles(directory='static'))"
     path = write(tmp_path / "todo.ipynb", PLUGIN, mounting)
     with pytest.raises(
-        kit.NotebookError, match=r"(?s)Cell 2.*include=\['static'\] \(--include static\) takes it along"
+        kit.NotebookError, match=r"(?s)Cell 2.*include=\['static'\] \(--include static\) adds it"
     ):
         kit.export(path, tmp_path / "out")
     made = kit.export(path, tmp_path / "out", include=["static"])
@@ -214,19 +214,19 @@ def test_a_folder_beside_the_notebook(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "static" / ".env").exists()
 
 
-def test_what_another_start_changes_is_no_difference(tmp_path: Path) -> None:
+def test_what_another_start_changes_is_not_a_difference(tmp_path: Path) -> None:
     random = GET.replace("-> int", "-> float").format("seed")
     path = write(tmp_path / "todo.ipynb", PLUGIN, "#| export\nimport random\nseed = random.random()", random)
     made = kit.export(path, tmp_path / "out")
     assert made.ok
-    assert "another after each start" in repr(made)
-    assert "the same but for 1 that the notebook changes by itself" in repr(made)
+    assert "new after each start" in repr(made)
+    assert "the same except for 1 that the notebook itself changes" in repr(made)
 
 
 def test_a_cell_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kit.project.proof.START_TIMEOUT", 2.0)
     path = write(tmp_path / "todo.ipynb", PLUGIN, "#| export\nimport time\ntime.sleep(3600)")
-    with pytest.raises(kit.KitError, match=r"did not get as far as to serve: it took longer than 2 s"):
+    with pytest.raises(kit.KitError, match=r"could not be served: it took longer than 2 s"):
         kit.export(path, tmp_path / "out")
 
 

@@ -1,4 +1,4 @@
-"""`kit new`: a project that works at once; names, folders, the wheel it brings along; `kit lab`'s copy."""
+"""`kit new`: a project that works at once; names, folders, the wheel it carries; `kit lab`'s copy."""
 
 from __future__ import annotations
 
@@ -97,12 +97,12 @@ def test_good_names(tmp_path: Path, name: str) -> None:
     assert kit.load(project.path / "plugin.ipynb").manifest.name_for_model == name.replace("-", "_")
 
 
-def test_what_is_there_is_never_touched(tmp_path: Path) -> None:
+def test_what_exists_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "weather").mkdir()
     (tmp_path / "file").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for name in ("weather", "file", "link"):
-        with pytest.raises(kit.KitError, match=rf"{name} is there already, and stays as it is.\n.*'{name}2'"):
+        with pytest.raises(kit.KitError, match=rf"{name} already exists, and was not changed.\n.*'{name}2'"):
             kit.new(name, tmp_path)
     assert list((tmp_path / "weather").iterdir()) == []
     assert (tmp_path / "file").read_text() == "mine"
@@ -112,16 +112,16 @@ def test_what_is_there_is_never_touched(tmp_path: Path) -> None:
         kit.Project(tmp_path / "weather")
 
 
-def test_the_other_name_that_is_proposed_would_do(tmp_path: Path) -> None:
+def test_the_proposed_name_is_valid(tmp_path: Path) -> None:
     for name in ("x" * 50, "weather"):
         (tmp_path / name).write_text("")
         with pytest.raises(kit.KitError) as caught:
             kit.new(name, tmp_path)
-        assert "kit.Project" not in str(caught.value)  # a file is no project that could be opened
+        assert "kit.Project" not in str(caught.value)  # a file is not a project to open
         proposed = re.search(r"such as '([^']+)'", str(caught.value))
         assert proposed
         assert kit.new(proposed[1], tmp_path).name == proposed[1]
-    with pytest.raises(kit.KitError, match=r"open it: kit\.Project"):
+    with pytest.raises(kit.KitError, match=r"open this one: kit\.Project"):
         kit.new("weather2", tmp_path)
 
 
@@ -166,7 +166,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert "kit serve plugin.ipynb" in done.stdout
     again = subprocess.run([*COMMAND, "new", "weather"], cwd=tmp_path, capture_output=True, text=True)
     assert again.returncode == 1
-    assert "is there already" in again.stderr
+    assert "already exists" in again.stderr
 
 
 def test_the_wheel_works_alone_and_is_the_same_each_time(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_what_is_not_the_kits_stays_out(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("kit.project.wheel.PACKAGE", package)
     monkeypatch.setattr(projects, "TEMPLATE", package / "project" / "templates" / "new")
     before = write_wheel(tmp_path).read_bytes()
-    # what JupyterLab, a Mac and a person leave there
+    # what JupyterLab, macOS and a person leave there
     (notebooks / "images" / ".ipynb_checkpoints").mkdir()
     (notebooks / "Untitled.ipynb").write_text("mine")
     (package / "project" / "templates" / "new" / ".DS_Store").write_bytes(b"\xff")

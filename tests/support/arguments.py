@@ -1,11 +1,10 @@
-"""Arguments made up from the JSON Schema of a tool: anything the schema allows, awkward values among it."""
+"""Arguments generated from the JSON Schema of a tool: anything the schema allows, including awkward values."""
 
 from __future__ import annotations
 
 import random
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import rstr
@@ -31,33 +30,24 @@ WORDS = ("milk", "a b", "été", "x/y", "50%", "a&b=c", "q?#", "日本", "+1", "
 
 
 class NoValue(Exception):
-    """The generator has no value for a schema (not that there is none)."""
+    """The generator found no value for a schema, which may still have one."""
 
 
 def arguments(schema: Mapping[str, Any], seed: int) -> Any:
     """Arguments that satisfy the schema. Raises `NoValue` if twenty tries found none."""
     rng = random.Random(seed)
-    validator = _validator(id(schema), schema)
+    validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
     for _ in range(20):
-        made = Maker(schema.get("$defs", {}), rng).value(schema)
-        if validator.is_valid(made):
-            return made
-    raise NoValue(next(validator.iter_errors(made)).message[:200])
+        value = Generator(schema.get("$defs", {}), rng).value(schema)
+        if validator.is_valid(value):
+            return value
+    raise NoValue(next(validator.iter_errors(value)).message[:200])
 
 
-@lru_cache(maxsize=8)
-def _hold(_: int, schema: Any) -> Any:
-    return schema
-
-
-def _validator(_: int, schema: Mapping[str, Any]) -> Any:
-    return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
-
-
-class Maker:
+class Generator:
     def __init__(self, defs: Mapping[str, Any], rng: random.Random) -> None:
         self.defs, self.rng = defs, rng
-        self.left = 300  # values, before everything optional is left out
+        self.left = 300  # values until everything optional is left out
 
     def value(self, schema: Any, depth: int = 0) -> Any:
         self.left -= 1
@@ -127,8 +117,8 @@ class Maker:
         )
         low, high = int(-(-low // 1)), int(high // 1)
         step = schema.get("multipleOf", 1)
-        made = self.rng.randint(low, max(low, high))
-        return int(made // step * step) if made // step * step >= low else int(-(-low // step) * step)
+        value = self.rng.randint(low, max(low, high))
+        return int(value // step * step) if value // step * step >= low else int(-(-low // step) * step)
 
     def _number(self, schema: Any, depth: int) -> float:
         if "multipleOf" in schema:
@@ -140,50 +130,50 @@ class Maker:
     def _string(self, schema: Any, depth: int) -> str:
         if "pattern" in schema:
             for _ in range(30):
-                made = rstr.Rstr(self.rng).xeger(re.sub(r"\.([*+])", r"[a-z0-9]\1", schema["pattern"]))
-                if schema.get("minLength", 0) <= len(made) <= schema.get("maxLength", 10**9):
+                value = rstr.Rstr(self.rng).xeger(re.sub(r"\.([*+])", r"[a-z0-9]\1", schema["pattern"]))
+                if schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", 10**9):
                     break
-            return made
+            return value
         if schema.get("format") in FORMATS:
             return FORMATS[schema["format"]]
         low, high = schema.get("minLength", 0), schema.get("maxLength", 10**6)
-        made = self.rng.choice(WORDS)
+        value = self.rng.choice(WORDS)
         if low == 0 and self.rng.random() < 0.05:
-            made = ""
-        while len(made) < low:
-            made += self.rng.choice("abc déf")
-        return made[:high]
+            value = ""
+        while len(value) < low:
+            value += self.rng.choice("abc déf")
+        return value[:high]
 
     def _array(self, schema: Any, depth: int) -> list[Any]:
         low, high = schema.get("minItems", 0), schema.get("maxItems", 10**6)
         count = min(high, max(low, 0 if self.left < 0 else self.rng.choice([0, 1, 2])))
         fixed = schema.get("prefixItems", [])[:count] if "prefixItems" in schema else []
-        made = [self.value(item, depth + 1) for item in fixed]
-        items = schema.get("items", {})
+        items = [self.value(item, depth + 1) for item in fixed]
+        schemas = schema.get("items", {})
         for _ in range(50):
-            if len(made) >= count:
+            if len(items) >= count:
                 break
-            item = self.value(items, depth + 1)
-            if not schema.get("uniqueItems") or item not in made:
-                made.append(item)
-        return made
+            item = self.value(schemas, depth + 1)
+            if not schema.get("uniqueItems") or item not in items:
+                items.append(item)
+        return items
 
     def _object(self, schema: Any, depth: int) -> dict[str, Any]:
         required, properties = schema.get("required", []), schema.get("properties", {})
-        made = {}
+        values = {}
         for name, item in properties.items():
             likely = 0.0 if self.left < 0 or depth > 8 else 0.5 if depth < 3 else 0.2
             if name in required or self.rng.random() < likely:
                 try:
-                    made[name] = self.value(item, depth + 1)
+                    values[name] = self.value(item, depth + 1)
                 except NoValue:
                     if name in required:
                         raise
         extra = schema.get("additionalProperties", True)
         for name in required:
-            if name not in made:
-                made[name] = self.value(extra if isinstance(extra, Mapping) else {}, depth + 1)
-        missing = schema.get("minProperties", 0) - len(made)
+            if name not in values:
+                values[name] = self.value(extra if isinstance(extra, Mapping) else {}, depth + 1)
+        missing = schema.get("minProperties", 0) - len(values)
         if (
             isinstance(extra, Mapping)
             and extra
@@ -192,10 +182,10 @@ class Maker:
             and self.rng.random() < 0.5
         ):
             missing = 1
-        for name in [*(n for n in properties if n not in made), *(f"key{n}" for n in range(9))][
+        for name in [*(n for n in properties if n not in values), *(f"key{n}" for n in range(9))][
             : max(0, missing)
         ]:
-            made[name] = self.value(
+            values[name] = self.value(
                 properties.get(name, extra if isinstance(extra, Mapping) else {}), depth + 1
             )
-        return made
+        return values

@@ -1,7 +1,7 @@
-"""Specs and manifests to try a rule on: a few small ones that are written here, and the corpus where it is there.
+"""Specs and manifests to test a rule on: a few small ones written here, and the corpus if it is available.
 
-Each of the small ones holds what the real ones were found to hold: references, circles, unions, every place and
-style of a parameter, three kinds of body, missing and doubled names, older versions, and what is no spec at all.
+The small ones contain what real ones contain: references, circles, unions, every location and style of a
+parameter, three kinds of body, missing and duplicate names, older versions, and files that are not specs at all.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def _query(name: str, schema: Any, place: str = "query", **more: Any) -> dict[st
 
 
 def _operation(name: str, *parameters: Any, **more: Any) -> dict[str, Any]:
-    given = {"parameters": [*parameters]} if parameters else {}
-    return {"operationId": name, "summary": f"What {name} does", "responses": _answer(TEXT), **given, **more}
+    fields = {"parameters": [*parameters]} if parameters else {}
+    return {"operationId": name, "summary": f"What {name} does", "responses": _answer(TEXT), **fields, **more}
 
 
 def _spec(paths: Any, version: str = "3.1.0", schemas: Any = None, **more: Any) -> dict[str, Any]:
@@ -220,7 +220,7 @@ MANIFESTS: dict[str, dict[str, Any]] = {
 
 @cache
 def documents(run: str) -> list[Path]:
-    """The files of the specs, those that are none of them among them."""
+    """The files of the specs, and some that are not specs."""
     if run == "corpus":
         return sorted((shared("corpus", "openapi") or FOLDER).iterdir())
     for name, document in {**SPECS, **NO_SPECS}.items():
@@ -230,7 +230,7 @@ def documents(run: str) -> list[Path]:
 
 @cache
 def manifests(run: str) -> dict[str, str]:
-    """The manifests as text; the name of each is that of its spec, where there is one."""
+    """The manifests as text, each by the name of its spec, if it has one."""
     if run == "corpus":
         files = sorted((shared("corpus", "manifests") or FOLDER).iterdir())
         return {file.stem: file.read_text() for file in files}
@@ -247,7 +247,7 @@ THINGS = {
 
 
 def large() -> dict[str, Any]:
-    """A Swagger 2.0 document of 1,200 operations, with objects inside of objects, and some that hold themselves."""
+    """A Swagger 2.0 document of 1,200 operations, with nested objects, and some that contain themselves."""
     paths: dict[str, Any] = {}
     definitions: dict[str, Any] = {
         "Rule": {"type": "object", "properties": {"name": TEXT, "parts": {"type": "array", "items": {"$ref": "#/definitions/Rule"}}}},
@@ -266,10 +266,10 @@ def large() -> dict[str, Any]:
             identifier = {"name": "id", "in": "path", "type": "string", "required": True}
 
             def operation(
-                verb: str, text: str, *given: Any, name: str = name, area: str = area, ref: Any = ref
+                verb: str, text: str, *parameters: Any, name: str = name, area: str = area, ref: Any = ref
             ) -> dict[str, Any]:
                 answer = {"200": {"description": "", "schema": ref}}
-                return {"operationId": f"{verb}{name}s", "tags": [area], "summary": text, "parameters": [*given], "responses": answer}  # fmt: skip
+                return {"operationId": f"{verb}{name}s", "tags": [area], "summary": text, "parameters": [*parameters], "responses": answer}  # fmt: skip
 
             paths[f"/{area}/{thing}"] = {
                 "get": operation("List", f"All {about}s"),

@@ -1,4 +1,4 @@
-"""The drawings of the notebooks, as SVG: boxes with their own ground, so that they read in light and dark."""
+"""The drawings of the notebooks, as SVG: boxes with a background, to be readable in light and dark."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def svg(width: int, height: int, title: str, content: list[str]) -> str:
 def box(
     x: float, y: float, width: float, height: float, text: str, fill: str = GROUND, size: int = 13
 ) -> str:
-    """A box, its middle at (x, y); lines are parted by |, the first is bold where there are more."""
+    """A box centered at (x, y); | separates lines, of which the first is bold if there are several."""
     lines = text.split("|")
     ink = "#ffffff" if fill == LIT else INK
     bold = " font-weight='600'"
@@ -43,7 +43,7 @@ def arrow(x1: float, y1: float, x2: float, y2: float, dashed: bool = False) -> s
 
 
 def flow(lit: int) -> str:
-    """The eight steps in a row, `lit` among them filled."""
+    """The eight steps in a row, with step `lit` filled."""
     content = []
     for n, step in enumerate(STEPS, 1):
         x = 52 + (n - 1) * 114
@@ -55,7 +55,7 @@ def flow(lit: int) -> str:
 
 
 def parts() -> str:
-    """The three parts of a plugin, and who reads which."""
+    """The three parts of a plugin, and what each is for."""
     content = [
         box(130, 50, 220, 64, "manifest|/.well-known/ai-plugin.json"),
         box(400, 50, 220, 64, "spec|/.well-known/openapi.json"),

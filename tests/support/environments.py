@@ -1,4 +1,4 @@
-"""Environments of their own, for what wants versions that clash with those the tests run with."""
+"""Separate environments for what needs versions that conflict with those of the tests."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from paths import ROOT
 CONSTRAINTS = ROOT / "constraints.txt"
 
 
-def environment(place: Path, wanted: str, *clashing: str) -> Path:
-    """The Python of a new environment with `wanted`, and constraints.txt's version of all but the `clashing`."""
+def environment(folder: Path, requirement: str, *conflicting: str) -> Path:
+    """The Python of a new environment with `requirement`, by constraints.txt except for `conflicting` packages."""
     lines = CONSTRAINTS.read_text().splitlines()
-    constraints = place.with_suffix(".txt")
-    constraints.write_text("\n".join(line for line in lines if line.partition("==")[0] not in clashing))
-    subprocess.run([sys.executable, "-m", "venv", place], check=True)
-    python = place / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "-q", "-c", constraints, wanted], check=True)
+    constraints = folder.with_suffix(".txt")
+    constraints.write_text("\n".join(line for line in lines if line.partition("==")[0] not in conflicting))
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "-q", "-c", constraints, requirement], check=True)
     return python

@@ -14,7 +14,7 @@ TIMEOUT = 60.0
 
 @dataclass
 class Output:
-    """What one run of a cell gave."""
+    """The output of one run of a cell."""
 
     text: str = ""  # stdout
     errors: str = ""  # stderr
@@ -43,7 +43,7 @@ class Kernel:
             self.manager.shutdown_kernel(now=True)
 
     def send(self, code: str, cell: str = "") -> str:
-        """Sends a cell without waiting; gives the id of its message."""
+        """Sends a cell without waiting; returns the id of its message."""
         content = {
             "code": code,
             "silent": False,

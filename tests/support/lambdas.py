@@ -1,7 +1,7 @@
-"""AWS Lambda without AWS: the translated template deployed into moto, the zip that it holds run by Lambda's own runtime.
+"""AWS Lambda without AWS: the translated template deployed to moto, its zip file run by Lambda's own runtime.
 
-What that does not prove: a real Lambda has a sandbox, a share of a processor by its memory, IAM, a network and a
-Function URL, none of which is here. Milliseconds are this machine's.
+What that leaves open: a real Lambda has a sandbox, a share of a processor that depends on its memory, IAM, a network
+and a Function URL, none of which exists here. Times are this machine's.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from typing import Any
 
 REGION = "eu-central-1"
 HOST = "abc.lambda-url.eu-central-1.on.aws"
-# The runtime's own packages: in Lambda they lie beside the function's.
+# The runtime's own packages, which Lambda installs beside the function's.
 RUNTIME = ("awslambdaric", "simplejson", "snapshot-restore-py")
 
 
 class Refused(Exception):
-    """What the runtime says when the function cannot be loaded, or fails."""
+    """The runtime's message when the function cannot be loaded, or fails."""
 
 
 def build(project: Path, folder: Path) -> Path:
@@ -52,7 +52,7 @@ def zipped(folder: Path, file: Path) -> Path:
 
 
 def translated(template: Path) -> dict[str, Any]:
-    """The SAM template as CloudFormation, by AWS's own translator. It asks AWS for nothing."""
+    """The SAM template as CloudFormation, by AWS's own translator, without a request to AWS."""
     import boto3
     from samtranslator.parser.parser import Parser
     from samtranslator.translator.translator import Translator
@@ -64,22 +64,21 @@ def translated(template: Path) -> dict[str, Any]:
         "AWSLambdaBasicExecutionRole": "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
     }
     before = os.environ.get("AWS_DEFAULT_REGION")
-    os.environ["AWS_DEFAULT_REGION"] = REGION  # the translator asks for it here and there by itself
+    os.environ["AWS_DEFAULT_REGION"] = REGION  # the translator also reads it itself
     try:
-        found: dict[str, Any] = Translator(managed, Parser(), boto_session=boto3.Session()).translate(
-            document, {}
-        )
+        translator = Translator(managed, Parser(), boto_session=boto3.Session())
+        template_body: dict[str, Any] = translator.translate(document, {})
     finally:
-        os.environ.pop("AWS_DEFAULT_REGION") if before is None else os.environ.update(
-            AWS_DEFAULT_REGION=before
-        )
-    return found
+        del os.environ["AWS_DEFAULT_REGION"]
+        if before is not None:
+            os.environ["AWS_DEFAULT_REGION"] = before
+    return template_body
 
 
 def deployed(
     template: dict[str, Any], archive: Path, parameters: dict[str, str], folder: Path
 ) -> dict[str, Any]:
-    """Deploys into moto; unpacks into `folder` what is deployed; gives the function's configuration."""
+    """Deploys to moto, unpacks what was deployed into `folder`, and returns the function's configuration."""
     import boto3
     from moto import mock_aws
 
@@ -90,7 +89,7 @@ def deployed(
         cloud = boto3.client("cloudformation", region_name=REGION)
         cloud.create_stack(
             StackName="plugin",
-            # moto has no Function URL, and so no value for the output that names it
+            # moto has no Function URL, and no value for the output that names it
             TemplateBody=json.dumps({**template, "Outputs": {}}),
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM"],
@@ -103,13 +102,13 @@ def deployed(
         )
         function = boto3.client("lambda", region_name=REGION).get_function(FunctionName=name)
         s3.download_file("code", "plugin.zip", str(folder) + ".zip")
-    with zipfile.ZipFile(str(folder) + ".zip") as held:
-        held.extractall(folder)
+    with zipfile.ZipFile(str(folder) + ".zip") as deployed_zip:
+        deployed_zip.extractall(folder)
     return {**function["Configuration"], "Kinds": kinds}
 
 
 class Function:
-    """One running instance: Lambda's runtime in a clean interpreter, and the API that it asks for events."""
+    """One running instance: Lambda's runtime in a clean interpreter, and the API that it gets events from."""
 
     def __init__(self, folder: Path, handler: str, environment: dict[str, str], site: Path) -> None:
         self._events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
@@ -135,7 +134,7 @@ class Function:
             **environment,
         }
         self.began = time.perf_counter()
-        # -S: nothing of this environment's packages, so that a missing one is missed; -B: /var/task is read-only.
+        # -S: without this environment's packages, so that a missing one is noticed; -B: /var/task is read-only.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-B", "-c", code],
             cwd=folder,

@@ -1,4 +1,4 @@
-"""Clients that ask a server without a pause, and what became of each request."""
+"""Clients that send requests without a pause, and the outcome of each request."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import threading
 import time
 from collections import Counter
 
-WAIT = 10.0  # seconds after which a request that has no answer hangs; one takes some milliseconds
+WAIT = 10.0  # seconds after which a request without an answer counts as hanging; one takes milliseconds
 
 
 class Load:
     """`kept` clients that keep their connection, and `new` ones that open one for each request.
 
-    While the context lasts, or until the server refuses connections. `.fates` counts "answered" (a 200),
-    "refused", "hangs", other statuses and errors by their name; `.bodies` are the answers that came.
+    They run until the context ends or the server refuses connections. `.fates` counts "answered" (a 200),
+    "refused", "hangs", other statuses, and errors by their name; `.bodies` are the answers.
     """
 
     def __init__(self, port: int, kept: int, new: int) -> None:
@@ -36,7 +36,7 @@ class Load:
         self._thread.join()
 
     def wait(self, more: int) -> None:
-        """Until that many more requests are answered."""
+        """Waits until that many more requests are answered."""
         end = self.fates["answered"] + more
         while self.fates["answered"] < end and self._thread.is_alive():
             time.sleep(0.005)

@@ -1,7 +1,7 @@
-"""What others say a document must be, from the packages they publish; where none is published, a small schema.
+"""What a document must be, by the packages that others publish; by a small schema where there is none.
 
-A type of pydantic's allows fields that it does not know, so that a client of today reads the answers of
-tomorrow. An oracle must not: `strict` refuses them.
+A Pydantic type allows unknown fields, so that an older client can read newer answers. An oracle must not:
+`strict` rejects them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ListModelsResponse(TypedDict):
     data: list[Model]
 
 
-# A component of OpenAI's API description, and the same thing in the package `openai`.
+# Components of OpenAI's API description, and their types in the package `openai`.
 OPENAI: dict[str, Any] = {
     "Response": Response,
     "ResponseStreamEvent": ResponseStreamEvent,
@@ -43,8 +43,8 @@ OPENAI: dict[str, Any] = {
     "CreateResponse": ResponseCreateParams,
     "CreateChatCompletionRequest": CompletionCreateParams,
 }
-# What OpenAI always sends and the types of the package leave optional, so as to read what is older.
-# By the name of the type and, since two have the same name, a property that it has.
+# What OpenAI always sends, but the package's types leave optional for the sake of older answers.
+# By the name of the type and, since two have the same name, one of its properties.
 ALWAYS = {
     ("Response", "id"): ("error", "incomplete_details", "instructions", "metadata", "temperature", "top_p"),
     ("ErrorObject", "type"): ("code", "param"),
@@ -52,7 +52,7 @@ ALWAYS = {
     ("Choice", "message"): ("logprobs",),
     ("Choice", "delta"): ("finish_reason",),
 }
-# What OpenAI sends and the types of the package do not have.
+# What OpenAI sends, but the package's types do not have.
 MORE = {"Response": ("store",), "ResponseFunctionCallArgumentsDoneEvent": ("name",)}
 
 
@@ -61,9 +61,9 @@ WITHIN = ("items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "all
 
 @cache
 def strict(kind: Any, *, is_open: bool = False) -> Draft202012Validator:
-    """A validator for a type that pydantic knows, which refuses fields that the type does not have.
+    """A validator for a type that Pydantic supports, which rejects fields that the type does not have.
 
-    With `is_open` the types that say they take any field do so; those of `openai` all say it.
+    With `is_open`, types declared to allow any field do so; all of `openai`'s are.
     """
     schema = TypeAdapter(kind).json_schema()
     for node in _schemas(schema):
@@ -73,7 +73,7 @@ def strict(kind: Any, *, is_open: bool = False) -> Draft202012Validator:
         title, required = node.get("title"), node.setdefault("required", [])
         for (name, has), always in ALWAYS.items():
             if name == title and has in properties:
-                assert properties.keys() >= set(always), f"{title} has not all of {always} any more"
+                assert properties.keys() >= set(always), f"{title} no longer has all of {always}"
                 required += [field for field in always if field not in required]
         for field in MORE.get(str(title), ()):
             properties.setdefault(field, True)
@@ -83,7 +83,7 @@ def strict(kind: Any, *, is_open: bool = False) -> Draft202012Validator:
 
 
 def _schemas(schema: Any) -> Iterator[dict[str, Any]]:
-    """The schema and those inside of it; a property may be called "properties" too."""
+    """The schema and those inside it; a property may be called "properties" too."""
     waiting = [schema]
     while waiting:
         node = waiting.pop()
@@ -97,15 +97,15 @@ def _schemas(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 def errors(validator: Draft202012Validator, value: Any) -> list[str]:
-    """What is wrong with `value`, each with its place."""
+    """The errors of `value`, each with its path."""
     return [
         f"{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}"
         for error in validator.iter_errors(value)
     ]
 
 
-# -- formats that are published as a document only ------------------------------------
-# What the kit writes of them and nothing more, each field with the values that are legal for it.
+# -- formats that are published only as a document ------------------------------------
+# Only the fields that the kit writes, each with its valid values.
 
 TEXT = {"type": "string", "minLength": 1, "maxLength": 4096}
 URL = {**TEXT, "pattern": "^https?://"}
@@ -126,7 +126,7 @@ def _list(items: Any) -> dict[str, Any]:
 
 
 def _copilot() -> dict[str, Any]:
-    """Microsoft's plugin manifest, version 2.4, as its documentation says it."""
+    """Microsoft's plugin manifest, version 2.4, by its documentation."""
     extra = {
         "description": TEXT,
         "enum": {**_list({"type": "string"}), "minItems": 1},

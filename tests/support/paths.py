@@ -5,4 +5,4 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
 NOTEBOOKS = ROOT / "notebooks"
-SHARED = ROOT.parent / "shared"  # the larger collections, which a clone has not
+SHARED = ROOT.parent / "shared"  # the larger collections, which are not part of a clone

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, and both kinds of database by their URL: fixtures for conftest.py."""
+"""Fixtures for conftest.py: the tests' own PostgreSQL server, and the URLs of both kinds of database."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-PASSWORD = "p%40ss:w/rd"  # as a URL writes it
+PASSWORD = "p%40ss:w/rd"  # as in a URL
 
 
 def postgres_programs() -> Path | None:
-    """Where initdb and postgres are: Debian keeps them out of the PATH."""
-    found = shutil.which("initdb")
+    """The folder of initdb and postgres, which Debian keeps out of the PATH."""
+    initdb = shutil.which("initdb")
     homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda home: float(home.parent.name))
-    return Path(found).resolve().parent if found else next(iter(homes[::-1]), None)
+    return Path(initdb).resolve().parent if initdb else next(iter(homes[::-1]), None)
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def postgres() -> Iterator[str]:
     """The address of a new PostgreSQL server that asks for a password: `USER:PASSWORD@HOST:PORT`."""
     programs = postgres_programs()
     if programs is None:
-        pytest.skip("there is no PostgreSQL here: apt-get install postgresql")
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         (home / "password").write_text("p@ss:w/rd\n")
@@ -64,7 +64,7 @@ def postgres() -> Iterator[str]:
                 assert ready.wait(30)
                 yield f"sam:{PASSWORD}@127.0.0.1:{port}"
             finally:
-                server.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
+                server.send_signal(signal.SIGQUIT)  # immediately: nothing has to be saved
                 follower.join()
 
 

@@ -1,4 +1,4 @@
-"""A plugin's file served by a process of its own, on each of the roads to production."""
+"""A plugin's file served by a process of its own, in each of the ways to run it in production."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROADS = {
 
 
 class Running:
-    """A server in a process of its own. `log` is all that it has written up to now."""
+    """A server in a process of its own. `log` is everything that it has written so far."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         self.process = process
@@ -37,7 +37,7 @@ class Running:
         return self._log.read_text()
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """Its status, once it has ended by that signal."""
+        """Its exit status after that signal."""
         self.process.send_signal(how)
         return self.process.wait(60)
 

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server that answers what a test has written down for it, over real HTTP."""
+"""An OpenAI-compatible server that gives a test's prepared answers over real HTTP."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Scripted:
                 "error": {"message": step["text"] or "scripted", "type": "x", "param": None, "code": None}
             }
             return JSONResponse(error, step["status"], headers={"retry-after-ms": "1"})
-        # The arguments are any text; a marker takes their place until the events are written.
+        # The arguments may be any text; a marker stands for them until the events are written.
         marked = [(name, f"@@{n}@@") for n, (name, _) in enumerate(step["calls"])]
         answer = Answer([Step(name, {"marker": mark}) for name, mark in marked], step["text"])
         if not request.stream:
@@ -81,7 +81,7 @@ class Scripted:
         )
         raw = [json.dumps(event) for event in events]
 
-        if api == "chat":  # arguments come in pieces there: written anew in one piece
+        if api == "chat":  # its arguments come in pieces: replaced by one piece
             raw = [line for line in raw if "@@" not in line and '"arguments": "{' not in line]
             for n, (_, arguments) in enumerate(step["calls"]):
                 chunk = json.loads(raw[0])

@@ -1,4 +1,4 @@
-"""Servers as strangers run them: each path answers what a test has laid down for it."""
+"""Servers of other people: each path gives the answer that a test has prepared."""
 
 from __future__ import annotations
 

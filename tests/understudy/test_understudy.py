@@ -105,6 +105,16 @@ def test_dates(text: str, date: str | None) -> None:
     assert parse_time("12 am") == "00:00"
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("date", "date"), ("dueDate", "date"), ("deadline", "date"), ("time", "time"), ("phone", "phone"),
+     ("mobile", "phone"), ("website", "url"), ("email", "email"), ("order_id", "id"), ("city", "place")],
+)  # fmt: skip
+def test_a_parameter_is_recognized_by_its_name(name: str, kind: str) -> None:
+    (reading,) = read_tools([{"name": "find", "parameters": {"properties": {name: {"type": "string"}}}}])
+    assert [slot.kind for slot in reading.slots] == [kind]
+
+
 # -- conversations --------------------------------------------------------------------
 
 
