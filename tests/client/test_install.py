@@ -103,7 +103,7 @@ def test_a_strangers_plugin_with_its_flaws() -> None:
             "",
             "points to a spec on another domain",
         ),
-        ({"/.well-known/ai-plugin.json": (200, {}, manifest("file:///etc/passwd"))}, "", "is no http"),
+        ({"/.well-known/ai-plugin.json": (200, {}, manifest("file:///etc/passwd"))}, "", r"http(\(s\))? URL"),
         ({"/.well-known/ai-plugin.json": (200, {}, manifest("/spec.json"))}, "", "spec.json answers 404"),
         (
             {
