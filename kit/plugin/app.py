@@ -21,7 +21,7 @@ from kit.plugin import accesslog, settings
 from kit.plugin.accesslog import AccessLog
 from kit.plugin.limits import AllowedHosts, BodyLimit, Timeout
 from kit.plugin.refresh import Refresh
-from kit.plugin.registry import Registry, operation_name, operations
+from kit.plugin.registry import Registry, name_operations, operation_name, operations
 from kit.plugin.startup import Startup
 from kit.plugin.wellknown import CHATGPT_ORIGINS, CORS, Health, Pages, WellKnown, is_read, route_path
 
@@ -128,9 +128,7 @@ class Plugin(FastAPI):
                 _merge(finished, document)
             taken: set[str] = set()
             for app in filter(None, (self._wrapped, self)):
-                for context in operations(app.routes):
-                    name = context.operation_id or context.name or operation_name(context)
-                    _name_operations(finished, context, name, taken)
+                name_operations(finished, app.routes, taken)
             self._finished = (document, wrapped, finished)
         return self._finished[2]
 
@@ -280,17 +278,6 @@ class Served(Protocol):
 
 def _titled(name: str) -> str:
     return name.replace("_", " ").strip().title() if isinstance(name, str) else ""
-
-
-def _name_operations(document: dict[str, Any], context: Any, name: str, taken: set[str]) -> None:
-    for method in sorted(context.methods or ()):
-        operation = document["paths"].get(context.path_format, {}).get(method.lower())
-        if operation is None:
-            continue
-        path_words = "_".join("".join(c if c.isalnum() else " " for c in context.path_format).split())
-        unique = name if name not in taken else f"{name}_{method.lower()}_{path_words}"
-        taken.add(unique)
-        operation["operationId"] = unique
 
 
 def _merge(document: dict[str, Any], added: dict[str, Any]) -> None:

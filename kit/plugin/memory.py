@@ -12,13 +12,12 @@ import linecache
 import logging
 import multiprocessing
 from collections import deque
-from collections.abc import Callable, Iterator
 from functools import lru_cache
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import is_users
-from kit.plugin.registry import operations
+from kit.plugin.registry import functions
 
 if TYPE_CHECKING:
     from kit.plugin.app import Plugin
@@ -48,7 +47,7 @@ def is_first_worker() -> bool:
 def in_memory(plugin: Plugin) -> list[str]:
     """One phrase for each thing that operations change and that lives in memory: `todos, a dict`."""
     kinds: dict[str, str] = {}
-    waiting: list[Any] = list(_functions(plugin))
+    waiting: list[Any] = [each for app in (plugin, plugin._wrapped) if app for each in functions(app)]
     seen: set[int] = set()
     while waiting:
         function = waiting.pop()
@@ -66,19 +65,6 @@ def in_memory(plugin: Plugin) -> list[str]:
             elif name in rebound or (kind := _state(name, value, changes)):
                 kinds[name] = type(value).__name__ if name in rebound else kind
     return [f"{name}, {'an' if kind[0] in 'aeiou' else 'a'} {kind}" for name, kind in sorted(kinds.items())]
-
-
-def _functions(plugin: Plugin) -> Iterator[Callable[..., Any]]:
-    for app in filter(None, (plugin, plugin._wrapped)):
-        for middleware in app.user_middleware:
-            yield from (each for each in middleware.kwargs.values() if callable(each))
-        for context in operations(app.routes):
-            waiting = [getattr(context, "dependant", None) or context.original_route.dependant]  # type: ignore[attr-defined]
-            while waiting:
-                dependant = waiting.pop()
-                waiting += dependant.dependencies
-                if dependant.call:
-                    yield dependant.call
 
 
 def _uses(function: FunctionType) -> tuple[set[str], set[str], bool]:

@@ -8,6 +8,7 @@ with the old list, and the next one sees the new.
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -41,6 +42,33 @@ def has_path(routes: Iterable[BaseRoute], path: str) -> bool:
 def operation_name(context: RouteContext) -> str:
     """The operationId: the author's own, else the name of the function."""
     return str(context.operation_id or context.unique_id)
+
+
+def name_operations(document: dict[str, Any], routes: Iterable[BaseRoute], taken: set[str]) -> None:
+    """Writes the operationIds into a document: the function's name, with method and path where it is `taken`."""
+    for context in operations(routes):
+        name = context.operation_id or context.name or operation_name(context)
+        for method in sorted(context.methods or ()):
+            operation = document["paths"].get(context.path_format, {}).get(method.lower())
+            if operation is None:
+                continue
+            path_words = "_".join(re.findall(r"[^\W_]+", context.path_format or ""))
+            unique = name if name not in taken else f"{name}_{method.lower()}_{path_words}"
+            taken.add(unique)
+            operation["operationId"] = unique
+
+
+def functions(app: FastAPI) -> Iterator[Callable[..., Any]]:
+    """What answers an app's requests: its operations, what they depend on, and the functions of its middleware."""
+    for middleware in app.user_middleware:
+        yield from (each for each in middleware.kwargs.values() if callable(each))
+    for context in operations(app.routes):
+        waiting = [getattr(context, "dependant", None) or context.original_route.dependant]  # type: ignore[attr-defined]
+        while waiting:
+            dependant = waiting.pop()
+            waiting += dependant.dependencies
+            if dependant.call:
+                yield dependant.call
 
 
 class _WatchedRouter(APIRouter):
