@@ -96,8 +96,10 @@ def _load(target: str, extend: Extend | None) -> tuple[Plugin, uvicorn.Config]:
     if extend:
         extend(plugin)
     limit = from_environment().shutdown_timeout or None
+    # Windows' default loop cannot watch the listening socket.
+    loop = "asyncio:SelectorEventLoop" if sys.platform == "win32" else "auto"
     return plugin, uvicorn.Config(
-        plugin, log_config=None, access_log=False, timeout_graceful_shutdown=limit  # type: ignore[arg-type]
+        plugin, loop=loop, log_config=None, access_log=False, timeout_graceful_shutdown=limit  # type: ignore[arg-type]
     )  # fmt: skip
 
 

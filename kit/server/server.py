@@ -46,7 +46,7 @@ class Server:
         self.notes: list[str] = []  # what one should know about a plugin that the internet can reach
         self._published: str | Tunnel | None = None
         self._unpublished: str | None = (
-            None  # the plugin's own public_url, restored when it is no longer published
+            None  # the plugin's own public_url, for when it is published no longer
         )
         self._tunnel = contextlib.ExitStack()
         self.host = host
