@@ -32,14 +32,14 @@ _CHANGES = frozenset(
 
 def warn(plugin: Plugin) -> None:
     """Warns in the log, once for all workers, about state of which each has its own copy."""
-    for what in in_memory(plugin) if is_first_worker() else ():
+    for what in in_memory(plugin) if _is_first_worker() else ():
         _log.warning(
             "%s in memory: each worker has its own, which is lost when the worker ends. "
             "What all of them share belongs in a database outside: DATABASE_URL or a file.", what,
         )  # fmt: skip
 
 
-def is_first_worker() -> bool:
+def _is_first_worker() -> bool:
     """Whether this process is the first child of its supervisor, the kit's or uvicorn's: one warns for all."""
     return multiprocessing.current_process().name == "SpawnProcess-1"
 

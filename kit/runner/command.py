@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
@@ -25,7 +24,6 @@ from kit.addresses import checked
 from kit.errors import KitError, ServeError
 from kit.manifest import MANIFEST_PATH, SPEC_PATH
 from kit.notebook.target import Target
-from kit.plugin.memory import is_first_worker
 from kit.plugin.settings import from_environment
 from kit.runner.graceful import GracefulServer
 from kit.runner.supervisor import supervise
@@ -67,7 +65,7 @@ def run(
         if count > 1:
             print(f"{count} workers serve {target} at {public or url}", flush=True)
             os.environ["WEB_CONCURRENCY"] = str(count)
-            supervise(partial(_serve_worker, target, extend), sock, count)
+            supervise(partial(_worker, target, extend), sock, count)
             return
 
         plugin, config = _load(target, extend)
@@ -103,15 +101,9 @@ def _load(target: str, extend: Extend | None) -> tuple[Plugin, uvicorn.Config]:
     )  # fmt: skip
 
 
-def _serve_worker(target: str, extend: Extend | None, sock: socket.socket) -> None:
-    """What each of several processes runs. Exits with `STARTUP_FAILURE` if another try is useless."""
-    try:
-        _, config = _load(target, extend)
-    except Exception as error:
-        if is_first_worker():  # all of them fail alike: one report is enough
-            print(f"kit: {error}" if isinstance(error, KitError) else traceback.format_exc(), file=sys.stderr)
-        sys.exit(STARTUP_FAILURE)
-    GracefulServer(config, sock, is_sole=False).run()
+def _worker(target: str, extend: Extend | None, sock: socket.socket) -> GracefulServer:
+    """What each of several processes runs."""
+    return GracefulServer(_load(target, extend)[1], sock, is_sole=False)
 
 
 def _exit(*_: object) -> NoReturn:

@@ -8,33 +8,45 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
+from multiprocessing.synchronize import Lock
 from typing import Any
 
+import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from kit.errors import ServeError
+from kit.errors import KitError, ServeError
 from kit.runner.graceful import turn_away
 
 PAUSE = 0.5  # seconds before a dead worker is replaced: one that always fails must not keep the machine busy
 
-Work = Callable[[socket.socket], None]
+Prepare = Callable[[socket.socket], uvicorn.Server]
 _log = logging.getLogger("uvicorn.error")
 
 
-def supervise(work: Work, sock: socket.socket, count: int) -> None:
-    """Runs `work(sock)` in `count` processes until SIGTERM or Ctrl+C, then closes `sock`.
+def supervise(prepare: Prepare, sock: socket.socket, count: int) -> None:
+    """Runs the server that `prepare(sock)` returns in `count` processes until SIGTERM or Ctrl+C, then closes `sock`.
 
-    `work` is pickled: a module-level function, or a `partial` of one. It must stop on SIGTERM; its exit status 3
-    (uvicorn's `STARTUP_FAILURE`) means that another try is useless. Raises `ServeError` then; the worker has printed why.
+    `prepare` is pickled: a module-level function, or a `partial` of one. If it raises, or the server ends with uvicorn's
+    `STARTUP_FAILURE`, another try is useless: all of them stop, and `ServeError` is raised; one has printed why.
     """
+    context = multiprocessing.get_context("spawn")
+    voice = context.Lock()  # all that fail fail alike: the first one takes it, and prints why
+
+    def start() -> SpawnProcess:
+        worker = context.Process(target=_run, args=(prepare, sock, voice))
+        worker.start()
+        return worker
+
     woken, wake = socket.socketpair()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: wake.send(b"."))
-    workers = [_start(work, sock) for _ in range(count)]
+    workers = [start() for _ in range(count)]
     failed = False
     while not failed and woken not in wait([woken, *(worker.sentinel for worker in workers)]):
         for at, worker in enumerate(workers):
@@ -46,7 +58,7 @@ def supervise(work: Work, sock: socket.socket, count: int) -> None:
                 )
                 if wait([woken], PAUSE):
                     break
-                workers[at] = _start(work, sock)
+                workers[at] = start()
     turn_away(sock)
     sock.close()  # while any process holds it, connections arrive that no worker will see
     for worker in workers:
@@ -57,14 +69,7 @@ def supervise(work: Work, sock: socket.socket, count: int) -> None:
         raise ServeError("The workers did not start.", "The reason is above.")
 
 
-def _start(work: Work, sock: socket.socket) -> SpawnProcess:
-    context = multiprocessing.get_context("spawn")
-    worker = context.Process(target=_run, args=(work, sock))
-    worker.start()
-    return worker
-
-
-def _run(work: Work, sock: socket.socket) -> None:
+def _run(prepare: Prepare, sock: socket.socket, voice: Lock) -> None:
     parent: Any = multiprocessing.parent_process()
 
     def end_with_parent() -> None:
@@ -72,5 +77,11 @@ def _run(work: Work, sock: socket.socket) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
+    try:
+        server = prepare(sock)
+    except Exception as error:
+        if voice.acquire(block=False):
+            print(f"kit: {error}" if isinstance(error, KitError) else traceback.format_exc(), file=sys.stderr)
+        sys.exit(STARTUP_FAILURE)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl+C reaches each process of a terminal
-        work(sock)
+        server.run()

@@ -154,7 +154,7 @@ class _Request:
 def _beyond_the_validator(tool: Tool, plugin: InstalledPlugin) -> bool:
     """What openapi-core cannot judge, or no request can satisfy."""
     operation = tool.operation
-    for parameter, _ in operation._given:
+    for parameter, _ in operation._raw_parameters:
         name, place = parameter.get("name"), parameter.get("in")
         if "schema" not in parameter and "content" not in parameter:
             return True  # it needs one of them

@@ -185,7 +185,7 @@ def test_cells_out_of_order_and_with_ids(kernel: Kernel) -> None:
     assert clash.error.startswith("OperationClash: Two operations are named list_items")
     assert "cell [" in clash.error
     renamed = good(kernel, OPERATION.replace("/items", "/things").replace("list_items", "all_items"), "op")
-    assert renamed == "GET /things was list_items, and is all_items now.\n"
+    assert renamed == "GET /things was list_items and is now all_items.\n"
     assert good(kernel, "print(list(todo.spec.operations))") == "['all_items']\n"
     both = "@todo.get('/x')\ndef one() -> int: return 1\n@todo.get('/x')\ndef two() -> int: return 2"
     assert kernel.run(both).error.startswith("OperationClash: GET /x is the route of two functions")

@@ -283,7 +283,7 @@ def test_check_and_render_on_the_command_line(tmp_path: Path, server: kit.Server
     assert (tmp_path / "package" / "skills" / "todo" / "SKILL.md").is_file()
     process = run("render", "agent_plugin", server.url, "--out", str(tmp_path / "package"))
     assert process.returncode == 1
-    assert "is there already" in process.stderr
+    assert "exists already" in process.stderr
     process = run("render", "langchain", server.url)
     assert process.returncode == 1
     assert "objects of Python" in process.stderr
