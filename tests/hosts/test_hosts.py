@@ -286,7 +286,7 @@ def test_check_and_render_on_the_command_line(tmp_path: Path, server: kit.Server
     assert "exists already" in process.stderr
     process = run("render", "langchain", server.url)
     assert process.returncode == 1
-    assert "objects of Python" in process.stderr
+    assert "Python objects, not files" in process.stderr
 
 
 def test_commands_take_a_notebook_and_a_part(tmp_path: Path) -> None:
