@@ -6,7 +6,7 @@
 | ALLOWED_HOSTS | all | host names, comma separated; `*.example.com` is all subdomains |
 | MAX_BODY_BYTES | 10000000 | a larger request gets status 413; 0 means no limit |
 | REQUEST_TIMEOUT | 45 | seconds until an answer must begin, else status 504; 0 means no limit |
-| SHUTDOWN_TIMEOUT | 30 | seconds for the requests under way when the server is stopped |
+| SHUTDOWN_TIMEOUT | 30 | seconds for the requests under way when `kit serve` is stopped |
 | LOG_FORMAT | none | `json` or `text`: a line for each request on stderr |
 """
 
