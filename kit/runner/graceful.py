@@ -166,11 +166,10 @@ class _Emptying(set[Any]):
         super().discard(item)
         self._changed.set()
 
-    async def emptied(self, timeout: float | None = None) -> bool:
-        """Whether it is empty, at once or within `timeout` seconds."""
+    async def emptied(self, timeout: float | None = None) -> None:
+        """Returns when it is empty, or after `timeout` seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while self:
                     self._changed.clear()
                     await self._changed.wait()
-        return not self
