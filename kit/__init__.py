@@ -22,6 +22,10 @@ from typing import TYPE_CHECKING, Any
 from kit.names import HOME_OF, MODULES
 
 if TYPE_CHECKING:
+    from kit.auth import NoAuth as NoAuth
+    from kit.auth import OAuth as OAuth
+    from kit.auth import ServiceHttp as ServiceHttp
+    from kit.auth import UserHttp as UserHttp
     from kit.chat.conversation import Chat as Chat
     from kit.chat.reply import Reply as Reply
     from kit.checking import check as check
@@ -30,10 +34,12 @@ if TYPE_CHECKING:
     from kit.client.discovery import install as install
     from kit.client.installed import CallResult as CallResult
     from kit.client.installed import InstalledPlugin as InstalledPlugin
+    from kit.errors import AuthError as AuthError
     from kit.errors import ChatError as ChatError
     from kit.errors import DatabaseBusy as DatabaseBusy
     from kit.errors import DatabaseError as DatabaseError
     from kit.errors import ExportError as ExportError
+    from kit.errors import Forbidden as Forbidden
     from kit.errors import InstallError as InstallError
     from kit.errors import KitError as KitError
     from kit.errors import ManifestError as ManifestError
@@ -50,15 +56,14 @@ if TYPE_CHECKING:
     from kit.hosts.findings import Findings as Findings
     from kit.loop import nested as nested
     from kit.manifest import Manifest as Manifest
-    from kit.manifest import NoAuth as NoAuth
-    from kit.manifest import OAuth as OAuth
-    from kit.manifest import ServiceHttp as ServiceHttp
-    from kit.manifest import UserHttp as UserHttp
     from kit.notebook.loading import load as load
     from kit.openapi.spec import Spec as Spec
     from kit.plugin.app import Plugin as Plugin
     from kit.plugin.databases import Database as Database
     from kit.plugin.databases import database as database
+    from kit.plugin.guard import User as User
+    from kit.plugin.guard import current_user as current_user
+    from kit.plugin.jwt import JWTVerifier as JWTVerifier
     from kit.project.export import Export as Export
     from kit.project.export import export as export
     from kit.project.folder import Project as Project

@@ -2,6 +2,8 @@
 
 KitError
 ├── ManifestError        the manifest breaks documented rules; .violations lists all of them
+├── AuthError            an auth cannot protect: its tokens are no tokens, or nothing checks it
+├── Forbidden            raised by an author: the caller is known and may not do this (status 403)
 ├── OperationError       a function cannot become an operation; .operation
 │   └── OperationClash   two functions claim one name or one route; .taken_by
 ├── SpecError            a document is not an OpenAPI document that can be read; .source
@@ -74,6 +76,14 @@ class ManifestError(KitError):
     """The manifest breaks documented rules. `violations` has one (field, message) for each."""
 
     violations: list[tuple[str, str]]
+
+
+class AuthError(KitError):
+    """An auth cannot protect: its tokens cannot be used, or nothing checks what is declared."""
+
+
+class Forbidden(KitError):
+    """For `verify` and operations to raise: the caller is known and may not do this. The answer is 403 with `problem`."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -1,4 +1,4 @@
-"""The `ai-plugin.json` manifest, version 1: its fields, their limits, and the four kinds of auth.
+"""The `ai-plugin.json` manifest, version 1: its fields and their limits.
 
 An own `Manifest` is checked when it is created and whenever a field is set; one from elsewhere is read
 with `Manifest.read`, which keeps what is there and lists what is wrong in `problems`.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import InitVar, asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from dataclasses import InitVar, dataclass, field, fields, replace
+from typing import Any
 
+from kit import auth as auths
 from kit.addresses import is_url, joined, same_site
+from kit.auth import Auth, NoAuth, OAuth, UserHttp
 from kit.errors import ManifestError
 from kit.markup import CELL, box, code, columns, escape, link, logo_image
 
@@ -32,61 +34,6 @@ _NAME = re.compile(r"[A-Za-z0-9_]+")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 Violation = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class NoAuth:
-    """Anyone may call. The only kind that ChatGPT accepted on localhost."""
-
-    instructions: str = field(default="", kw_only=True)
-
-    type = "none"
-
-
-@dataclass(frozen=True)
-class UserHttp:
-    """Each user pastes a token of their own when installing; it goes into `Authorization`."""
-
-    authorization_type: Literal["bearer", "basic"] = "bearer"
-    instructions: str = field(default="", kw_only=True)
-
-    type = "user_http"
-
-
-@dataclass(frozen=True)
-class ServiceHttp:
-    """One token for the whole service; it goes into `Authorization`.
-
-    `verification_tokens` is what the host hands out to prove that the manifest is yours,
-    such as `{"openai": "..."}`. It is public, unlike the service token.
-    """
-
-    authorization_type: Literal["bearer", "basic"] = "bearer"
-    verification_tokens: Mapping[str, str] = field(default_factory=dict)
-    instructions: str = field(default="", kw_only=True)
-
-    type = "service_http"
-
-
-@dataclass(frozen=True)
-class OAuth:
-    """The user signs in. `client_url` is where they are sent.
-
-    `authorization_url` is, despite its name, where the code is exchanged for a token.
-    """
-
-    client_url: str
-    authorization_url: str
-    scope: str = ""
-    authorization_content_type: str = "application/json"
-    verification_tokens: Mapping[str, str] = field(default_factory=dict)
-    instructions: str = field(default="", kw_only=True)
-
-    type = "oauth"
-
-
-Auth = NoAuth | UserHttp | ServiceHttp | OAuth
-_AUTH: dict[str, type[Any]] = {kind.type: kind for kind in (NoAuth, UserHttp, ServiceHttp, OAuth)}
 
 
 @dataclass
@@ -134,7 +81,7 @@ class Manifest:
     def violations(self) -> list[Violation]:
         """Every documented rule that the fields break, as (field, message)."""
         violations = [(name, message) for name in _FIELDS for message in _check(name, getattr(self, name))]
-        return violations + [(f"auth.{name}", message) for name, message in _check_auth(self.auth)]
+        return violations + [(f"auth.{name}", message) for name, message in _violations_of(self.auth)]
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Manifest:
@@ -171,7 +118,12 @@ class Manifest:
         def absolute(url: str) -> str:
             return base_url.rstrip("/") + url if url.startswith("/") else joined(base_url, url)
 
-        auth = {name: value for name, value in asdict(self.auth).items() if value or name == "scope"}
+        names = auths.manifest_fields(type(self.auth))
+        values = {name: getattr(self.auth, name) for name in names}
+        values = {
+            name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()
+        }
+        auth = {name: value for name, value in values.items() if value or name == "scope"}
         return {
             "schema_version": self.schema_version,
             "name_for_model": self.name_for_model,
@@ -261,18 +213,8 @@ def _check_url(value: Any, path_allowed: bool = False) -> list[str]:
     return [f"is not a URL: {value!r}; write {form}"]
 
 
-def _check_auth(auth: Any) -> list[Violation]:
-    violations: list[Violation] = []
-    kind = getattr(auth, "authorization_type", "bearer")
-    if kind not in ("bearer", "basic"):
-        violations.append(("authorization_type", f"must be 'bearer' or 'basic', not {kind!r}"))
-    if isinstance(auth, OAuth):
-        for name in ("client_url", "authorization_url"):
-            violations += [(name, message) for message in _check_url(getattr(auth, name))]
-        allowed = ("application/json", "application/x-www-form-urlencoded")
-        if auth.authorization_content_type not in allowed:
-            violations.append(("authorization_content_type", f"must be one of {' or '.join(allowed)}"))
-    return violations
+def _violations_of(auth: Any) -> list[Violation]:
+    return auths.violations(auth) if isinstance(auth, Auth) else []
 
 
 def _read_auth(value: Any, problems: list[Violation]) -> Auth:
@@ -280,11 +222,11 @@ def _read_auth(value: Any, problems: list[Violation]) -> Auth:
         state = "missing" if value is None else f"{value!r:.60}"
         problems.append(("auth", f"is {state}: read as none"))
         return NoAuth()
-    kind = _AUTH.get(str(value.get("type", "")).strip().lower())
+    kind = auths.KINDS.get(str(value.get("type", "")).strip().lower())
     if kind is None:
         problems.append(("auth.type", f"is {value.get('type')!r:.60}, not a type of version 1: read as none"))
         return NoAuth()
-    known = {f.name for f in fields(kind)}
+    known = auths.manifest_fields(kind)
     options = {name: item for name, item in value.items() if name in known and item is not None}
     tokens = options.get("verification_tokens", {})
     if not (isinstance(tokens, Mapping) and all(isinstance(token, str) for token in tokens.values())):
@@ -296,7 +238,7 @@ def _read_auth(value: Any, problems: list[Violation]) -> Auth:
         if name in known and name not in options:
             options[name] = ""
     auth: Auth = kind(**options)
-    problems += [(f"auth.{name}", message) for name, message in _check_auth(auth)]
+    problems += [(f"auth.{name}", message) for name, message in auths.violations(auth)]
     return auth
 
 

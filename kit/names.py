@@ -1,20 +1,23 @@
 """The module of each public name: `kit.NAME` is imported when it is first used."""
 
 _HOMES = {
+    "auth": "NoAuth OAuth ServiceHttp UserHttp",
     "chat.conversation": "Chat",
     "chat.reply": "Reply",
     "checking": "check render",
     "client.discovery": "ainstall install",
     "client.installed": "CallResult InstalledPlugin",
-    "errors": "ChatError DatabaseBusy DatabaseError ExportError InstallError KitError ManifestError NotebookError "
+    "errors": "AuthError ChatError DatabaseBusy DatabaseError ExportError Forbidden InstallError KitError ManifestError NotebookError "
     "OperationClash OperationError PortInUse ProjectError ServeError SettingsError SpecError UnknownHost",
     "hosts.findings": "Finding Findings",
     "loop": "nested",
-    "manifest": "Manifest NoAuth OAuth ServiceHttp UserHttp",
+    "manifest": "Manifest",
     "notebook.loading": "load",
     "openapi.spec": "Spec",
     "plugin.app": "Plugin",
     "plugin.databases": "Database database",
+    "plugin.guard": "User current_user",
+    "plugin.jwt": "JWTVerifier",
     "project.export": "Export export",
     "project.folder": "Project new",
     "server.server": "Server serve",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from kit.addresses import NOWHERE, host_of, is_private
+from kit.auth import NoAuth, OAuth
 from kit.hosts.findings import Finding
 from kit.hosts.texts import cut, texts_too_long
-from kit.manifest import NoAuth, OAuth
 from kit.openapi.operation import Parameter
 from kit.openapi.values import mapping, text
 from kit.tools.schemas import Converter

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from kit.addresses import host_of, is_private
+from kit.auth import NoAuth
 from kit.hosts.findings import Finding
 from kit.hosts.texts import cut, followed, spec_url, summaries
-from kit.manifest import NoAuth
 
 if TYPE_CHECKING:
     from kit.description import Description

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from kit.addresses import LOCAL_NAMES, NOWHERE, host_of, is_private, same_site
+from kit.auth import NoAuth, ServiceHttp, UserHttp
 from kit.hosts.findings import Finding
 from kit.hosts.texts import texts_too_long
-from kit.manifest import SHORTER_LIMITS, NoAuth, ServiceHttp, UserHttp
+from kit.manifest import SHORTER_LIMITS
 
 if TYPE_CHECKING:
     from kit.description import Description

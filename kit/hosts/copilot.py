@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from kit.auth import NoAuth, OAuth
 from kit.errors import KitError
 from kit.hosts.copilot_rules import TITLE as TITLE
 from kit.hosts.copilot_rules import check as check
 from kit.hosts.copilot_rules import function_names
 from kit.hosts.texts import MAX_TEXT, URL, cut, followed, spec_url, summaries
-from kit.manifest import NoAuth, OAuth
 from kit.openapi.values import mapping
 
 if TYPE_CHECKING:

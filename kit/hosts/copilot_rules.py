@@ -9,9 +9,9 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Literal
 
 from kit.addresses import host_of, is_private
+from kit.auth import NoAuth
 from kit.hosts.findings import Finding
 from kit.hosts.texts import MAX_TEXT, followed, spec_url
-from kit.manifest import NoAuth
 from kit.openapi.values import as_list, mapping, pointer_token, unique
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kit.auth import NoAuth
 from kit.hosts.findings import Finding
-from kit.manifest import NoAuth
 
 if TYPE_CHECKING:
     from kit.description import Description

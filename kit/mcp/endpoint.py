@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.addresses import LOCAL_NAMES, host_of
 from kit.errors import KitError
+from kit.plugin.wellknown import MCP_PATH
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from kit.client.installed import InstalledPlugin
     from kit.plugin.app import Plugin
 
-PATH = "/mcp"
+PATH = MCP_PATH
 
 
 def make_app(plugin: InstalledPlugin, origins: Collection[str] = ()) -> ASGIApp:

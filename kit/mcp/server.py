@@ -15,6 +15,7 @@ from kit.client.installed import CallResult, InstalledPlugin
 from kit.client.transport import Transport
 from kit.errors import KitError
 from kit.hosts.mcp import RESULT, UNEXPECTED, Declared, declared_answer, listed_tool
+from kit.plugin.guard import SIGNED_IN
 from kit.tools.misfits import explain
 
 if TYPE_CHECKING:
@@ -97,7 +98,9 @@ def make_local_server(plugin: Plugin) -> Server[Any]:
 def _in_scope_of(plugin: Plugin, outer: Scope) -> ASGIApp:
     """The plugin, called in the scope of the MCP request: its client, address, credentials and lifespan state."""
     inherited = {
-        key: outer[key] for key in ("client", "server", "scheme", "state", "root_path") if key in outer
+        key: outer[key]
+        for key in ("client", "server", "scheme", "state", "root_path", SIGNED_IN)
+        if key in outer
     }
     forwarded = [item for item in outer["headers"] if item[0] in (b"host", b"authorization")]
 

@@ -10,14 +10,18 @@ from weakref import WeakSet
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit import jupyter
-from kit.manifest import LIMITS, Auth, Manifest, NoAuth, manifest_card
+from kit.auth import Auth, NoAuth
+from kit.errors import Forbidden
+from kit.manifest import LIMITS, SPEC_PATH, Manifest, manifest_card
 from kit.openapi.spec import Spec
 from kit.openapi.views import spec_table
-from kit.plugin import accesslog, settings
+from kit.plugin import accesslog, guard, settings
 from kit.plugin.accesslog import AccessLog
 from kit.plugin.limits import AllowedHosts, BodyLimit, Timeout
 from kit.plugin.refresh import Refresh
@@ -77,7 +81,7 @@ class Plugin(FastAPI):
         self.public_url = public_url
         self._cors_origins = tuple(cors_origins)
         self._wrapped: FastAPI | None = None
-        self._finished: tuple[Any, Any, dict[str, Any]] | None = None
+        self._finished: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         # What else the plugin serves, by path: `/mcp`. Its own operations and a wrapped app come first.
         self.extensions: dict[str, ASGIApp] = {}
         # Called with the plugin that takes this one's place when its cell runs again.
@@ -92,7 +96,10 @@ class Plugin(FastAPI):
         )
         self._pages = Pages(self)
         self._well_known = Middleware(WellKnown, self._pages)
-        self.user_middleware.append(self._well_known)  # innermost: the author's middleware sees the pages
+        self._guard = Middleware(guard.Guard, plugin=self)
+        # innermost: the author's middleware sees the pages, and adds its headers to what the guard refuses
+        self.user_middleware += [self._well_known, self._guard]
+        self.exception_handlers.setdefault(Forbidden, _forbidden)
         self.router.default = self._nothing_matched
         self._builtin_routes: list[BaseRoute] = list(self.router.routes)
         self._own_middleware = list(self.user_middleware)
@@ -121,16 +128,26 @@ class Plugin(FastAPI):
             warnings.filterwarnings("ignore", "Duplicate Operation ID")
             document = super().openapi()
         wrapped = self._wrapped.openapi() if self._wrapped else None
-        if self._finished is None or self._finished[0] is not document or self._finished[1] is not wrapped:
-            finished = document
+        state = (document, wrapped, self.manifest.auth)
+        if self._finished is None or any(a is not b for a, b in zip(self._finished[0], state, strict=True)):
+            finished = copy.deepcopy(document if wrapped is None else wrapped)
             if wrapped is not None:
-                finished = copy.deepcopy(wrapped)
                 _merge(finished, document)
             taken: set[str] = set()
             for app in filter(None, (self._wrapped, self)):
                 name_operations(finished, app.routes, taken)
-            self._finished = (document, wrapped, finished)
-        return self._finished[2]
+            guard.secured(self, finished)
+            self._finished = (state, finished)
+        return self._finished[1]
+
+    @property
+    def auth(self) -> Auth:
+        """The auth of the manifest. One that is set later counts from the next request on."""
+        return self.manifest.auth
+
+    @auth.setter
+    def auth(self, auth: Auth) -> None:
+        self.manifest.auth = auth
 
     def remove(self, operation: str) -> None:
         """Removes an operation, live. Raises `OperationError` if there is none of that name."""
@@ -164,6 +181,8 @@ class Plugin(FastAPI):
             },
         )
         plugin._wrapped = app
+        if app.openapi_url:  # one document at both addresses
+            plugin._pages.by_path.setdefault(app.openapi_url, plugin._pages.by_path[SPEC_PATH])
         return plugin
 
     # -- serving --------------------------------------------------------------
@@ -174,8 +193,8 @@ class Plugin(FastAPI):
         If the author has middleware, it sees the manifest and the other pages too, which are then inside it.
         """
         own, apps = self._settings, [app for app in (self, self._wrapped) if app is not None]
-        if self.user_middleware == [self._well_known]:  # no middleware needs to see the pages
-            self.user_middleware = []
+        if self.user_middleware == [self._well_known, self._guard]:  # no middleware needs to see the pages
+            self.user_middleware = [self._guard]
         layers = [
             Middleware(Startup, plugin=self),
             # a probe comes every second, without a host name or a token: no host is checked, no line written
@@ -188,7 +207,7 @@ class Plugin(FastAPI):
             Middleware(Refresh, registry=self._registry),
             # outside the limits and FastAPI's error handling: a page can read 413, 504 and 500 too
             Middleware(CORS, origins=self._cors_origins),
-            None if self.user_middleware else self._well_known,
+            self._well_known if self.user_middleware == [self._guard] else None,
             # before the clock starts: a body that is too long by its header is refused immediately
             Middleware(BodyLimit, max_body=own.max_body) if own.max_body else None,
             # around the author's middleware, which may be slow itself
@@ -274,6 +293,10 @@ class Served(Protocol):
 
     def follow(self, plugin: Plugin) -> None:
         """Serves another plugin in its place."""
+
+
+async def _forbidden(request: Request, error: Exception) -> Response:
+    return JSONResponse({"detail": getattr(error, "problem", "")}, 403, {"cache-control": "no-store"})
 
 
 def _titled(name: str) -> str:

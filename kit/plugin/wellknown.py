@@ -13,11 +13,13 @@ import re
 from collections.abc import Callable, Collection, MutableMapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kit.auth import OAuth
 from kit.manifest import MANIFEST_PATH, SPEC_PATH, manifest_card
 from kit.markup import logo, page
 from kit.openapi.views import spec_table
@@ -34,6 +36,12 @@ CHATGPT_ORIGINS = ("https://chatgpt.com", "https://chat.openai.com")
 
 HEALTH_PATH = "/health"
 SPEC_YAML_PATH = "/.well-known/openapi.yaml"
+MCP_PATH = "/mcp"
+# RFC 9728, section 3.1: the metadata of the whole plugin, and of its MCP server by the path of that
+RESOURCE_PATH = "/.well-known/oauth-protected-resource"
+RESOURCE_PATHS = (RESOURCE_PATH, RESOURCE_PATH + MCP_PATH)
+# The pages of the plugin. They need no credential, also where the author serves one instead.
+OPEN = (MANIFEST_PATH, SPEC_PATH, SPEC_YAML_PATH, *RESOURCE_PATHS, "/logo.svg", "/legal")
 
 MAX_BASE_URLS = 16  # rendered copies kept: the Host header is the client's choice, memory is ours
 
@@ -111,8 +119,13 @@ class Pages:
             SPEC_YAML_PATH: ("application/yaml", self._spec_yaml),
             "/logo.svg": ("image/svg+xml", self._logo),
             "/legal": ("text/html", self._legal),
+            **dict.fromkeys(RESOURCE_PATHS, ("application/json", self._resource)),
         }
         self.front_page = ("text/html", self._front)
+
+    def __contains__(self, path: object) -> bool:
+        needs_oauth = path in RESOURCE_PATHS and not isinstance(self.plugin.manifest.auth, OAuth)
+        return path in self.by_path and not needs_oauth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers GET and HEAD with the page at the requested path, else with the front page."""
@@ -136,7 +149,7 @@ class Pages:
         body = self._rendered.get((path, base))
         if body is None:
             _, render = self.by_path.get(path, self.front_page)
-            body = render(base)
+            body = render(base + path.removeprefix(RESOURCE_PATH)) if path in RESOURCE_PATHS else render(base)
             if len(self._rendered) >= MAX_BASE_URLS * len(self.by_path):
                 self._rendered = {}
             self._rendered[path, base] = body
@@ -164,6 +177,21 @@ class Pages:
     def _logo(self, base: str) -> bytes:
         return logo(self.plugin.manifest.name_for_human).encode()
 
+    def _resource(self, resource: str) -> bytes:
+        """The metadata of RFC 9728, by which an MCP client finds the authorization server."""
+        auth = self.plugin.manifest.auth
+        assert isinstance(auth, OAuth)
+        token = urlsplit(auth.authorization_url)
+        metadata = {
+            "resource": resource,
+            "authorization_servers": [auth.issuer or f"{token.scheme}://{token.netloc}"],
+            "bearer_methods_supported": ["header"],
+            "resource_name": self.plugin.manifest.name_for_human,
+        }
+        if auth.scope:
+            metadata["scopes_supported"] = auth.scope.split()
+        return json.dumps(metadata, ensure_ascii=False, indent=2).encode()
+
     def _legal(self, base: str) -> bytes:
         manifest = self.plugin.manifest
         name, email = html.escape(manifest.name_for_human), html.escape(manifest.contact_email)
@@ -188,7 +216,7 @@ class WellKnown:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self.app
         path = route_path(scope) if scope.get("root_path") else scope.get("path")
-        if path in self.pages.by_path and scope["type"] == "http" and is_read(scope):
+        if path in self.pages and scope["type"] == "http" and is_read(scope):
             app = self.pages
         await app(scope, receive, send)
 

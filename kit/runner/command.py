@@ -24,6 +24,7 @@ from kit.addresses import checked
 from kit.errors import KitError, ServeError
 from kit.manifest import MANIFEST_PATH, SPEC_PATH
 from kit.notebook.target import Target
+from kit.plugin.guard import require_protection
 from kit.plugin.settings import from_environment
 from kit.runner.graceful import GracefulServer
 from kit.runner.supervisor import supervise
@@ -91,6 +92,7 @@ def _load(target: str, extend: Extend | None) -> tuple[Plugin, uvicorn.Config]:
     # Before the plugin is made: its settings may turn these lines into JSON.
     logging.config.dictConfig(LOGGING_CONFIG)
     plugin = Target(target).plugin()
+    require_protection(plugin)
     if extend:
         extend(plugin)
     limit = from_environment().shutdown_timeout or None

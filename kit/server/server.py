@@ -20,6 +20,7 @@ from kit.markup import box, escape, link, logo_image
 from kit.mcp.endpoint import add_mcp
 from kit.openapi.spec import Spec
 from kit.plugin.app import Plugin
+from kit.plugin.guard import protection, require_protection
 from kit.plugin.lifespan import LifespanFailed
 from kit.plugin.requestlog import RequestLog, RequestRecorder
 from kit.server.swap import SwappableApp
@@ -122,6 +123,7 @@ class Server:
         one then goes on serving.
         """
         with _lock:
+            require_protection(plugin)
             old, own_url = self.plugin, plugin.public_url
             if self.public_url:
                 plugin.public_url = self.public_url
@@ -176,10 +178,12 @@ def serve(
     internet reaches it and which the manifest names, or a tunnel that makes one, such as
     `kit.tunnels.cloudflared`; the plugin is then checked against the rules of the hosts at once, with the outcome
     in `.notes`. Run again without it, the plugin is no longer public. A FastAPI app that is not a plugin is
-    wrapped. Raises `PortInUse`, `ServeError`.
+    wrapped. Raises `PortInUse`, `ServeError`, and `AuthError` for an auth
+    that is declared and checked by nothing.
     """
     if not isinstance(plugin, Plugin):
         plugin = Plugin.wrap(plugin)
+    require_protection(plugin)
     if isinstance(public_url, str) and public_url:
         checked(public_url)  # before anything starts
     with _lock:
@@ -219,11 +223,10 @@ def notes(plugin: Plugin, url: str) -> list[str]:
     base_url, _ = choose_server(spec.servers, spec.source, Root.of(url), strict=True)
     manifest = Manifest.read(plugin.manifest.render(url))
     description = Description(manifest, spec, base_url.rstrip("/"), serves_mcp=True)
-    sentences = []
-    if plugin.manifest.auth.type == "none":
-        sentences.append(
-            "It has no auth: anyone who knows the address can call it. Plugin(auth=...) changes that."
-        )
+    sentences = [
+        protection(plugin)
+        or "It has no auth: anyone who knows the address can call it. Plugin(auth=...) changes that."
+    ]
     errors = Counter(finding.host for finding in check_description(description).errors)
     if errors:
         counts = ", ".join(f"{host} {count}" for host, count in errors.items())
