@@ -15,6 +15,7 @@ from kit.cli.options import Host, Port, Token, installed, wait
 from kit.errors import SettingsError
 
 if TYPE_CHECKING:
+    from kit.auth import Auth
     from kit.client.installed import InstalledPlugin
 
 
@@ -90,7 +91,9 @@ def mcp(
     from kit.sockets import listen
 
     def load() -> InstalledPlugin:
-        plugin = discover(Target(source).plugin()) if is_target(source) else installed(source, token)
+        # a plugin of this process asks for its token as it does of everybody
+        own = is_target(source)
+        plugin = discover(Target(source).plugin(), token=token) if own else installed(source, token)
         _report(plugin)
         return plugin
 
@@ -102,7 +105,8 @@ def mcp(
         with contextlib.redirect_stdout(sys.stderr):
             plugin = load()
         url = f"http://{host}:{port}{endpoint.PATH}" if http else None
-        print(json.dumps(stdio.entry(plugin.name, source, url, bool(token)), indent=2))
+        auth = plugin.manifest.auth if is_target(source) else None
+        print(json.dumps(stdio.entry(plugin.name, source, url, bool(token), auth), indent=2))
         return
     import_package()
     if not http:
@@ -110,7 +114,8 @@ def mcp(
     elif is_target(source):
         with start(Target(source).plugin(), port, host=host) as server:
             _report(discover(server))
-            _report_address(server.plugin.manifest.name_for_model, server.url)
+            manifest = server.plugin.manifest
+            _report_address(manifest.name_for_model, server.url, manifest.auth)
     else:
         plugin, sock = load(), listen(host, port)
         thread = ServerThread(endpoint.make_app(plugin), sock)
@@ -137,11 +142,11 @@ def _report(plugin: InstalledPlugin) -> None:
     print(summary, file=sys.stderr, flush=True)
 
 
-def _report_address(name: str, base: str) -> None:
+def _report_address(name: str, base: str, auth: Auth | None = None) -> None:
     from kit.mcp.endpoint import PATH
     from kit.mcp.stdio import entry
 
-    text = json.dumps(entry(name, "", base + PATH))
+    text = json.dumps(entry(name, "", base + PATH, auth=auth))
     print(f"kit: MCP at {base}{PATH}\nmcp.json of Claude and Cursor: {text}", file=sys.stderr)
     print("In VS Code's, mcpServers is called servers. Press Ctrl+C to stop.", file=sys.stderr, flush=True)
     with contextlib.suppress(KeyboardInterrupt):

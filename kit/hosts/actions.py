@@ -88,6 +88,8 @@ def _operation(tool: Tool, converter: Converter) -> dict[str, Any]:
     if operation.deprecated:
         document["deprecated"] = True
     document["x-openai-isConsequential"] = operation.consequential
+    if operation.raw.get("security") == []:  # open, beside others that are not
+        document["security"] = []
     parameters = [
         _parameter(parameter, converter, operation.pointer)
         for parameter in operation.parameters

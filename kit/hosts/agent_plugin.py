@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from kit.addresses import host_of, is_private
-from kit.auth import NoAuth
+from kit.auth import NoAuth, OAuth
 from kit.hosts.findings import Finding
 from kit.hosts.texts import cut, followed, spec_url, summaries
 
@@ -101,9 +101,10 @@ def check(plugin: Description, *, serves_mcp: bool | None = None) -> Iterator[Fi
         )
         inside: Severity = "error" if host.endswith(".in-process") else "warning"
         yield _finding(inside, "manifest/api/url", message, remedy, _SERVERS)
-    if not isinstance(manifest.auth, NoAuth):
+    if not isinstance(manifest.auth, NoAuth) and not (remote and isinstance(manifest.auth, OAuth)):
         message = f"The calls need auth ({manifest.auth.type}), and a package must not contain a token."
-        yield _finding("warning", "manifest/auth", message, "Let each user sign in at the client.", _SERVERS)
+        remedy = "Let each user add the token at the client." if remote else "Let each user set KIT_TOKEN."
+        yield _finding("warning", "manifest/auth", message, remedy, _SERVERS)
 
 
 def legal_name(name: str) -> str:

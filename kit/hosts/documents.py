@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
+from kit.auth import NoAuth
 from kit.hosts.findings import Finding
 from kit.openapi.values import mapping
 from kit.tools.selection import likeness
@@ -17,6 +18,7 @@ ALIKE = 0.8  # share of the words of two descriptions above which a model confus
 MANY = 200  # operations, beyond which they are not compared with each other
 
 _OPENAPI = "https://spec.openapis.org/oas/latest.html"
+_AUTH = "https://spec.openapis.org/oas/latest.html#security-requirement-object"
 _ADVICE = "no official text: a model knows nothing else about the operation"
 
 
@@ -32,6 +34,7 @@ def check(plugin: Description) -> Iterator[Finding]:
         function = names.get("/".join(place.split("/")[:4]), "")
         severity: Literal["error", "warning"] = "error" if "left out" in message else "warning"
         yield Finding(HOST, severity, where, f"{message[:1].upper()}{message[1:]}.", "Fix it where it is written.", source, function)  # fmt: skip
+    yield from _auth(plugin)
     for name, tool in plugin.by_name.items():
         for argument in tool.arguments.values():
             word = argument.name.lower()
@@ -58,3 +61,23 @@ def check(plugin: Description) -> Iterator[Finding]:
                 message = f"Its description is almost that of {other.name!r}: a model confuses the two."
                 remedy = "Say in each how it differs from the other."
                 yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, tool.name)
+
+
+def _auth(plugin: Description) -> Iterator[Finding]:
+    """Of a plugin that the kit serves, whose spec says of each operation what is asked for: an auth that nothing checks."""
+    auth = plugin.manifest.auth
+    if isinstance(auth, NoAuth) or not plugin.serves_mcp:
+        return
+    tools = plugin.by_name.values()
+    bare = [
+        tool.operation
+        for tool in tools
+        if "security" not in tool.operation.raw and not tool.operation.security
+    ]
+    if bare or not any(tool.operation.security for tool in tools):
+        of = f" of {', '.join(operation.id for operation in bare[:5])}{' and more' if len(bare) > 5 else ''}"
+        message = (
+            f"The manifest declares the auth {auth.type!r}, and nothing checks the calls{of if bare else ''}."
+        )
+        remedy = "Pass tokens= or verify= to it, or give each operation a security dependency of FastAPI's."
+        yield Finding(HOST, "error", "manifest/auth", message, remedy, _AUTH)

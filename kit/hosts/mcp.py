@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kit.auth import NoAuth
+from kit.auth import NoAuth, OAuth
 from kit.hosts.findings import Finding
 
 if TYPE_CHECKING:
@@ -159,15 +159,19 @@ def check(plugin: Description) -> Iterator[Finding]:
     if not manifest.legal_info_url:
         message = "There is no legal page; ChatGPT asks for a privacy policy when a plugin is submitted."
         yield _warning("manifest/legal_info_url", message, "Set legal_info_url= to a page with it.", _CHATGPT)
-    if not isinstance(manifest.auth, NoAuth):
+    if not isinstance(manifest.auth, NoAuth | OAuth):
         message = (
             f"The plugin requires auth {manifest.auth.type!r}; ChatGPT signs in to an MCP server "
             "only by OAuth 2.1."
         )
         remedy = (
-            "On your own machine `kit mcp URL --token` works. For ChatGPT, serve "
-            "/.well-known/oauth-protected-resource and check the tokens in your operations."
+            "Other clients send the header that their entry names, and on your own machine `kit mcp URL --token` works. "
+            "For ChatGPT use kit.OAuth(...)."
         )
+        yield _warning("manifest/auth", message, remedy, _AUTH)
+    elif isinstance(manifest.auth, OAuth) and not plugin.serves_mcp:
+        message = "The plugin requires OAuth, and its MCP server has to say where to sign in."
+        remedy = "Serve it with the kit, or /.well-known/oauth-protected-resource (RFC 9728) yourself."
         yield _warning("manifest/auth", message, remedy, _AUTH)
     if len(plugin.tool_names) > MAX_TOOLS:
         message = (

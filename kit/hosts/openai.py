@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from kit.auth import NoAuth
+from kit.errors import KitError
 from kit.hosts.findings import Finding
 from kit.tools.search import CONTEXT, MANY_TOKENS
 
@@ -24,9 +26,23 @@ _SELECT = "Pass some of them with tools(select=...), or all with tools(search=Tr
 _NO_TEXT = "no official text: the API refused more in reports of 2024 and 2025"
 
 
-def render(plugin: Description, api: str = "responses") -> list[dict[str, Any]]:
-    """The function tools, for the Responses API or, with `api="chat"`, for Chat Completions."""
-    return plugin.tools(api)
+def render(plugin: Description, api: str = "responses", *, serves_mcp: bool = False) -> list[dict[str, Any]]:
+    """The function tools, for the Responses API or, with `api="chat"`, for Chat Completions.
+
+    With `serves_mcp` the one MCP tool of the Responses API, by which OpenAI's servers call `<base_url>/mcp` themselves;
+    put the token of a plugin with auth into its `authorization`.
+    """
+    if not serves_mcp:
+        return plugin.tools(api)
+    if api != "responses":
+        raise KitError("Chat Completions has no MCP tool.", "Use the Responses API, or leave out serves_mcp.")
+    auth = plugin.manifest.auth
+    if not isinstance(auth, NoAuth) and auth.is_basic:
+        raise KitError(
+            f"{TITLE} sends `authorization` as a bearer token.", "Use authorization_type='bearer'."
+        )
+    tool = {"type": "mcp", "server_label": plugin.name, "server_url": f"{plugin.base_url}/mcp"}
+    return [tool if isinstance(auth, NoAuth) else {**tool, "authorization": "YOUR_TOKEN"}]
 
 
 def check(plugin: Description) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kit.auth import Auth, NoAuth, OAuth
 from kit.notebook.target import is_target
 
 if TYPE_CHECKING:
@@ -43,14 +44,21 @@ def serve_stdio(load: Callable[[], InstalledPlugin]) -> None:
     asyncio.run(run())
 
 
-def entry(name: str, source: str, url: str | None = None, with_token: bool = False) -> dict[str, Any]:
+def entry(
+    name: str, source: str, url: str | None = None, with_token: bool = False, auth: Auth | None = None
+) -> dict[str, Any]:
     """The server's entry in `mcp.json` of Claude, Cursor and VS Code (there the key is `servers`).
 
     With `url`, the address of the running server; else the command by which the host starts it, with the
-    absolute path of a file, since a host starts it in any folder. It never contains the token.
+    absolute path of a file, since a host starts it in any folder. It never contains the token. `auth` is that of
+    the running server: for OAuth the client signs in by itself.
     """
     if url is not None:
-        return {"mcpServers": {name: {"type": "http", "url": url}}}
+        server: dict[str, Any] = {"type": "http", "url": url}
+        if auth is not None and not isinstance(auth, NoAuth | OAuth):
+            value = "Basic BASE64_OF_USER_AND_PASSWORD" if auth.is_basic else "Bearer YOUR_TOKEN"
+            server["headers"] = {"Authorization": value}
+        return {"mcpServers": {name: server}}
     where, colon, rest = source.rpartition(":") if ":" in source[2:] else (source, "", "")
     if Path(where).is_file():
         source = f"{Path(where).resolve()}{colon}{rest}"

@@ -6,12 +6,18 @@ of output is JSON: the port and what the plugin is called, or the error that kee
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import site
 import sys
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kit.auth import Auth
+    from kit.notebook.source import Notebook
 
 # `-I -S` leaves only the standard library; the kit and the plugin are imported later, from the folders passed in.
 
@@ -38,11 +44,33 @@ def main(kind: str, *arguments: str) -> None:
 def _notebook(path: str, name: str) -> tuple[Any, dict[str, Any]]:
     from kit.notebook.loading import plugin_of
     from kit.notebook.source import Notebook
+    from kit.plugin.guard import require_protection
 
-    variable, plugin, is_plugin = plugin_of(Notebook(path), name or None, "app")
+    notebook = Notebook(path)
+    variable, plugin, is_plugin = plugin_of(notebook, name or None, "app")
+    require_protection(plugin)
     manifest = plugin.manifest
     names = {"model": manifest.name_for_model, "title": manifest.name_for_human}
-    return plugin, {"variable": variable, "is_plugin": is_plugin, **names}
+    token = _token(notebook, manifest.auth)  # through a pipe, to the process that started this one
+    return plugin, {"variable": variable, "is_plugin": is_plugin, "token": token, **names}
+
+
+def _token(notebook: Notebook, auth: Auth) -> str:
+    """A token of the plugin that is in the environment, "" if there is none. Refuses one that is in the code itself."""
+    from kit.auth import NoAuth
+
+    if isinstance(auth, NoAuth) or not auth.has_tokens:
+        return ""
+    for cell in notebook.exported:
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and auth.accepts(node.value):
+                raise notebook.refusal(
+                    f"{str(cell).capitalize()}, line {node.lineno} has a token of the plugin in it.",
+                    "Read it from os.environ: the export must not contain it.",
+                    cell=cell,
+                )
+    parts = (part for value in os.environ.values() for part in (value, *re.split(r"[\s,;]+", value)))
+    return next((part for part in parts if part and auth.accepts(part)), "")
 
 
 def _export(folder: str, *packages: str) -> tuple[Any, dict[str, Any]]:

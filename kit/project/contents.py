@@ -58,6 +58,8 @@ class Exportable:
             self._follow(code)
         for code in self.code:
             self._check(code)
+        if any(HOME_OF.get(name, name) == "plugin.jwt" for name in self._kit_names()):
+            self.modules.add("joserfc")
         self.neighbours = {name.partition("/")[0].removesuffix(".py") for name in self.files}
 
     @property

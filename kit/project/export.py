@@ -100,8 +100,9 @@ def export(
     of its folder are if `include` names them. `mcp` serves MCP too, which takes the whole kit.
 
     The test starts the app with nothing but its requirements, and compares its manifest, its spec and every answer
-    that changes nothing with the notebook's: `.parity`. `token` is the one a user of the plugin would enter; it is
-    used for these requests only, and not stored. Run again, it updates the files it wrote; one that was changed
+    that changes nothing with the notebook's: `.parity`. `token` is the one a user of the plugin would enter, by default
+    one of a service that the environment has; it is used for these requests only, and not stored. Without one, what needs
+    it is compared by its status 401 alone. Run again, it updates the files it wrote; one that was changed
     stays, unless `force`. Raises `NotebookError`, naming the cell, for what cannot be exported, and `ExportError`
     for a folder that holds something else and for an app that does not start.
     """
@@ -117,8 +118,9 @@ def export(
             site = _site(copy, wheel, scratch)
             try:
                 with proof.serve_export(copy, site, scratch / "data") as exported:
+                    known = token or original.facts.get("token")
                     parity = proof.compare(
-                        original, exported, lambda: _serve_notebook(parts, name, scratch / "again"), token
+                        original, exported, lambda: _serve_notebook(parts, name, scratch / "again"), known
                     )
             except ProcessError as error:
                 raise _does_not_start(error, update) from None

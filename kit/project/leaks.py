@@ -86,7 +86,7 @@ def _named(tree: ast.AST) -> Iterator[tuple[int, str]]:
         for name, value in _named_values(node)
         if name in _PUBLIC_NAMES
         for inner in ast.walk(value)
-    }
+    } | {id(key) for key in _owners(tree)}
     for node in ast.walk(tree):
         for name, value in _named_values(node):
             if _is_secret_name(name):
@@ -97,6 +97,14 @@ def _named(tree: ast.AST) -> Iterator[tuple[int, str]]:
             is_random = _RANDOM.fullmatch(node.value) and not _UUID.fullmatch(node.value)
             if is_random and _entropy(node.value) >= MIN_ENTROPY:
                 yield node.lineno, "a long random text"
+
+
+def _owners(tree: ast.AST) -> Iterator[ast.AST]:
+    """The names in `ServiceHttp(tokens={name: token})`, which are no secrets."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _name(node.func) == "ServiceHttp":
+            given = [keyword.value for keyword in node.keywords if keyword.arg == "tokens"]
+            yield from (key for value in given if isinstance(value, ast.Dict) for key in value.keys if key)
 
 
 def _named_values(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:

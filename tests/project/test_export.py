@@ -34,7 +34,7 @@ SHOP = (
     "from pydantic import BaseModel, EmailStr, Field\nfrom typing import *\nimport kit as k",
     "#| export\nprint('printed by a cell')\nTOKEN = os.environ['SHOP_TOKEN']\nstarted = []\n@asynccontextmanager\n"
     "async def lifespan(app):\n    started.append(1)\n    yield\n",
-    "#| export\nshop = k.Plugin('shop', description_for_model='Sells.', auth=k.ServiceHttp(), lifespan=lifespan)\n"
+    "#| export\nshop = k.Plugin('shop', description_for_model='Sells.', lifespan=lifespan)\n"
     "router = APIRouter(prefix='/items', tags=['items'])",
     "%matplotlib inline\n!ls",
     "#| export\nclass Item(BaseModel):\n    name: str = Field(min_length=2)\n    mail: EmailStr = 'a@example.com'\n\n"

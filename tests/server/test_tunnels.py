@@ -224,10 +224,11 @@ def test_the_notes_about_a_public_plugin(todo: kit.Plugin) -> None:
         assert not any("breaks" in note for note in server.notes)
     with kit.serve(todo) as server:
         assert server.notes == []
-    guarded = kit.Plugin("g", description_for_model="x", auth=kit.UserHttp())
+    guarded = kit.Plugin("g", description_for_model="x", auth=kit.UserHttp(verify=str.strip))
 
     with kit.serve(guarded, public_url="https://g.example:8443") as server:
         assert not any("no auth" in note for note in server.notes)
+        assert any("each user's own bearer token" in note for note in server.notes)
         assert any("breaks" in note for note in server.notes)
         assert len(server.calls) == 0  # its documents are checked without a request
         counts = ", ".join(
