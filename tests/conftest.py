@@ -36,6 +36,7 @@ SLOW = (
     "lambda",
     "kernel",
     "export_errors",
+    "export_auth",
     "project",
     "databases",
     "workers",

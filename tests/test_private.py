@@ -53,6 +53,7 @@ ROUTERS = "test_hotswap.py::test_operations_of_routers_are_replaced_too"
 RERUN = "test_hotswap.py::test_a_cell_that_runs_again_replaces_its_operation"
 MODELS = "test_hotswap.py::test_a_redefined_model_reaches_its_operations"
 HEALTH = "test_limits.py::test_health_is_no_value_of_a_parameter_and_asks_no_middleware"
+OPENED = "test_auth.py::test_what_is_open_and_what_is_not"
 WRAPPED = "test_wrap.py::test_an_app_is_served_and_installed_as_it_is"
 ENDS = "test_shutdown.py::test_no_request_that_was_accepted_is_lost"
 STARTS = "test_server.py::test_it_starts_and_stops_quickly"
@@ -62,9 +63,11 @@ STATE = "test_workers.py::test_state_is_found_in_a_closure_and_a_dependency"
 CELLS = "test_kernel.py::test_cells_out_of_order_and_with_ids"
 
 USES = [
-    Use("fastapi", "routing.iter_route_contexts", "plugin/registry", ROUTERS, "routes"),
+    Use("fastapi", "routing.iter_route_contexts", "plugin/registry plugin/guard", ROUTERS, "routes"),
     Use("fastapi", "routing.RouteContext", "plugin/registry", ROUTERS),
     Use("fastapi", "context.original_route", "plugin/registry", ROUTERS),
+    Use("fastapi", "context.matches", "plugin/guard", OPENED, "scope"),
+    Use("fastapi", "context.openapi_extra", "plugin/guard", OPENED),
     Use("fastapi", "context.unique_id", "plugin/registry", RERUN),
     Use("fastapi", "context.operation_id", "plugin/registry", RERUN),
     Use("fastapi", "context.include_in_schema", "plugin/registry", ROUTERS),
@@ -79,7 +82,7 @@ USES = [
     Use("fastapi", "route.dependant.call", "plugin/registry", STATE),
     Use("fastapi", "route.dependant.dependencies", "plugin/registry", STATE),
     Use("fastapi", "app.build_middleware_stack", "plugin/app", HEALTH, ""),
-    Use("starlette", "app.user_middleware", "plugin/registry plugin/app", HEALTH),
+    Use("starlette", "app.user_middleware", "plugin/registry plugin/app plugin/guard", HEALTH),
     Use("starlette", "router.default", "plugin/app", WRAPPED),
     Use("starlette", "router.not_found", "plugin/app", WRAPPED, "scope receive send"),
     Use("starlette", "router.lifespan_context", "plugin/app", WRAPPED, "app"),

@@ -148,7 +148,7 @@ def test_rules_of_chatgpt() -> None:
     assert has(findings, "warning manifest/contact_email: me@elsewhere.example is not on the domain")
     assert has(findings, "warning manifest/auth/verification_tokens")
     assert has(findings, "warning /paths/~1a/get/summary: The summary has 250 characters, the limit is 200")
-    local = kit.Plugin("shop", description_for_model="x", auth=kit.UserHttp())
+    local = kit.Plugin("shop", description_for_model="x", auth=kit.UserHttp(verify=str.strip))
     with kit.serve(local):
         findings = found(local, "chatgpt")
     assert has(findings, "error manifest/auth/type: On localhost ChatGPT took no auth")

@@ -87,10 +87,12 @@ def test_the_official_client_signs_in_and_calls(issuer: AuthorizationServer, era
     plugin = guarded(kit.NoAuth())
 
     async def work(url: str) -> Any:
-        async with httpx2.AsyncClient(auth=sign_in(url), trust_env=False) as http:
-            async with Client(streamable_http_client(url, http_client=http), mode=era) as client:
-                assert client.protocol_version == ERAS[era]
-                return await client.call_tool("me", {})
+        async with (
+            httpx2.AsyncClient(auth=sign_in(url), trust_env=False) as http,
+            Client(streamable_http_client(url, http_client=http), mode=era) as client,
+        ):
+            assert client.protocol_version == ERAS[era]
+            return await client.call_tool("me", {})
 
     with kit.serve(plugin) as server:
         plugin.auth = oauth(issuer, verify=kit.JWTVerifier(issuer.issuer, server.url, scopes="todo.read"))
@@ -108,7 +110,10 @@ def test_a_stranger_is_told_where_to_sign_in(issuer: AuthorizationServer) -> Non
         assert refused.status_code == 401
         assert f'resource_metadata="{metadata}"' in refused.headers["www-authenticate"]
         assert 'scope="todo.read"' in refused.headers["www-authenticate"]
-        for address, resource in ((metadata, f"{server.url}/mcp"), (metadata.removesuffix("/mcp"), server.url)):
+        for address, resource in (
+            (metadata, f"{server.url}/mcp"),
+            (metadata.removesuffix("/mcp"), server.url),
+        ):
             document = httpx2.get(address, trust_env=False).json()
             assert document["resource"] == resource  # RFC 9728, section 3.3: the one that was asked about
             assert document["authorization_servers"] == [issuer.issuer]
@@ -174,7 +179,12 @@ def encoded(part: dict[str, Any]) -> str:
 def test_algorithms_that_anyone_can_use_are_refused(issuer: AuthorizationServer) -> None:
     verify = kit.JWTVerifier(issuer.issuer, PUBLIC)
     _, claims, signature = issuer.token(PUBLIC).split(".")
-    for header in ({"alg": "none"}, {"alg": "HS256", "kid": issuer.key.kid}, {"alg": "ES256", "crit": ["x"]}, {}):
+    for header in (
+        {"alg": "none"},
+        {"alg": "HS256", "kid": issuer.key.kid},
+        {"alg": "ES256", "crit": ["x"]},
+        {},
+    ):
         for end in ("", signature):
             assert verify(f"{encoded(header)}.{claims}.{end}") is None
     for text in ("", ".", "..", "a.b.c", "é.é.é", "\udc80", "x" * 300_000, f"{claims}.{claims}"):
@@ -208,7 +218,9 @@ def test_an_issuer_that_cannot_be_used(issuer: AuthorizationServer, caplog: pyte
             kit.JWTVerifier(url, PUBLIC)
     away = kit.JWTVerifier("http://127.0.0.1:9", PUBLIC)
     token = issuer.token(PUBLIC)
-    answer = TestClient(guarded(oauth(issuer, verify=away))).get("/me", headers={"Authorization": f"Bearer {token}"})
+    answer = TestClient(guarded(oauth(issuer, verify=away))).get(
+        "/me", headers={"Authorization": f"Bearer {token}"}
+    )
     assert (answer.status_code, answer.json()["detail"]) == (500, "The credential could not be checked.")
     assert "The keys of http://127.0.0.1:9 were not found" in caplog.text
     assert token not in caplog.text
@@ -219,9 +231,11 @@ def test_a_token_of_the_service_by_mcp() -> None:
 
     async def call(url: str) -> Any:
         headers = {"Authorization": "Bearer abc"}
-        async with httpx2.AsyncClient(headers=headers, trust_env=False) as http:
-            async with Client(streamable_http_client(url, http_client=http)) as client:
-                return await client.call_tool("me", {})
+        async with (
+            httpx2.AsyncClient(headers=headers, trust_env=False) as http,
+            Client(streamable_http_client(url, http_client=http)) as client,
+        ):
+            return await client.call_tool("me", {})
 
     with kit.serve(plugin) as server:
         for headers in ({}, {"Authorization": "Bearer abd"}):

@@ -90,7 +90,9 @@ class AuthorizationServer(OAuthAuthorizationServerProvider[AuthorizationCode, Re
         return None
 
     def app(self) -> Starlette:
-        issuer = AuthSettings.model_validate({"issuer_url": self.issuer, "resource_server_url": None}).issuer_url
+        issuer = AuthSettings.model_validate(
+            {"issuer_url": self.issuer, "resource_server_url": None}
+        ).issuer_url
         options = ClientRegistrationOptions(
             enabled=True, valid_scopes=self.scopes, default_scopes=self.scopes
         )
