@@ -37,6 +37,7 @@ SLOW = (
     "kernel",
     "export_errors",
     "export_auth",
+    "auth",
     "project",
     "databases",
     "workers",

@@ -39,7 +39,8 @@ class Plugin(FastAPI):
     The operationId is the function's name. By default, `name_for_human` is derived
     from `name_for_model`, and `description_for_human` is `description_for_model` if that is short
     enough. `public_url` is where the world reaches the plugin, if not at the address that a request
-    names. `cors_origins` are the pages that may call it: ChatGPT's. The environment variables of
+    names. `auth` is held in front of every operation: `kit.ServiceHttp(tokens=...)`, `UserHttp`, `OAuth`.
+    `cors_origins` are the pages that may call it: ChatGPT's. The environment variables of
     `kit.plugin.settings`, such as PUBLIC_URL, take precedence.
 
     Raises `ManifestError` with every broken rule of the manifest at once, `OperationError` for a
@@ -96,7 +97,7 @@ class Plugin(FastAPI):
         )
         self._pages = Pages(self)
         self._well_known = Middleware(WellKnown, self._pages)
-        self._guard = Middleware(guard.Guard, plugin=self)
+        self._guard = Middleware(guard.Guard, self)
         # innermost: the author's middleware sees the pages, and adds its headers to what the guard refuses
         self.user_middleware += [self._well_known, self._guard]
         self.exception_handlers.setdefault(Forbidden, _forbidden)

@@ -478,6 +478,21 @@ def test_one_app_in_another_asks_by_itself() -> None:
     assert client.get("/inner/me", headers=bearer("inner-token")).status_code == 401
 
 
+def test_the_plugin_that_takes_its_place_brings_its_auth() -> None:
+    with kit.serve(guarded(kit.ServiceHttp(tokens={"ada": "earlier"}))) as server:
+
+        def statuses() -> list[int]:
+            sent = [bearer(token) for token in ("earlier", "later")]
+            return [httpx2.get(f"{server.url}/me", headers=it, trust_env=False).status_code for it in sent]
+
+        assert statuses() == [200, 401]
+        server.follow(guarded(kit.ServiceHttp(tokens={"ada": "later"})))
+        assert statuses() == [401, 200]
+        with pytest.raises(kit.AuthError):
+            server.follow(guarded(kit.ServiceHttp()))
+        assert statuses() == [401, 200]
+
+
 def test_plain_uvicorn_asks_for_it(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "import os\nimport kit\nplugin = kit.Plugin('a', description_for_model='A.',"
