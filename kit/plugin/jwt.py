@@ -6,6 +6,7 @@ joserfc checks the signature and the claims. It is imported, and the server's ke
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from kit.plugin.wellknown import MCP_PATH
 if TYPE_CHECKING:
     from joserfc.jwk import KeySet
 
+_log = logging.getLogger("uvicorn.error")
 # Asymmetric only: the keys are public, so that with a symmetric algorithm anyone could sign (RFC 8725, 3.1).
 ALGORITHMS = (
     "RS256",
@@ -34,7 +36,7 @@ ALGORITHMS = (
     "EdDSA",
 )
 LIFESPAN = 300.0  # seconds that fetched keys are used: PyJWT's PyJWKClient
-COOLDOWN = 30.0  # seconds between two fetches for a key that is not known: PyJWT again; or tokens made up cost a fetch each
+COOLDOWN = 30.0  # seconds between two tries: PyJWT again. Made-up tokens must not cost a fetch each
 TIMEOUT = 10.0  # seconds for one document
 MAX_DOCUMENT = 1_000_000  # bytes
 
@@ -84,6 +86,7 @@ class JWTVerifier:
         self._jwks_url = jwks_url
         self._keys: KeySet | None = None
         self._fetched = 0.0  # by time.monotonic
+        self._tried: float | None = None
         self._lock = threading.Lock()
 
     def __call__(self, token: str) -> str | None:
@@ -99,7 +102,8 @@ class JWTVerifier:
                 "exp": {"essential": True},
                 self.user_claim: {"essential": True},
             }
-            jwt.JWTClaimsRegistry(**claims).validate(decoded.claims)
+            # not iat, which decides nothing (RFC 7519, 4.1.6) and is ahead of this clock if the issuer's is
+            jwt.JWTClaimsRegistry(**claims).validate({**decoded.claims, "iat": 0})
         except (JoseError, ValueError, UnicodeError):
             return None
         given = decoded.claims.get("scope", decoded.claims.get("scp", ""))
@@ -126,16 +130,28 @@ class JWTVerifier:
                 raise error from None
 
     def _key_set(self, age: float) -> KeySet:
-        """The issuer's keys, at most `age` seconds old."""
+        """The issuer's keys, at most `age` seconds old if the issuer answers. Raises `AuthError` if it never has."""
+        with self._lock:
+            now = time.monotonic()
+            is_due = self._keys is None or now - self._fetched > age
+            if is_due and (self._tried is None or now - self._tried > COOLDOWN):
+                self._tried = now
+                try:
+                    self._keys, self._fetched = self._load(), now
+                except Exception as error:  # whatever the issuer answers: the earlier keys stay in use
+                    _log.error("The keys of %s cannot be fetched: %s", self.issuer, error)
+            if self._keys is None:
+                problem = f"The keys of {self.issuer} were not found: the log says why."
+                raise AuthError(problem, "Pass jwks_url= of JWTVerifier, if the issuer does not announce it.")
+            return self._keys
+
+    def _load(self) -> KeySet:
         from joserfc.jwk import KeySet
 
-        with self._lock:
-            if self._keys is None or time.monotonic() - self._fetched > age:
-                document = _fetched(self._jwks_url or self._announced())
-                keys = [each for each in document.get("keys", []) if each.get("kty") in ("RSA", "EC", "OKP")]
-                self._keys = KeySet.import_key_set({"keys": keys})
-                self._fetched = time.monotonic()
-            return self._keys
+        document = _fetched(self._jwks_url or self._announced())
+        # not those of symmetric algorithms
+        keys = [each for each in document["keys"] if each.get("kty") in ("RSA", "EC", "OKP")]
+        return KeySet.import_key_set({"keys": keys})
 
     def _announced(self) -> str:
         """`jwks_uri` of the issuer's metadata: RFC 8414, else OpenID Connect Discovery."""
@@ -159,10 +175,7 @@ class JWTVerifier:
                 return str(document["jwks_uri"])
             else:
                 errors.append(f"{url} has no jwks_uri")
-        raise AuthError(
-            f"The keys of {self.issuer} were not found: {'; '.join(errors)}.",
-            "Pass jwks_url= of JWTVerifier.",
-        )
+        raise ValueError("; ".join(errors))
 
 
 def _check_address(url: str) -> None:

@@ -297,3 +297,54 @@ def test_commands_take_a_notebook_and_a_part(tmp_path: Path) -> None:
     assert process.returncode == 0, process.stderr
     assert "1 operation" in process.stdout
     assert "list_todos" in process.stdout
+
+
+def secured(auth: Any) -> kit.Plugin:
+    plugin = kit.Plugin(
+        "bank", description_for_model="Money.", auth=auth, public_url="https://bank.example.com"
+    )
+
+    @plugin.get("/balance")
+    def balance() -> dict[str, int]:
+        """The balance of an account."""
+        return {"balance": 1}
+
+    @plugin.get("/rates", openapi_extra={"security": []})
+    def rates() -> dict[str, int]:
+        """The rates of today, for everyone."""
+        return {"rate": 1}
+
+    return plugin
+
+
+def test_every_host_is_told_the_auth_that_the_plugin_has() -> None:
+    urls = ("https://bank.example.com/login", "https://bank.example.com/token")
+    oauth = secured(kit.OAuth(*urls, verify=str.strip))
+    service = secured(kit.ServiceHttp(tokens="violet-horse"))
+    for plugin, kind, vault in (
+        (oauth, "oauth2", "OAuthPluginVault"),
+        (service, "http", "ApiKeyPluginVault"),
+    ):
+        actions = kit.render(plugin, "actions")
+        assert list(OpenAPIV31SpecValidator(actions).iter_errors()) == []
+        assert actions["components"]["securitySchemes"]["auth"]["type"] == kind
+        assert actions["paths"]["/rates"]["get"]["security"] == []
+        assert "security" not in actions["paths"]["/balance"]["get"]
+        assert kit.render(plugin, "copilot")["runtimes"][0]["auth"]["type"] == vault
+        (tool,) = kit.render(plugin, "openai", serves_mcp=True)
+        assert tool["server_url"] == "https://bank.example.com/mcp"
+        assert tool["authorization"] == "YOUR_TOKEN"
+        for host in ("actions", "copilot", "documents"):
+            assert not [it for it in kit.check(plugin, host) if "auth" in it.place or "ecurity" in it.place]
+        assert "violet-horse" not in str(
+            [kit.render(plugin, host) for host in ("chatgpt", "actions", "copilot")]
+        )
+    # an MCP client signs in by OAuth itself, and needs to be told a token
+    assert not has(found(oauth, "mcp"), "auth")
+    assert not has(found(oauth, "agent_plugin"), "auth")
+    assert has(found(service, "mcp"), "warning manifest/auth: .* only by OAuth 2.1")
+    assert has(found(service, "agent_plugin"), "warning manifest/auth: .* must not contain a token")
+    with pytest.raises(kit.KitError, match="bearer token"):
+        kit.render(secured(kit.UserHttp("basic", verify=str.strip)), "openai", serves_mcp=True)
+    with pytest.raises(kit.KitError, match="no MCP tool"):
+        kit.render(service, "openai", api="chat", serves_mcp=True)

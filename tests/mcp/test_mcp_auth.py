@@ -22,6 +22,7 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAu
 from test_mcp import ERAS, each_era, post
 
 import kit
+from kit.mcp.stdio import entry
 
 PUBLIC = "https://todo.example"
 
@@ -154,7 +155,9 @@ def test_the_metadata_follows_the_public_address_and_the_auth(issuer: Authorizat
         ({"exp": int(time.time()) - 5}, 401),
         ({"exp": None}, 401),
         ({"nbf": int(time.time()) + 600}, 401),
+        ({"iat": int(time.time()) + 60}, 200),
         ({"sub": None}, 401),
+        ({"sub": {}}, 401),
         ({"scope": "else"}, 403),
         ({"key": ECKey.generate_key("P-256", private=True)}, 401),
     ],
@@ -241,3 +244,14 @@ def test_a_token_of_the_service_by_mcp() -> None:
         for headers in ({}, {"Authorization": "Bearer abd"}):
             assert post(f"{server.url}/mcp", headers).status_code == 401
         assert asyncio.run(call(f"{server.url}/mcp")).structured_content == {"user": "ada"}
+
+
+def test_the_entry_of_mcp_clients_says_what_to_send() -> None:
+    for auth, headers in (
+        (kit.NoAuth(), None),
+        (kit.OAuth("https://a.example/c", "https://a.example/t"), None),
+        (kit.ServiceHttp(), {"Authorization": "Bearer YOUR_TOKEN"}),
+        (kit.UserHttp("basic"), {"Authorization": "Basic BASE64_OF_USER_AND_PASSWORD"}),
+    ):
+        (made,) = entry("bank", "", "http://127.0.0.1:1/mcp", auth=auth)["mcpServers"].values()
+        assert made.get("headers") == headers
