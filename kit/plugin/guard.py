@@ -7,9 +7,10 @@ its answers.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, FastAPI
@@ -58,7 +59,15 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         auth = self.plugin.manifest.auth
-        if scope["type"] not in ("http", "websocket") or isinstance(auth, NoAuth) or self._is_overridden():
+        if scope["type"] not in ("http", "websocket") or isinstance(auth, NoAuth):
+            await self.app(scope, receive, send)
+            return
+        if override := _override(self.plugin):
+            if self.plugin._wrapped is not None and not inspect.signature(override).parameters:
+                scope = {
+                    **scope,
+                    SIGNED_IN: (self.plugin, override()),
+                }  # the app knows no override of the plugin's
             await self.app(scope, receive, send)
             return
         if scope.get(SIGNED_IN, (None,))[0] is self.plugin:  # the MCP request of this call was let in
@@ -106,9 +115,6 @@ class Guard:
         if user is None:
             raise HTTPException(401, "Nobody is known by this credential.", {"error": "invalid_token"})
         return user
-
-    def _is_overridden(self) -> bool:
-        return any(current_user in app.dependency_overrides for app in _apps(self.plugin))
 
     async def _refuse(
         self, auth: Auth, error: HTTPException | None, scope: Scope, receive: Receive, send: Send
@@ -175,6 +181,12 @@ def _route_contexts(plugin: Plugin) -> Iterator[Any]:
     """All routes in the order in which a request is matched against them."""
     for app in _apps(plugin):
         yield from iter_route_contexts(list(app.routes))
+
+
+def _override(plugin: Plugin) -> Callable[..., Any] | None:
+    """What a test puts in the place of `current_user`."""
+    overrides = (app.dependency_overrides.get(current_user) for app in _apps(plugin))
+    return next(filter(None, overrides), None)
 
 
 def _apps(plugin: Plugin) -> list[FastAPI]:
@@ -277,7 +289,7 @@ def protection(plugin: Plugin) -> str:
     auth = plugin.manifest.auth
     if isinstance(auth, NoAuth):
         return ""
-    if any(current_user in app.dependency_overrides for app in _apps(plugin)):
+    if _override(plugin):
         return "Its auth is off: dependency_overrides has kit.current_user."
     if not auth.is_checked:
         return "Its operations check the auth themselves; the tools that /mcp lists are public."

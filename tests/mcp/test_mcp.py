@@ -388,7 +388,7 @@ def test_a_wrapped_app_is_served_too(era: str) -> None:
 
 @each_era
 def test_the_token_of_the_client_reaches_the_operations(era: str) -> None:
-    plugin = kit.Plugin("secret", description_for_model="Secrets.", auth=kit.UserHttp())
+    plugin = kit.Plugin("secret", description_for_model="Secrets.")
 
     @plugin.get("/secret")
     def secret(authorization: str = Header("", include_in_schema=False)) -> dict[str, str]:

@@ -160,6 +160,8 @@ def test_what_is_open_and_what_is_not(tmp_path: Path) -> None:
     assert client.post("/.well-known/ai-plugin.json").status_code == 401
     spec = client.get("/openapi.json").json()
     assert spec["paths"]["/open"]["get"]["security"] == []
+    plugin.rename("me", "who")  # the route is made again
+    assert client.get("/me", headers=bearer(TOKEN)).json() == "service"
     assert "security" not in spec["paths"]["/me"]["get"]
     assert "parameters" not in spec["paths"]["/me"]["get"]
 
@@ -458,6 +460,21 @@ def test_a_test_signs_everyone_in() -> None:
         assert any("Its auth is off" in note for note in server.notes)
     plugin.dependency_overrides.clear()
     assert TestClient(plugin).get("/me").status_code == 401
+    app = FastAPI()
+
+    @app.get("/me")
+    def me(user: kit.User) -> str:
+        return user
+
+    for wrapped in (kit.Plugin.wrap(app, auth=kit.UserHttp(verify=by_name)) for _ in range(2)):
+        client = TestClient(wrapped)
+        assert client.get("/me").status_code == 401
+        wrapped.dependency_overrides[kit.current_user] = lambda: "sam"
+        assert client.get("/me").json() == "sam"
+        wrapped.dependency_overrides.clear()
+        app.dependency_overrides[kit.current_user] = lambda: "ada"
+        assert client.get("/me").json() == "ada"
+        app.dependency_overrides.clear()
 
 
 def test_a_public_plugin_says_how_it_is_protected() -> None:
