@@ -66,15 +66,11 @@ def check(plugin: Description) -> Iterator[Finding]:
 def _auth(plugin: Description) -> Iterator[Finding]:
     """Of a plugin that the kit serves, whose spec says of each operation what is asked for: an auth that nothing checks."""
     auth = plugin.manifest.auth
-    if isinstance(auth, NoAuth) or not plugin.serves_mcp:
+    if isinstance(auth, NoAuth) or not plugin.serves_mcp or plugin.spec.document.get("security"):
         return
-    tools = plugin.by_name.values()
-    bare = [
-        tool.operation
-        for tool in tools
-        if "security" not in tool.operation.raw and not tool.operation.security
-    ]
-    if bare or not any(tool.operation.security for tool in tools):
+    operations = [tool.operation for tool in plugin.by_name.values()]
+    bare = [operation for operation in operations if "security" not in operation.raw]
+    if bare or not any(operation.security for operation in operations):
         of = f" of {', '.join(operation.id for operation in bare[:5])}{' and more' if len(bare) > 5 else ''}"
         message = (
             f"The manifest declares the auth {auth.type!r}, and nothing checks the calls{of if bare else ''}."

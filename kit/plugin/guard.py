@@ -64,10 +64,9 @@ class Guard:
             return
         if override := _override(self.plugin):
             if self.plugin._wrapped is not None and not inspect.signature(override).parameters:
-                scope = {
-                    **scope,
-                    SIGNED_IN: (self.plugin, override()),
-                }  # the app knows no override of the plugin's
+                user = override()  # the app knows no override of the plugin's
+                user = await user if inspect.isawaitable(user) else user
+                scope = {**scope, SIGNED_IN: (self.plugin, user)}
             await self.app(scope, receive, send)
             return
         if scope.get(SIGNED_IN, (None,))[0] is self.plugin:  # the MCP request of this call was let in
@@ -270,8 +269,14 @@ REMEDY = (
 )
 
 
-def require_protection(plugin: Plugin) -> None:
-    """Raises `AuthError` if the auth that the plugin declares is checked by nothing."""
+def require_protection(plugin: Plugin, in_test: bool = False) -> None:
+    """Raises `AuthError` if the auth that the plugin declares is checked by nothing.
+
+    Where it may be a test that serves it, an override of `current_user` is let through.
+    """
+    if not in_test and not isinstance(plugin.manifest.auth, NoAuth) and _override(plugin):
+        problem = "dependency_overrides has kit.current_user: everyone is signed in, without a token."
+        raise AuthError(problem, "Set it in tests only.")
     if problem := unprotected(plugin):
         raise AuthError(problem, remedy(plugin.manifest.auth))
 

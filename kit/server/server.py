@@ -123,7 +123,7 @@ class Server:
         one then goes on serving.
         """
         with _lock:
-            require_protection(plugin)
+            require_protection(plugin, in_test=True)
             old, own_url = self.plugin, plugin.public_url
             if self.public_url:
                 plugin.public_url = self.public_url
@@ -183,7 +183,7 @@ def serve(
     """
     if not isinstance(plugin, Plugin):
         plugin = Plugin.wrap(plugin)
-    require_protection(plugin)
+    require_protection(plugin, in_test=True)
     if isinstance(public_url, str) and public_url:
         checked(public_url)  # before anything starts
     with _lock:

@@ -22,6 +22,7 @@ from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 import kit
+from kit.plugin.guard import require_protection
 from kit.sockets import listen
 
 TOKEN = "violet-horse-battery"
@@ -295,6 +296,21 @@ def test_a_variable_that_is_not_set_says_what_to_do() -> None:
         kit.ServiceHttp(tokens="a", verify=by_name)
 
 
+def test_a_plugin_whose_operations_are_all_open_or_missing_is_protected() -> None:
+    plugin = kit.Plugin("todo", description_for_model="Keeps todos.", auth=kit.ServiceHttp(tokens=TOKEN))
+    assert kit.check(plugin, "documents").ok
+
+    @plugin.get("/open", openapi_extra={"security": []})
+    def opened() -> int:
+        """Open to all."""
+        return 1
+
+    assert kit.check(plugin, "documents").ok
+    with kit.serve(plugin) as server:
+        assert httpx2.get(f"{server.url}/open", trust_env=False).json() == 1
+        assert httpx2.post(f"{server.url}/mcp", trust_env=False).status_code == 401
+
+
 UNCHECKED = (kit.ServiceHttp(), kit.UserHttp(), kit.OAuth(*URLS))
 
 
@@ -458,6 +474,8 @@ def test_a_test_signs_everyone_in() -> None:
     assert TestClient(plugin).get("/me").json() == "sam"
     with kit.serve(plugin, public_url="https://todo.example") as server:
         assert any("Its auth is off" in note for note in server.notes)
+    with pytest.raises(kit.AuthError, match="everyone is signed in"):
+        require_protection(plugin)  # as `kit serve` and `kit export` do
     plugin.dependency_overrides.clear()
     assert TestClient(plugin).get("/me").status_code == 401
     app = FastAPI()
