@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kit.cli.options import Port, Token, installed, wait
+from kit.cli.options import Port, Token, installed, say, wait
 
 
 def chat(
@@ -35,7 +35,7 @@ def chat(
     conversation = Chat(*plugins, model=model, api=api, confirm=confirm, select=select, search=search)
     tools = [name for plugin in plugins for name in plugin.selected(select)]
     names = ", ".join(tools[:20]) + (f" and {len(tools) - 20:,} more" if len(tools) > 20 else "")
-    print(f"It can call: {names}. Enter an empty line to quit.")
+    say(f"It can call: {names}. Enter an empty line to quit.")
     while True:
         try:
             text = input("\nYou: ").strip()

@@ -21,6 +21,7 @@ from kit.openapi.documents import read_json
 from kit.openapi.spec import server_urls
 from kit.redaction import hide
 from kit.tools.tool import Tool
+from kit.visible import visible_line
 
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
@@ -66,7 +67,7 @@ class CallResult:
         return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
 
     def __repr__(self) -> str:
-        call = f"{self.operation}({arguments_line(self.arguments)})"
+        call = f"{visible_line(self.operation)}({arguments_line(self.arguments)})"
         return f"{call} -> {self.outcome}\n{pretty(hide(self.data))}"
 
     def _repr_html_(self) -> str:
