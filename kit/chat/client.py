@@ -177,7 +177,8 @@ class ModelClient:
             if isinstance(model, dict) and isinstance(model.get("id"), str) and model["id"]:
                 return str(encodable(model["id"]))
         raise ChatError(
-            f"The server at {self.client.base_url} lists no model.", "Pass model= or set OPENAI_MODEL."
+            self._safe(f"The server at {self.client.base_url} lists no model."),
+            "Pass model= or set OPENAI_MODEL.",
         )
 
 

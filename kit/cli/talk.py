@@ -29,7 +29,7 @@ def chat(
     """Talk to a model that may use the plugins. Enter an empty line or Ctrl+D to quit."""
     from kit.chat.conversation import Chat
     from kit.chat.live_reply import print_events
-    from kit.errors import ChatError
+    from kit.errors import KitError
 
     plugins = [installed(url, token) for url in urls]
     conversation = Chat(*plugins, model=model, api=api, confirm=confirm, select=select, search=search)
@@ -46,7 +46,7 @@ def chat(
             return
         try:
             print_events(conversation.stream(text))
-        except ChatError as error:
+        except KitError as error:
             print(f"kit: {error}", file=sys.stderr)
         except KeyboardInterrupt:
             print("\n  (interrupted; the conversation goes on)")

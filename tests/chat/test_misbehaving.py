@@ -484,7 +484,7 @@ def test_a_list_of_models_that_is_none(server: Server, models: Any, monkeypatch:
         ("http://127.0.0.1:99999", "k"),
         (None, f"{KEY}\nX: y"),
         (None, f"{KEY}é"),
-    ],  # fmt: skip
+    ],
 )
 def test_an_address_or_a_key_that_is_none(
     server: Server, url: str | None, key: str, monkeypatch: pytest.MonkeyPatch
