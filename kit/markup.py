@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kit.redaction import hide
-from kit.visible import visible, visible_line
+from kit.visible import encodable, visible, visible_line
 
 _LINE = "1px solid rgba(127,127,127,.35)"
 _BOX = f"border:{_LINE};border-radius:8px;padding:.6em .9em;margin:.4em 0;max-width:60em"
@@ -83,7 +83,7 @@ def arguments_line(arguments: Mapping[str, Any] | str) -> str:
     if isinstance(arguments, str):
         return short(arguments)
     return ", ".join(
-        f"{name}={short(value if not isinstance(value, str) else repr(value))}"
+        f"{short(name)}={short(value if not isinstance(value, str) else repr(value))}"
         for name, value in arguments.items()
     )
 
@@ -140,7 +140,7 @@ def logo(name: str) -> str:
     """A logo for a plugin that has none: its initials, on a colour derived from its name."""
     words = re.findall(r"[^\W_]+", name) or ["?"]
     initials = escape((words[0][0] + (words[1][0] if len(words) > 1 else "")).upper())
-    hue = int(hashlib.sha256(name.encode()).hexdigest()[:4], 16) % 360
+    hue = int(hashlib.sha256(encodable(name).encode()).hexdigest()[:4], 16) % 360
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64" role="img">'
         f"<title>{escape(name)}</title>"

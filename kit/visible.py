@@ -17,7 +17,7 @@ _KEPT = (
     rf"(?<={_JOINED})[\u200c\u200d](?={_JOINED})",  # joiners: in Persian and Hindi, and in emoji of several
     rf"(?<={_LETTER})[\u200e\u200f\u061c]|[\u200e\u200f\u061c](?={_LETTER})",
     "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f",  # the flags of England, Scotland, Wales
-    r"(?<=[#*0-9\u00a9\u00ae\u2010-\uffff\U00010000-\U000dffff])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+    r"(?<=[#*0-9\u00a9\u00ae\u2010-\ufdff\ufe10-\uffff\U00010000-\U000dffff])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
     r"(?![\ufe00-\ufe0f\U000e0100-\U000e01ef])",  # one variation of a character
 )
 _SHOWN = (

@@ -9,7 +9,7 @@ const variation = "[\\ufe00-\\ufe0f\\u{e0100}-\\u{e01ef}]";
 const unseen = new RegExp(
   `((?<=${joined})[\\u200c\\u200d](?=${joined})|(?<=${letter})[\\u200e\\u200f\\u061c]|[\\u200e\\u200f\\u061c](?=${letter})`
   + "|\\u{1f3f4}[\\u{e0030}-\\u{e0039}\\u{e0061}-\\u{e007a}]{1,6}\\u{e007f}"
-  + `|(?<=[#*0-9\\u00a9\\u00ae\\u2010-\\uffff\\u{10000}-\\u{dffff}])${variation}(?!${variation}))`
+  + `|(?<=[#*0-9\\u00a9\\u00ae\\u2010-\\ufdff\\ufe10-\\uffff\\u{10000}-\\u{dffff}])${variation}(?!${variation}))`
   + "|[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\xad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f"
   + "\\u2028-\\u202e\\u2060-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\\ud800-\\udfff"
   + "\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}\\u{e0000}-\\u{e0fff}]", "gu");
