@@ -62,15 +62,13 @@ async def values(
 async def _opened(method: Callable[..., Any], request: dict[str, Any]) -> AsyncIterator[AsyncIterator[bytes]]:
     """Sends the request; gives the body of the answer, decompressed, piece by piece as it comes."""
     sending = method(**request)
-    if hasattr(sending, "__aenter__"):
+    if isinstance(sending, contextlib.AbstractAsyncContextManager):
         async with sending as response:
             yield response.iter_bytes()
         return
-    response = await asyncio.to_thread(sending.__enter__)  # of a sync client
-    try:
+    with contextlib.ExitStack() as stack:  # of a sync client
+        response = await asyncio.to_thread(stack.enter_context, sending)
         yield _in_thread(response.iter_bytes())
-    finally:
-        sending.__exit__(None, None, None)
 
 
 async def _in_thread(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

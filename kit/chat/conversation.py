@@ -171,6 +171,7 @@ class Chat:
                 reply.text = answer.text
                 history += answer.items
                 if not answer.calls:
+                    kept = len(history) if answer.items else kept  # many take no question without an answer
                     break
                 async for outcome in self._calls(answer.calls, reply, history):
                     yield outcome
@@ -179,7 +180,6 @@ class Chat:
                 reply.error = (
                     f"The model still wants to call something after {self.max_rounds} rounds (max_rounds)."
                 )
-            kept = len(history)
         except ChatError as error:
             reply.error = error.problem
             error.reply = reply

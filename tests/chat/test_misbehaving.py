@@ -437,6 +437,19 @@ def test_what_does_not_end_is_ended(
 
 @BOTH
 @WAYS
+def test_a_question_without_an_answer_is_not_kept(
+    server: Server, client: Any, plugin: kit.Plugin, api: str, stream: bool
+) -> None:
+    chat = kit.Chat(plugin, client=client, model="m", api=api, show=False)
+    server.first = json_response(good(api, ""), stream)
+    reply = asked(chat, "hi", stream)
+    assert isinstance(reply, kit.Reply)
+    assert (reply.text, reply.notes) == ("", ["The model's answer is empty."])
+    assert chat.history == []
+
+
+@BOTH
+@WAYS
 def test_thousands_of_calls_are_not_made(
     server: Server, client: Any, plugin: kit.Plugin, api: str, stream: bool
 ) -> None:
