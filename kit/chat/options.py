@@ -57,7 +57,7 @@ class Options:
     """What a user has set, for one round. `default_limit` is the number of tokens where they set none."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
-        check(given)
+        check(given.keys() - set(LIMITS))  # what needs no openai, which takes long to import
         self._given = {name: value for name, value in given.items() if value is not None}
         limits = [name for name in LIMITS if name in self._given]
         if len(limits) > 1:
