@@ -17,6 +17,7 @@ from kit.openapi.views import MANY, groups, spec_table
 from kit.tools.search import CONTEXT, MANY_TOKENS, searchable
 from kit.tools.selection import select
 from kit.tools.tool import Tool, Tools, make_tools
+from kit.visible import visible_line
 
 MOST = 40  # rows of a list in a terminal
 
@@ -118,7 +119,7 @@ class Description:
         return tool
 
     def __repr__(self) -> str:
-        head = f"{self.manifest.name_for_human} ({self.name}), {self._is_at} {self.base_url}"
+        head = visible_line(f"{self.manifest.name_for_human} ({self.name}), {self._is_at} {self.base_url}")
         tools = self.by_name
         rows: list[tuple[str, ...]]
         if len(tools) > MANY:
@@ -134,7 +135,9 @@ class Description:
             return text
         is_wide = any(len(place) > 50 for place, _ in shown)  # then columns leave no room for the message
         lines = (
-            "\n".join(f"  {place}\n    {why}" for place, why in shown) if is_wide else columns(shown, "  ")
+            "\n".join(f"  {visible_line(place)}\n    {visible_line(why)}" for place, why in shown)
+            if is_wide
+            else columns(shown, "  ")
         )
         return f"{text}\n\nNotes on its documents:\n{lines}"
 

@@ -29,6 +29,8 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
+from kit.visible import visible
+
 
 @dataclass(eq=False, repr=False)
 class KitError(Exception):
@@ -42,7 +44,7 @@ class KitError(Exception):
         return _unpickled, (type(self), self.args), self.__dict__
 
     def __str__(self) -> str:
-        return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
+        return visible(f"{self.problem}\n{self.remedy}" if self.remedy else self.problem)
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows: the lines the user wrote, without those of libraries, then the message."""

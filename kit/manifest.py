@@ -16,6 +16,7 @@ from kit.addresses import is_url, joined, same_site
 from kit.auth import Auth, NoAuth, OAuth, UserHttp
 from kit.errors import ManifestError
 from kit.markup import CELL, box, code, columns, escape, link, logo_image
+from kit.visible import visible_line
 
 MANIFEST_PATH = "/.well-known/ai-plugin.json"
 SPEC_PATH = "/.well-known/openapi.json"  # the usual place; the manifest names it
@@ -276,7 +277,7 @@ def _manifest_rows(manifest: Manifest) -> list[tuple[str, str]]:
 def manifest_text(manifest: Manifest) -> str:
     """The manifest for a terminal."""
     rows = [("", manifest.description_for_human), *_manifest_rows(manifest)]
-    return f"{manifest.name_for_human}\n{columns(rows, '  ')}"
+    return f"{visible_line(manifest.name_for_human)}\n{columns(rows, '  ')}"
 
 
 def manifest_card(manifest: Manifest, base: str = "") -> str:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kit.redaction import hide
+from kit.visible import encodable, visible, visible_line
 
 _LINE = "1px solid rgba(127,127,127,.35)"
 _BOX = f"border:{_LINE};border-radius:8px;padding:.6em .9em;margin:.4em 0;max-width:60em"
@@ -29,7 +30,7 @@ SHOWN = 4000  # characters of one body that a card shows; the object itself has 
 
 def escape(value: Any) -> str:
     """Text for HTML. All text of a plugin is untrusted."""
-    return html.escape(str(value))
+    return html.escape(visible(str(value)))
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -43,7 +44,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "") -> str:
     """Rows of text, aligned, the last column wrapped to the width of the terminal."""
-    rows = [[str(cell) for cell in row] for row in rows]
+    rows = [[*(_cell(cell) for cell in row[:-1]), visible(str(row[-1]))] for row in rows]
     if not rows:
         return ""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
@@ -58,16 +59,21 @@ def columns(rows: Iterable[Sequence[str]], indent: str = "") -> str:
     return "\n".join(lines)
 
 
+def _cell(value: Any) -> str:
+    return visible(str(value)).replace("\n", " ").replace("\t", " ")
+
+
 def pretty(value: Any) -> str:
-    """A value as readable JSON, text unchanged, cut at 4,000 characters."""
+    """A value as readable JSON, text as it is, cut at 4,000 characters."""
     text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    text = visible(text)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}\n[... {len(text) - SHOWN:,} more characters]"
 
 
 def short(value: Any, limit: int = 80) -> str:
     """A value in one line."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    text = " ".join(text.split())
+    text = visible_line(text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -77,7 +83,7 @@ def arguments_line(arguments: Mapping[str, Any] | str) -> str:
     if isinstance(arguments, str):
         return short(arguments)
     return ", ".join(
-        f"{name}={short(value if not isinstance(value, str) else repr(value))}"
+        f"{short(name)}={short(value if not isinstance(value, str) else repr(value))}"
         for name, value in arguments.items()
     )
 
@@ -86,7 +92,9 @@ def markdown(text: str) -> str:
     """A model's Markdown as HTML. HTML in it stays text, no image is fetched, no link runs a script."""
     from markdown_it import MarkdownIt
 
-    rendered: str = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image").render(text)
+    rendered: str = (
+        MarkdownIt("commonmark", {"html": False}).enable("table").disable("image").render(visible(text))
+    )
     return rendered
 
 
@@ -132,7 +140,7 @@ def logo(name: str) -> str:
     """A logo for a plugin that has none: its initials, on a colour derived from its name."""
     words = re.findall(r"[^\W_]+", name) or ["?"]
     initials = escape((words[0][0] + (words[1][0] if len(words) > 1 else "")).upper())
-    hue = int(hashlib.sha256(name.encode()).hexdigest()[:4], 16) % 360
+    hue = int(hashlib.sha256(encodable(name).encode()).hexdigest()[:4], 16) % 360
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64" role="img">'
         f"<title>{escape(name)}</title>"

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from kit.chat.apis import API, APIS, Item, Round, Tool
+from kit.addresses import host_of
+from kit.chat.answers import BadAnswer, values
+from kit.chat.apis import APIS, Round, Tool
+from kit.chat.history import Item
+from kit.chat.options import Options
 from kit.chat.reply import TextDelta
 from kit.errors import ChatError
+from kit.markup import short
 from kit.redaction import HIDDEN, hide
+from kit.visible import encodable
 
 if TYPE_CHECKING:
     import openai
@@ -23,6 +30,7 @@ NO_KEY = (
     "No OPENAI_API_KEY is set: the understudy answers. It is not a language model, it only matches words. "
     "For a real one, set OPENAI_API_KEY (or OPENAI_BASE_URL for Ollama, vLLM and others) and OPENAI_MODEL."
 )
+MAX_MESSAGE = 1_000  # characters of what a server says of an error
 NO_RESPONSES = "This server has no /v1/responses: Chat Completions is used."
 
 # Errors of the openai package, subclasses first: the problem and the remedy.
@@ -41,10 +49,17 @@ _FAILURES = {
 
 
 class ModelClient:
-    """An `openai` client, a model's name and an API. `notes` collects what the user should know."""
+    """An `openai` client, a model's name, an API and the options of each request.
+
+    `notes` collects what the user should know.
+    """
 
     def __init__(
-        self, client: Client | None = None, model: str | None = None, api: str = "responses"
+        self,
+        client: Client | None = None,
+        model: str | None = None,
+        api: str = "responses",
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         if api not in APIS:
             raise ChatError(f"There is no API {api!r}.", "Use 'responses' or 'chat'.")
@@ -52,30 +67,45 @@ class ModelClient:
         self.notes: list[str] = []
         self.is_understudy = False
         self._client = client
+        self._options = Options(options or {})
         self.name = model  # None until it is known
-        self._is_streaming = False
         if client is None and not (os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")):
             self.is_understudy = True
             self.notes.append(NO_KEY)
 
     async def round(
-        self, history: Sequence[Item], tools: Sequence[Tool], instructions: str, stream: bool = True
-    ) -> AsyncIterator[TextDelta | Round]:
+        self,
+        history: Sequence[Item],
+        tools: Sequence[Tool],
+        instructions: str,
+        stream: bool = True,
+        is_first: bool = True,
+    ) -> AsyncGenerator[TextDelta | Round]:
         """One request: the text as it comes, and at the end the `Round`. Raises `ChatError`.
 
-        Without `stream` the text comes in one piece, which is faster if nobody is watching.
+        Without `stream` the text comes in one piece, which is faster if nobody is watching. `is_first` is whether
+        it is the first of its turn.
         """
         import httpx2  # late, as openai: both are slow to import
         import openai
 
         while True:
-            self._is_streaming = False
+            has_begun = False
             try:
-                api = APIS[self.api](await self._model(), history, tools, instructions, stream)
-                async for text in self._texts(api, stream):
-                    yield TextDelta(text)
+                self._options.is_openai = self.is_understudy or is_openai(str(self.client.base_url))
+                self._options.is_first = is_first
+                model = await self._model()
+                api = APIS[self.api](model, history, tools, encodable(instructions), stream, self._options)
+                answering = values(self.client, api.method(self.client), api.request)
+                async with contextlib.aclosing(answering):
+                    async for value in answering:
+                        has_begun = True
+                        if text := api.read(value):
+                            yield TextDelta(encodable(text))
                 answer = api.round()
-                self.notes += filter(None, [answer.note])
+                answer.model = shown_name(encodable(answer.model))
+                note = answer.note or ("" if answer.text or answer.calls else "The model's answer is empty.")
+                self.notes += filter(None, [self._safe(note)])
                 yield answer
                 return
             except openai.APIStatusError as error:
@@ -84,10 +114,12 @@ class ModelClient:
                     self.notes.append(NO_RESPONSES)
                     continue
                 raise self._failure(error) from None
-            except (openai.APIError, httpx2.HTTPError) as error:
-                if self._is_streaming:
+            except ChatError as error:
+                raise ChatError(self._safe(error.problem), error.remedy) from None
+            except (openai.OpenAIError, httpx2.HTTPError, BadAnswer) as error:
+                if has_begun:
                     raise ChatError(
-                        f"The answer was interrupted: {self._safe(error)}", "Ask again."
+                        f"The answer was interrupted: {self._message(error)}", "Ask again."
                     ) from None
                 raise self._failure(error) from None
 
@@ -101,75 +133,65 @@ class ModelClient:
                 self._client = _client(understudy.shared().base_url, "none")
             else:
                 # Servers other than OpenAI's need no key, but the client wants some text.
-                key = os.environ.get("OPENAI_API_KEY") or "none"
-                self._client = _client(os.environ.get("OPENAI_BASE_URL"), key)
+                key, url = os.environ.get("OPENAI_API_KEY") or "none", os.environ.get("OPENAI_BASE_URL")
+                try:
+                    self._client = _client(url, key)
+                except Exception as error:  # of a URL that is none, or a key that no header can hold
+                    raise ChatError(
+                        f"No client can be made for OPENAI_BASE_URL {hide(url)}: {hide(str(error))}",
+                        "Check it.",
+                    ) from None
         return self._client
 
     def _failure(self, error: Exception) -> ChatError:
+        if isinstance(error, BadAnswer):
+            remedy = "Is OPENAI_BASE_URL, or the client's base_url, the address of a model's API (it often ends in /v1)?"
+            return ChatError(f"{self._message(error)}.", remedy)
         kind = next((k for k in type(error).__mro__ if k.__name__ in _FAILURES), None)
         problem, remedy = _FAILURES[kind.__name__] if kind else ("The API failed", "Ask again.")
-        return ChatError(f"{problem}: {self._safe(error)}", remedy)
+        return ChatError(f"{problem}: {self._message(error)}", remedy)
 
-    def _safe(self, error: Exception) -> str:
-        """The message of an error without the key, since OpenAI quotes a rejected one."""
-        key = getattr(self.client, "api_key", "")
-        message = getattr(error, "message", None) or str(error)
-        return str(hide(message.replace(key, HIDDEN) if len(key) > 4 else message))
+    def _message(self, error: Exception) -> str:
+        message = getattr(error, "message", None)
+        return self._safe(message if isinstance(message, str) and message else str(error))
+
+    def _safe(self, text: str) -> str:
+        """What a server says, without the key, since OpenAI quotes a rejected one, and not endless."""
+        key = getattr(self._client, "api_key", "")
+        key = key.strip() if isinstance(key, str) else ""
+        return short(encodable(hide(text.replace(key, HIDDEN) if len(key) > 4 else text)), MAX_MESSAGE)
 
     async def _model(self) -> str:
         if self.name is None:
             self.name = os.environ.get("OPENAI_MODEL")
         if self.name is None:
-            if "api.openai.com" in str(self.client.base_url):
-                self.name = DEFAULT_MODEL
-            else:
-                self.name = await self._first_model()
+            self.name = DEFAULT_MODEL if is_openai(str(self.client.base_url)) else await self._first_model()
         return self.name
 
     async def _first_model(self) -> str:
         """The first model that a compatible server lists."""
-        page: Any = self.client.models.list()
-        page = await page if hasattr(page, "__await__") else page
-        if not page.data:
-            raise ChatError(
-                f"The server at {self.client.base_url} lists no model.", "Pass model= or set OPENAI_MODEL."
-            )
-        return str(page.data[0].id)
-
-    async def _texts(self, api: API, stream: bool) -> AsyncIterator[str]:
-        """Sends the request and yields the text of the answer as it comes."""
-        answer = await self._send(api)
-        if not stream:
-            if text := api.read(answer):
-                yield text
-            return
-        self._is_streaming = True
-        async for event in _events(answer):
-            if text := api.read_event(event):
-                yield text
-
-    async def _send(self, api: API) -> Any:
-        import openai
-
-        create = api.create(self.client)
-        if isinstance(self.client, openai.OpenAI):
-            return await asyncio.to_thread(create, **api.request)
-        return await create(**api.request)
+        method = self.client.models.with_streaming_response.list
+        answers = [value async for value in values(self.client, method, {})]
+        listed = answers[0].get("data") if answers else None
+        for model in listed if isinstance(listed, list) else []:
+            if isinstance(model, dict) and isinstance(model.get("id"), str) and model["id"]:
+                return str(encodable(model["id"]))
+        raise ChatError(
+            self._safe(f"The server at {self.client.base_url} lists no model."),
+            "Pass model= or set OPENAI_MODEL.",
+        )
 
 
-async def _events(stream: Any) -> AsyncIterator[Any]:
-    """The events of a stream: of an async client or, read in a thread, of a sync one."""
-    import openai
+def is_openai(base_url: str) -> bool:
+    """Whether an address is OpenAI's own, or Azure's of the same models."""
+    host = host_of(base_url)
+    return host == "api.openai.com" or host.endswith((".api.openai.com", ".openai.azure.com"))
 
-    if isinstance(stream, openai.AsyncStream):
-        async with stream:
-            async for event in stream:
-                yield event
-        return
-    with stream:
-        events, end = iter(stream), object()
-        while (event := await asyncio.to_thread(next, events, end)) is not end:
-            yield event
+
+def shown_name(model: str) -> str:
+    """A model's name for people: llama.cpp gives the path of its file. `meta-llama/Llama-3` is a whole name."""
+    is_path = re.match(r"[/~.\\]|[A-Za-z]:\\", model) or model.endswith(".gguf")
+    return re.split(r"[/\\]", model.rstrip("/\\"))[-1] if is_path else model
 
 
 @lru_cache(maxsize=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -10,16 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kit import loop
-from kit.chat.apis import Item, Round, ToolCall
-from kit.chat.client import ModelClient
+from kit.chat.apis import Round
+from kit.chat.client import ModelClient, shown_name
+from kit.chat.history import Item, ToolCall
 from kit.chat.live_reply import LiveReply
 from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply, call_line
 from kit.client.discovery import install
 from kit.client.installed import CallResult, InstalledPlugin
 from kit.errors import ChatError
-from kit.openapi.documents import read_json
 from kit.tools.search import CONTEXT, searchable
 from kit.tools.tool import Tool, legal_name
+from kit.visible import encodable, visible_line
 
 if TYPE_CHECKING:
     from kit.chat.apis import Client
@@ -53,6 +55,10 @@ class Chat:
     call and returns True or False. `select` limits the tools of the model, `search` lets it look for them: both as
     in `InstalledPlugin.tools`. `show` streams the transcript into the running cell; by default, if there is one.
 
+    `max_tokens` limits one answer of the model; by default 4,096 where the server is not OpenAI's, since some models do
+    not stop. `options` are whatever else `create` of the client's APIs takes: `temperature`, `tool_choice`,
+    `reasoning`, `seed`, ... A `tool_choice` that makes the model call something holds for the first round of a turn.
+
     `chat(text)` and `await chat.asend(text)` return the `Reply`, `chat.stream(text)` its events. After an error, a
     denied call or an interrupt the chat goes on from the last complete round.
     """
@@ -69,6 +75,8 @@ class Chat:
         select: str | Iterable[str] | None = None,
         search: bool = False,
         show: bool | None = None,
+        max_tokens: int | None = None,
+        **options: Any,
     ) -> None:
         self.plugins = [p if isinstance(p, InstalledPlugin) else install(p) for p in plugins]
         self.instructions = instructions
@@ -76,7 +84,7 @@ class Chat:
         self.confirm = confirm
         self.history: list[Item] = []
         self._show = show
-        self._model = ModelClient(client, model, api)
+        self._model = ModelClient(client, model, api, {"max_tokens": max_tokens, **options})
         selection = select if select is None or isinstance(select, str) else list(select)
         self._tools = _tools_by_name(self.plugins, selection)
         self._search = search
@@ -142,18 +150,20 @@ class Chat:
         self._is_busy = True
         reply = Reply(text)
         reply.began = time.perf_counter()
-        history: list[Item] = [*self.history, {"role": "user", "content": text}]
+        history: list[Item] = [*self.history, {"role": "user", "content": encodable(text)}]
         kept = len(self.history)  # how many items are kept if the turn fails
         tools = self._offered()
         try:
             for number in range(self.max_rounds):
                 answer = Round()
                 start = time.perf_counter()
-                async for event in self._model.round(history, tools, self._system(), stream):
-                    if isinstance(event, Round):
-                        answer = event
-                    else:
-                        yield event
+                answering = self._model.round(history, tools, self._system(), stream, number == 0)
+                async with contextlib.aclosing(answering):
+                    async for event in answering:
+                        if isinstance(event, Round):
+                            answer = event
+                        else:
+                            yield event
                 sent = "the conversation and the tools" if number == 0 else "the results of the calls"
                 reply.rounds.append((start - reply.began, time.perf_counter() - start, sent))
                 reply.usage.add(answer.usage)
@@ -161,6 +171,7 @@ class Chat:
                 reply.text = answer.text
                 history += answer.items
                 if not answer.calls:
+                    kept = len(history) if answer.items else kept  # many take no question without an answer
                     break
                 async for outcome in self._calls(answer.calls, reply, history):
                     yield outcome
@@ -169,7 +180,6 @@ class Chat:
                 reply.error = (
                     f"The model still wants to call something after {self.max_rounds} rounds (max_rounds)."
                 )
-            kept = len(history)
         except ChatError as error:
             reply.error = error.problem
             error.reply = reply
@@ -197,7 +207,7 @@ class Chat:
         try:
             for call in calls:
                 plugin, tool = self._tools.get(call.name, (None, None))
-                arguments = _arguments(call.arguments)
+                arguments = call.read()
                 started = CallStarted(
                     plugin.name if plugin else "",
                     tool.operation.id if tool else call.name,
@@ -216,9 +226,8 @@ class Chat:
                 result = await task
                 result.started = result.started or time.perf_counter()
                 reply.calls.append(result)
-                history.append(
-                    {"type": "function_call_output", "call_id": call.id, "output": result.for_model()}
-                )
+                output = encodable(result.for_model())
+                history.append({"type": "function_call_output", "call_id": call.id, "output": output})
                 yield CallEnded(result)
         finally:
             for task in running:
@@ -256,8 +265,8 @@ class Chat:
 
     def __repr__(self) -> str:
         names = ", ".join(plugin.name for plugin in self.plugins) or "no plugin"
-        model = "the understudy" if self._model.is_understudy else self._model.name or "a model"
-        return f"<Chat with {model}, using {names}: {len(self.history)} items so far>"
+        model = "the understudy" if self._model.is_understudy else shown_name(self._model.name or "a model")
+        return visible_line(f"<Chat with {model}, using {names}: {len(self.history)} items so far>")
 
 
 def _tools_by_name(
@@ -272,17 +281,6 @@ def _tools_by_name(
             unique = name if names[name] == 1 else f"{plugin.name}__{name}"
             by_name[legal_name(unique, by_name)] = (plugin, tool)
     return by_name
-
-
-def _arguments(text: str) -> dict[str, Any] | str:
-    """The arguments that a model wrote or, as text, why they are not a JSON object."""
-    if not text.strip():
-        return {}
-    try:
-        value = read_json(text)
-    except ValueError as error:
-        return f"the text {error}"
-    return value if isinstance(value, dict) else f"{text:.80}"
 
 
 async def _awaited(answer: Awaitable[bool]) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from kit import jupyter
 from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply, TextDelta, call_line, outcome_line
+from kit.visible import visible, visible_line
 
 REFRESH = 0.05  # seconds between two updates of the transcript in a cell
 
@@ -47,7 +48,7 @@ def print_events(events: Iterable[Event]) -> Reply:
     is_open = False  # whether the last line is unfinished
     for event in events:
         if isinstance(event, TextDelta):
-            print(event.text, end="", flush=True)
+            print(visible(event.text), end="", flush=True)
             is_open = not event.text.endswith("\n")
         elif isinstance(event, CallStarted):
             print("\n" if is_open else "", end="")
@@ -60,5 +61,5 @@ def print_events(events: Iterable[Event]) -> Reply:
     if is_open:
         print()
     for note in filter(None, [*reply.notes, reply.error]):
-        print(f"  ({note})", file=sys.stderr)
+        print(f"  ({visible_line(note)})", file=sys.stderr)
     return reply

@@ -11,6 +11,7 @@ from kit.client.installed import CallResult, call_card
 from kit.diagrams import Exchange, Sequence
 from kit.markup import arguments_line, box, details, escape, markdown, short
 from kit.redaction import hide
+from kit.visible import visible, visible_line
 
 
 @dataclass
@@ -76,10 +77,10 @@ class Reply:
         lines = [f"You: {hide(self.question)}"]
         lines += [f"  ({note})" for note in self.notes]
         lines += [f"  {call_line(call)} {outcome_line(call)}" for call in self.calls]
-        lines.append(f"{self.model or 'model'}: {hide(self.text)}")
+        lines.append(f"{visible_line(self.model) or 'model'}: {hide(self.text)}")
         if self.error:
             lines.append(f"  stopped: {self.error}")
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
     def _repr_html_(self) -> str:
         parts = [f'<div style="margin:.3em 0"><b>You</b>: {escape(hide(self.question))}</div>']
@@ -101,7 +102,7 @@ class Reply:
 
 def call_line(call: CallStarted | CallResult) -> str:
     """A call written as code."""
-    return f"{call.operation}({arguments_line(call.arguments)})"
+    return f"{visible_line(call.operation)}({arguments_line(call.arguments)})"
 
 
 def outcome_line(call: CallResult) -> str:

@@ -6,6 +6,7 @@ command imports what it needs when it runs, so that `kit --help` is fast.
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -45,6 +46,14 @@ def main() -> None:
     )
     for command in COMMANDS:
         app.command()(command)
+    # A terminal that has not every character, or input that is not its encoding, ends no command with a traceback.
+    for stream, errors in (
+        (sys.stdout, "backslashreplace"),
+        (sys.stderr, "backslashreplace"),
+        (sys.stdin, "replace"),
+    ):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
     try:
         app()
     except KitError as error:

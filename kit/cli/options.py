@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
+
+from kit.visible import visible
 
 if TYPE_CHECKING:
     from kit.client.installed import InstalledPlugin
@@ -40,6 +42,11 @@ def installed(url: str, token: str | None, follow_refs: bool = False) -> Install
 
         source = Target(url).plugin()
     return install(source, token=token, follow_refs=follow_refs)
+
+
+def say(value: object, file: TextIO | None = None) -> None:
+    """Prints what holds texts of others, of which none acts on the terminal."""
+    print(visible(str(value)), file=file, flush=True)
 
 
 def wait(message: str) -> None:

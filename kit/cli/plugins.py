@@ -8,20 +8,20 @@ from typing import Annotated, Any
 
 import typer
 
-from kit.cli.options import AsJson, FollowRefs, Token, Url, installed
+from kit.cli.options import AsJson, FollowRefs, Token, Url, installed, say
 from kit.errors import KitError
 from kit.openapi.documents import read_json
 
 
 def install(url: Url, token: Token = None, follow_refs: FollowRefs = False) -> None:
     """Install a plugin as ChatGPT did, and show what was found."""
-    print(installed(url, token, follow_refs))
+    say(installed(url, token, follow_refs))
 
 
 def manifest(url: Url, as_json: AsJson = False) -> None:
     """Show the manifest of a plugin."""
     plugin = installed(url, None)
-    print(json.dumps(plugin.manifest.render(plugin.base_url), indent=2) if as_json else plugin.manifest)
+    say(json.dumps(plugin.manifest.render(plugin.base_url), indent=2) if as_json else plugin.manifest)
 
 
 def spec(
@@ -37,12 +37,12 @@ def spec(
 
     plugin = installed(url, None, follow_refs)
     if as_json:
-        print(json.dumps(plugin.spec.document, indent=2, default=str))
+        say(json.dumps(plugin.spec.document, indent=2, default=str))
     elif search is None:
-        print(plugin.spec)
+        say(plugin.spec)
     else:
         tools = plugin.selected(search)
-        print(spec_text(plugin.spec, {name: tool.operation for name, tool in tools.items()}))
+        say(spec_text(plugin.spec, {name: tool.operation for name, tool in tools.items()}))
 
 
 def check(
@@ -61,7 +61,7 @@ def check(
     from kit.checking import check as run
 
     findings = run(installed(url, token), *(host or []))
-    print(_json([asdict(finding) for finding in findings]) if as_json else findings)
+    say(_json([asdict(finding) for finding in findings]) if as_json else findings)
     if not findings.ok or (strict and findings):
         raise typer.Exit(1)
 
@@ -82,7 +82,7 @@ def render(
     rendered = module.render(installed(url, None))
     files = rendered if isinstance(rendered, dict) and "plugin.json" in rendered else {module.FILE: rendered}
     if out is None:
-        print(_json(rendered))
+        say(_json(rendered))
         return
     for name in files:
         file = Path(out, name)
@@ -93,7 +93,7 @@ def render(
         file.parent.mkdir(parents=True, exist_ok=True)
         text = content if isinstance(content, str) else _json(content) + "\n"
         file.write_text(text, encoding="utf-8")
-        print(f"Wrote {file}")
+        say(f"Wrote {file}")
 
 
 def call(
@@ -115,10 +115,10 @@ def call(
             raise typer.BadParameter(f"{pair!r} is not NAME=VALUE")
         values[name] = _value(tool.arguments[name].schema if name in tool.arguments else {}, value)
     result = plugin.call(operation, values)
-    print(result.data if isinstance(result.data, str) else _json(result.data))
+    say(result.data if isinstance(result.data, str) else _json(result.data))
     if not result.ok:
         status = f"status {result.status}" if result.status is not None else "no answer"
-        print(f"kit: {operation} failed: {status}", file=sys.stderr)
+        say(f"kit: {operation} failed: {status}", file=sys.stderr)
         raise typer.Exit(1)
 
 

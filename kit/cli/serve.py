@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kit.cli.options import Host, Port, Token, installed, wait
+from kit.cli.options import Host, Port, Token, installed, say, wait
 from kit.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -58,13 +58,13 @@ def serve(
     # Before it serves, so that SIGTERM works from the first request on.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with contextlib.suppress(KeyboardInterrupt), start(plugin, port, host=host, public_url=public) as server:
-        print(f"{server.plugin.manifest.name_for_human} is served at {server.url}")
+        say(f"{server.plugin.manifest.name_for_human} is served at {server.url}")
         print(f"  manifest  {server.manifest_url}\n  spec      {server.spec_url}")
         if server.public_url:
             print("\n  ".join([f"  public    {server.public_url}", *server.notes]))
         print(f"Changes to {source.where} are served. Press Ctrl+C to stop.", flush=True)
         for message in source.follow(server, stop):
-            print(message, flush=True)
+            say(message)
         server.stop(from_environment().shutdown_timeout)
 
 
@@ -139,7 +139,7 @@ def _report(plugin: InstalledPlugin) -> None:
     names = ", ".join(plugin.tool_names) or "none"
     problems = f"; {len(plugin.problems)} problems (`kit install` lists them)" if plugin.problems else ""
     summary = f"kit: {plugin.manifest.name_for_human}, {len(plugin.tool_names)} tools: {names:.300}{problems}"
-    print(summary, file=sys.stderr, flush=True)
+    say(summary, file=sys.stderr)
 
 
 def _report_address(name: str, base: str, auth: Auth | None = None) -> None:
@@ -147,7 +147,7 @@ def _report_address(name: str, base: str, auth: Auth | None = None) -> None:
     from kit.mcp.stdio import entry
 
     text = json.dumps(entry(name, "", base + PATH, auth=auth))
-    print(f"kit: MCP at {base}{PATH}\nmcp.json of Claude and Cursor: {text}", file=sys.stderr)
+    say(f"kit: MCP at {base}{PATH}\nmcp.json of Claude and Cursor: {text}", file=sys.stderr)
     print("In VS Code's, mcpServers is called servers. Press Ctrl+C to stop.", file=sys.stderr, flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kit.cli.options import Port, Token, installed, wait
+from kit.cli.options import Port, Token, installed, say, wait
 
 
 def chat(
@@ -29,13 +29,13 @@ def chat(
     """Talk to a model that may use the plugins. Enter an empty line or Ctrl+D to quit."""
     from kit.chat.conversation import Chat
     from kit.chat.live_reply import print_events
-    from kit.errors import ChatError
+    from kit.errors import KitError
 
     plugins = [installed(url, token) for url in urls]
     conversation = Chat(*plugins, model=model, api=api, confirm=confirm, select=select, search=search)
     tools = [name for plugin in plugins for name in plugin.selected(select)]
     names = ", ".join(tools[:20]) + (f" and {len(tools) - 20:,} more" if len(tools) > 20 else "")
-    print(f"It can call: {names}. Enter an empty line to quit.")
+    say(f"It can call: {names}. Enter an empty line to quit.")
     while True:
         try:
             text = input("\nYou: ").strip()
@@ -46,7 +46,7 @@ def chat(
             return
         try:
             print_events(conversation.stream(text))
-        except ChatError as error:
+        except KitError as error:
             print(f"kit: {error}", file=sys.stderr)
         except KeyboardInterrupt:
             print("\n  (interrupted; the conversation goes on)")

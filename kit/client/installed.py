@@ -21,6 +21,7 @@ from kit.openapi.documents import read_json
 from kit.openapi.spec import server_urls
 from kit.redaction import hide
 from kit.tools.tool import Tool
+from kit.visible import encodable, visible_line
 
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
@@ -66,7 +67,7 @@ class CallResult:
         return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
 
     def __repr__(self) -> str:
-        call = f"{self.operation}({arguments_line(self.arguments)})"
+        call = f"{visible_line(self.operation)}({arguments_line(self.arguments)})"
         return f"{call} -> {self.outcome}\n{pretty(hide(self.data))}"
 
     def _repr_html_(self) -> str:
@@ -103,7 +104,7 @@ class InstalledPlugin(Description):
     ) -> CallResult:
         """Calls a tool on the running loop, over the plugin's own transport or `transport` for this call."""
         transport = transport or self.transport
-        arguments = tool.coerced(arguments)
+        arguments = tool.coerced(encodable(arguments))
         result = CallResult(tool.operation.id, arguments, None, None, 0.0, tool.operation.method)
         result.plugin = self.manifest.name_for_human or self.name
         result.started = time.perf_counter()
@@ -128,7 +129,7 @@ class InstalledPlugin(Description):
                     limit=4 * MAX_RESPONSE,  # bytes: a UTF-8 character has four at most
                 )
             result.status = answer.status
-            result.data = _data(answer)
+            result.data = encodable(_data(answer))
         except TimeoutError:
             result.data = {"error": f"No answer within {CALL_TIMEOUT:.0f} seconds."}
         except KitError as error:

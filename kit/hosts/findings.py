@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kit.markup import box, code, columns, escape, link, table
+from kit.visible import visible
 
 MOST = 200  # rows
 _MARKS = {"error": "✗", "warning": "!"}
@@ -72,7 +73,7 @@ class Findings(list[Finding]):
                 f"{_MARKS[severity]} {', '.join(hosts)}: {message}\n    {remedy}\n    at {where or 'the document'}; rule: {source}"
             )
         rest = len(_rows(self)) - MOST
-        return "\n".join(lines + ([f"... and {rest:,} more"] if rest > 0 else []))
+        return visible("\n".join(lines + ([f"... and {rest:,} more"] if rest > 0 else [])))
 
     def _repr_html_(self) -> str:
         verdicts = "<br>".join(

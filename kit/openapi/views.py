@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.markup import box, code, columns, details, escape, pre, pretty, problems, short, table
 from kit.openapi.values import as_list
+from kit.visible import visible, visible_line
 
 if TYPE_CHECKING:
     from kit.openapi.operation import Operation
@@ -30,7 +31,7 @@ for (const group of this.parentNode.querySelectorAll('details')) {
 
 def operation_text(operation: Operation) -> str:
     """One operation for a terminal, as written in the document."""
-    return f"{operation.id}  {operation.method} {operation.path}\n{pretty(operation.raw)}"
+    return f"{_line(operation)}\n{pretty(operation.raw)}"
 
 
 def operation_card(operation: Operation) -> str:
@@ -52,14 +53,14 @@ def spec_text(spec: Spec, selection: Mapping[str, Operation] | None = None) -> s
         return _tree_text(spec.title or spec.source, operations)
     blocks = []
     for operation in operations:
-        block = f"{operation.id}  {operation.method} {operation.path}\n  {operation.summary or operation.description}"
+        block = f"{_line(operation)}\n  {visible(operation.summary or operation.description)}"
         rows = [
             (name, place, f"{kind}{'' if needed else ', optional'}", text)
             for name, place, kind, needed, text in _parameter_rows(spec, operation)
         ]
         blocks.append(block + ("\n" + columns(rows, "    ") if rows else ""))
     count = len(operations)
-    head = f"{spec.title or spec.source}: {count} operation{'' if count == 1 else 's'}"
+    head = f"{visible_line(spec.title or spec.source)}: {count} operation{'' if count == 1 else 's'}"
     return "\n\n".join([head, *blocks])
 
 
@@ -93,6 +94,10 @@ def spec_table(spec: Spec) -> str:
     return table(("operation", "request", "what it does", "parameters"), rows) + problems(spec.problems)
 
 
+def _line(operation: Operation) -> str:
+    return f"{visible_line(operation.id)}  {operation.method} {visible_line(operation.path)}"
+
+
 def groups(operations: Iterable[Operation]) -> dict[str, list[Operation]]:
     """The operations by subject."""
     by_subject: dict[str, list[Operation]] = {}
@@ -103,13 +108,13 @@ def groups(operations: Iterable[Operation]) -> dict[str, list[Operation]]:
 
 def _tree_text(title: str, operations: list[Operation]) -> str:
     """The tree for a terminal."""
-    blocks = [f"{title}: {len(operations):,} operations"]
+    blocks = [f"{visible_line(title)}: {len(operations):,} operations"]
     for name, members in groups(operations).items():
         rows = [
             (operation.id, f"{operation.method} {operation.path}", operation.summary or operation.description)
             for operation in members
         ]
-        blocks.append(f"{name} ({len(members)})\n{columns(rows, '  ')}")
+        blocks.append(f"{visible_line(name)} ({len(members)})\n{columns(rows, '  ')}")
     return "\n\n".join(blocks)
 
 

@@ -16,6 +16,7 @@ from kit.diagrams import Exchange, Sequence
 from kit.markup import box, code, columns, details, short, table
 from kit.openapi.documents import read_json
 from kit.redaction import hide
+from kit.visible import visible_line
 
 MAX_ENTRIES = 200  # requests kept, the latest. More would not fit the processor's cache
 MAX_BODY = 20_000  # bytes kept of each body
@@ -57,7 +58,7 @@ class LoggedRequest:
         return _readable(self._sent)
 
     def __repr__(self) -> str:
-        return f"{self.method} {self.path} -> {self.status} in {self.ms:.0f} ms"
+        return visible_line(f"{self.method} {self.path} -> {self.status} in {self.ms:.0f} ms")
 
 
 def _readable(body: bytes) -> Any:

@@ -25,6 +25,7 @@ from kit.plugin.lifespan import LifespanFailed
 from kit.plugin.requestlog import RequestLog, RequestRecorder
 from kit.server.swap import SwappableApp
 from kit.server.thread import GRACE, START_TIMEOUT, ServerThread, did_not_start, lifespan_failed
+from kit.visible import visible, visible_line
 
 if TYPE_CHECKING:
     from kit.sockets import Tunnel
@@ -153,7 +154,7 @@ class Server:
         name = self.plugin.manifest.name_for_human
         public = f", and publicly at {self.public_url}" if self.public_url else ""
         state = f"{name} {'serves' if self.is_running else 'has stopped'} at {self.url}{public}"
-        return "\n  ".join([state, *self.notes])
+        return visible("\n  ".join([visible_line(state), *self.notes]))
 
     def _repr_html_(self) -> str:
         name, base = self.plugin.manifest.name_for_human, self.browser_url

@@ -25,6 +25,7 @@ from kit.addresses import LOCAL_NAMES, host_of
 from kit.errors import KitError
 from kit.markup import page
 from kit.openapi.documents import read_json
+from kit.visible import encodable
 from kit.web.conversation import Conversation
 from kit.web.plugins import PluginRegistry
 from kit.web.transcript import as_code
@@ -226,13 +227,14 @@ async def _delete(request: Request) -> Response:
 
 async def _enable(request: Request) -> Response:
     conversation, body = _conversation(request), await _body(request)
-    conversation.enabled = [str(id) for id in body.get("enabled") or []]
+    enabled = body.get("enabled")
+    conversation.enabled = [str(id) for id in enabled] if isinstance(enabled, list) else []
     return JSONResponse(conversation.summary())
 
 
 async def _events(request: Request) -> Response:
     start = request.query_params.get("start", "0")
-    return _lines(_conversation(request).watch(int(start) if start.isdigit() else 0))
+    return _lines(_conversation(request).watch(int(start) if start.isdecimal() and len(start) < 10 else 0))
 
 
 async def _act(request: Request) -> Response:
@@ -260,7 +262,7 @@ async def _transcript(request: Request) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     """A `KitError`, which the page shows."""
     assert isinstance(error, KitError)
-    return JSONResponse({"error": error.problem, "remedy": error.remedy}, 409)
+    return JSONResponse(encodable({"error": error.problem, "remedy": error.remedy}), 409)
 
 
 def _state(request: Request) -> State:
@@ -294,7 +296,7 @@ async def _body(request: Request) -> dict[str, Any]:
         raise KitError(f"The request {error}.") from None
     if not isinstance(body, dict):
         raise KitError("The request is not a JSON object.")
-    return body
+    return dict(encodable(body))
 
 
 def _text(body: dict[str, Any], name: str) -> str:

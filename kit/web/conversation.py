@@ -20,6 +20,7 @@ from kit.chat.reply import CallEnded, CallStarted, Finished, TextDelta
 from kit.client.installed import CallResult
 from kit.errors import KitError
 from kit.markup import markdown, short
+from kit.visible import encodable
 from kit.web.plugins import PluginEntry, PluginRegistry
 
 Event = dict[str, Any]
@@ -194,7 +195,7 @@ class Conversation:
         )
 
     def _record(self, kind: str, **facts: Any) -> None:
-        self.events.append({"type": kind, **facts})
+        self.events.append(encodable({"type": kind, **facts}))
         self._wake()
 
     def _wake(self) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kit import loop
-from kit.chat.client import ModelClient
-from kit.errors import KitError
+from kit.chat.client import ModelClient, shown_name
+from kit.chat.options import check as check_options
 from kit.jupyter import Frame, browser_url
 from kit.server.server import Server
 from kit.server.thread import ServerThread
@@ -86,12 +86,10 @@ def chatgpt(*plugins: Server | str, port: int = 0, token: str | None = None, **o
     """Opens the local ChatGPT with these plugins installed: servers of this process, or addresses.
 
     More can be installed in the page. `token` is that of the plugins, `options` are those of `Chat`: `model`,
-    `client`, `api`, `instructions`, `select`, `search`, `max_rounds`. Run again, the same page goes on with
+    `client`, `api`, `instructions`, `select`, `search`, `max_rounds`, and those of a request. Run again, the same page goes on with
     its conversations. Raises `KitError` for a plugin that cannot be installed.
     """
-    unknown = options.keys() - {"model", "client", "api", "instructions", "select", "search", "max_rounds"}
-    if unknown:
-        raise KitError(f"There is no option {sorted(unknown)[0]!r}.", "See kit.Chat for the options.")
+    check_options(options, ("model", "client", "api", "instructions", "select", "search", "max_rounds"))
     key = _key(plugins, options)
     with _lock:
         earlier = next((p for p in _pages if p._key == key and p.is_running and port in (0, p.port)), None)
@@ -118,7 +116,6 @@ def _label(options: dict[str, Any]) -> dict[str, Any]:
     model = ModelClient(options.get("client"), options.get("model"), options.get("api", "responses"))
     if model.is_understudy:
         return {"name": "Understudy", "is_understudy": True, "note": model.notes[0]}
-    base = os.environ.get("OPENAI_BASE_URL", "")
-    name = options.get("model") or os.environ.get("OPENAI_MODEL") or ""
-    server = urlsplit(base).netloc
+    name = shown_name(options.get("model") or os.environ.get("OPENAI_MODEL") or "")
+    server = urlsplit(os.environ.get("OPENAI_BASE_URL", "")).netloc.rpartition("@")[2]  # without a password
     return {"name": name or server or "OpenAI", "is_understudy": False, "note": server}

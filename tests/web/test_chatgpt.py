@@ -122,6 +122,19 @@ def test_what_the_page_may_load(page: LocalChatGPT) -> None:
     assert "default-src 'none'" in policy
     assert "script-src 'self';" in policy
     assert "unsafe" not in policy
+    assert "img-src 'self' data:;" in policy, "a picture's address can carry a conversation away"
+
+
+def test_half_a_character_and_odd_numbers_break_nothing(tab: Tab) -> None:
+    name = tab.post("conversations")["id"]
+    path = f"/api/conversations/{name}"
+    said = tab.http.post(f"{path}/say", content=b'{"text": "half \\ud800 of it"}')
+    assert said.status_code == 200
+    for start in ("\u00b2", "9" * 5000, "-1", "x"):
+        assert tab.http.get(f"{path}/events", params={"start": start}).status_code == 200
+    assert tab.http.post(f"{path}/plugins", json={"enabled": 5}).status_code == 200
+    assert tab.http.get("/api/state").status_code == 200
+    assert "half \ufffd of it" in tab.http.get(f"{path}/events").text.encode().decode("unicode-escape")
 
 
 def test_behind_a_proxy_the_browsers_host_name_is_admitted(

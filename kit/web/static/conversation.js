@@ -1,7 +1,7 @@
 // A conversation drawn from its events: the same way live, after a reload and in a second tab.
 
 import { post } from "./api.js";
-import { $, block, el, json, logo, seconds } from "./dom.js";
+import { $, block, el, json, logo, seconds, visible } from "./dom.js";
 
 export class Transcript {
   constructor(id, failed) {
@@ -57,7 +57,7 @@ export class Transcript {
       this.text = "";
     }
     this.text += event.text;
-    this.answer.append(event.text);
+    this.answer.append(visible(event.text));
   }
 
   on_call(event) {
@@ -139,7 +139,7 @@ class Call {
     this.state.className = "";
     this.state.textContent = "";
     this.node.open = true;
-    this.title.textContent = `${this.event.plugin} wants to call ${this.event.operation}`;
+    this.title.textContent = visible(`${this.event.plugin} wants to call ${this.event.operation}`);
     this.question = el(
       "div",
       { class: "ask", role: "group", "aria-label": `May ${this.event.operation} be called?` },
@@ -157,7 +157,7 @@ class Call {
     this.question?.remove();
     this.node.open = false;
     if (answer !== "deny") {
-      this.title.textContent = `Using ${this.event.plugin}`;
+      this.title.textContent = visible(`Using ${this.event.plugin}`);
       this.state.className = "busy";
     }
     $("text").focus({ preventScroll: true });
@@ -166,7 +166,7 @@ class Call {
   result(event) {
     this.question?.remove();
     const used = event.url ? `Used ${this.event.plugin}` : `Did not use ${this.event.plugin}`;
-    this.title.textContent = event.ok ? used : `${used}: ${event.outcome}`;
+    this.title.textContent = visible(event.ok ? used : `${used}: ${event.outcome}`);
     this.state.className = event.ok ? "quiet" : "bad";
     this.state.textContent = event.url ? seconds(event.seconds) : "";
     this.response(event, "Response from");
@@ -178,7 +178,7 @@ class Call {
   broken() {
     if (!this.question?.isConnected && this.state.className !== "busy") return;
     this.question?.remove();
-    this.title.textContent = `Did not wait for ${this.event.plugin}`;
+    this.title.textContent = visible(`Did not wait for ${this.event.plugin}`);
     this.state.className = "";
   }
 
@@ -190,7 +190,7 @@ class Call {
 
   editor(args) {
     const field = el("textarea", { "aria-label": "Arguments as JSON", spellcheck: "false" });
-    field.value = JSON.stringify(args, null, 2);
+    field.value = visible(JSON.stringify(args, null, 2)); // its escapes are JSON's own
     const problem = el("p", { class: "bad", role: "alert" });
     const send = el("button", { type: "submit", class: "main" }, "Send");
     const form = el("form", {}, field, problem, el("div", { class: "row" }, send,
@@ -212,7 +212,7 @@ class Call {
         await this.transcript.follow();
         this.edit.focus();
       } catch (error) {
-        problem.textContent = error.message;
+        problem.textContent = visible(error.message);
       } finally {
         send.disabled = false;
       }

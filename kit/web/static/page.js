@@ -2,7 +2,7 @@
 
 import { get, lines, post, remove } from "./api.js";
 import { Transcript } from "./conversation.js";
-import { $, el } from "./dom.js";
+import { $, el, visible } from "./dom.js";
 import { Plugins } from "./plugins.js";
 
 class Page {
@@ -57,9 +57,9 @@ class Page {
       const drawn = JSON.stringify([state, this.enabled, this.id]);
       if (drawn === this.drawn) return;
       this.drawn = drawn;
-      $("model").textContent = state.model.name;
+      $("model").textContent = visible(state.model.name);
       $("model").className = state.model.is_understudy ? "understudy" : "";
-      $("model").title = state.model.note;
+      $("model").title = visible(state.model.note);
       $("note").textContent = state.model.is_understudy
         ? "No key is set: the understudy answers. It is not a language model, it only matches words."
         : "The model can make mistakes. Check what it calls.";
@@ -73,7 +73,7 @@ class Page {
   }
 
   failed = (error) => {
-    $("lost").textContent = `${error.message} ${error.remedy || ""}`;
+    $("lost").textContent = visible(`${error.message} ${error.remedy || ""}`);
     $("lost").hidden = false;
     this.isLost = Boolean(error.lost);
   };
@@ -223,7 +223,7 @@ class Page {
       $("code").textContent = (await get(`api/conversations/${this.id}/export/${form}`)).text;
       $("copy").disabled = false;
     } catch (error) {
-      $("code").textContent = `${error.message} ${error.remedy || ""}`;
+      $("code").textContent = visible(`${error.message} ${error.remedy || ""}`);
       $("copy").disabled = true;
     }
     $("copy").textContent = "Copy";
