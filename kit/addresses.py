@@ -100,6 +100,20 @@ def host_of(url: str) -> str:
         return ""
 
 
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL, which is whom a token is for (RFC 6454); "" if it is not a URL.
+
+    The names of this machine are one host, called localhost.
+    """
+    try:
+        root = Root.of(url)
+    except InstallError:
+        return ""
+    host = "localhost" if root.host in LOCAL_NAMES else root.host
+    port = root.port or (443 if root.scheme == "https" else 80)
+    return f"{root.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def joined(base: str, url: str) -> str:
     """`url` relative to `base`, as a link in a page; unchanged if it is not a URL."""
     try:

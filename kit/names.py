@@ -6,8 +6,9 @@ _HOMES = {
     "checking": "check render",
     "client.discovery": "ainstall install",
     "client.installed": "CallResult InstalledPlugin",
+    "client.signin": "SignIn",
     "errors": "ChatError DatabaseBusy DatabaseError ExportError InstallError KitError ManifestError NotebookError "
-    "OperationClash OperationError PortInUse ProjectError ServeError SettingsError SpecError UnknownHost",
+    "OperationClash OperationError PortInUse ProjectError ServeError SettingsError SignInError SpecError UnknownHost",
     "hosts.findings": "Finding Findings",
     "loop": "nested",
     "manifest": "Manifest NoAuth OAuth ServiceHttp UserHttp",

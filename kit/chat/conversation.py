@@ -14,6 +14,7 @@ from kit.chat.apis import Item, Round, ToolCall
 from kit.chat.client import ModelClient
 from kit.chat.live_reply import LiveReply
 from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply, call_line
+from kit.client.credentials import Auth, all_used, for_several
 from kit.client.discovery import install
 from kit.client.installed import CallResult, InstalledPlugin
 from kit.errors import ChatError
@@ -51,7 +52,8 @@ class Chat:
     The client is `client`, else the one that OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL set, else the
     understudy. `confirm` decides on each call that may change something: True asks the user, a function takes the
     call and returns True or False. `select` limits the tools of the model, `search` lets it look for them: both as
-    in `InstalledPlugin.tools`. `show` streams the transcript into the running cell; by default, if there is one.
+    in `InstalledPlugin.tools`. `auth` is as in `install`; with several plugins it is a mapping of their names or
+    addresses, so that each gets its own and no other. `show` streams the transcript into the running cell; by default, if there is one.
 
     `chat(text)` and `await chat.asend(text)` return the `Reply`, `chat.stream(text)` its events. After an error, a
     denied call or an interrupt the chat goes on from the last complete round.
@@ -69,8 +71,11 @@ class Chat:
         select: str | Iterable[str] | None = None,
         search: bool = False,
         show: bool | None = None,
+        auth: Auth | None = None,
     ) -> None:
-        self.plugins = [p if isinstance(p, InstalledPlugin) else install(p) for p in plugins]
+        given = for_several(auth, len(plugins))
+        self.plugins = [p if isinstance(p, InstalledPlugin) else install(p, auth=given) for p in plugins]
+        all_used(given, [plugin.name for plugin in self.plugins])
         self.instructions = instructions
         self.max_rounds = max_rounds
         self.confirm = confirm

@@ -20,7 +20,7 @@ def install(url: Url, token: Token = None, follow_refs: FollowRefs = False) -> N
 
 def manifest(url: Url, as_json: AsJson = False) -> None:
     """Show the manifest of a plugin."""
-    plugin = installed(url, None)
+    plugin = installed(url, None, ask=False)
     print(json.dumps(plugin.manifest.render(plugin.base_url), indent=2) if as_json else plugin.manifest)
 
 
@@ -35,7 +35,7 @@ def spec(
     """Show the operations of a plugin: as a list, or grouped if there are many."""
     from kit.openapi.views import spec_text
 
-    plugin = installed(url, None, follow_refs)
+    plugin = installed(url, None, follow_refs, ask=False)
     if as_json:
         print(json.dumps(plugin.spec.document, indent=2, default=str))
     elif search is None:
@@ -60,7 +60,7 @@ def check(
 
     from kit.checking import check as run
 
-    findings = run(installed(url, token), *(host or []))
+    findings = run(installed(url, token, ask=False), *(host or []))
     print(_json([asdict(finding) for finding in findings]) if as_json else findings)
     if not findings.ok or (strict and findings):
         raise typer.Exit(1)
@@ -79,7 +79,7 @@ def render(
     module = hosts.find(host)
     if not module.FILE:
         raise KitError(f"{module.TITLE} takes Python objects, not files.", f"Use kit.render(url, {host!r}).")  # fmt: skip
-    rendered = module.render(installed(url, None))
+    rendered = module.render(installed(url, None, ask=False))
     files = rendered if isinstance(rendered, dict) and "plugin.json" in rendered else {module.FILE: rendered}
     if out is None:
         print(_json(rendered))

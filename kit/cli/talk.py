@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kit.cli.options import Port, Token, installed, wait
+from kit.cli.options import Port, Token, auth, installed, wait
 
 
 def chat(
@@ -31,7 +31,8 @@ def chat(
     from kit.chat.live_reply import print_events
     from kit.errors import ChatError
 
-    plugins = [installed(url, token) for url in urls]
+    given = auth(token, urls)
+    plugins = [installed(url, given) for url in urls]
     conversation = Chat(*plugins, model=model, api=api, confirm=confirm, select=select, search=search)
     tools = [name for plugin in plugins for name in plugin.selected(select)]
     names = ", ".join(tools[:20]) + (f" and {len(tools) - 20:,} more" if len(tools) > 20 else "")
@@ -71,7 +72,7 @@ def chatgpt(
         sources: list[Any] = [
             served.enter_context(start(Target(url).plugin())) if is_target(url) else url for url in urls or []
         ]
-        with open_page(*sources, port=port, token=token, model=model, api=api) as page:
+        with open_page(*sources, port=port, auth=auth(token, urls or []), model=model, api=api) as page:
             print(f"The local ChatGPT is at\n\n  {page.url}\n", flush=True)
             if browser:
                 webbrowser.open(page.url)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kit import loop
 from kit.addresses import NOWHERE, Root, choose_server
+from kit.client.credentials import Credentials
 from kit.client.transport import Answer, Transport
 from kit.description import Description
 from kit.errors import KitError
@@ -20,6 +21,7 @@ from kit.markup import arguments_line, code, details, escape, pre, pretty
 from kit.openapi.documents import read_json
 from kit.openapi.spec import server_urls
 from kit.redaction import hide
+from kit.tools.request import Request
 from kit.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -78,8 +80,12 @@ class InstalledPlugin(Description):
     """A plugin that can be called: its description, and the transport to where it was found."""
 
     transport: Transport
-    headers: list[tuple[str, str]] = field(default_factory=list, kw_only=True)
+    credentials: Credentials = field(default_factory=Credentials, kw_only=True)
     _is_at: ClassVar[str] = "installed from"
+
+    def forget(self) -> None:
+        """Forgets the token, or signs out: here, and in the system's keyring."""
+        self.credentials.forget()
 
     def langchain(self) -> list[StructuredTool]:
         """LangChain's tools, one for each operation, for `create_agent(model, plugin.langchain())`."""
@@ -119,22 +125,34 @@ class InstalledPlugin(Description):
         start = time.perf_counter()
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
-                answer = await transport.send(
-                    request.method,
-                    result.url,
-                    headers=[("Accept", "application/json, */*;q=0.5"), *self.headers, *request.headers],
-                    content=request.body,
-                    files=request.files or None,
-                    limit=4 * MAX_RESPONSE,  # bytes: a UTF-8 character has four at most
-                )
+                answer = await self._answer(transport, tool, request, result.url)
             result.status = answer.status
-            result.data = _data(answer)
+            result.data = self.credentials.hide(_data(answer))
         except TimeoutError:
             result.data = {"error": f"No answer within {CALL_TIMEOUT:.0f} seconds."}
         except KitError as error:
-            result.data = {"error": error.problem}
+            result.data = {"error": self.credentials.hide(error.problem)}
         result.seconds = time.perf_counter() - start
         return result
+
+    async def _answer(self, transport: Transport, tool: Tool, request: Request, url: str) -> Answer:
+        """The answer, to a second request if the first one's token turns out to have expired."""
+
+        async def send() -> Answer:
+            return await transport.send(
+                request.method,
+                url,
+                headers=[("Accept", "application/json, */*;q=0.5"), *request.headers],
+                content=request.body,
+                files=request.files or None,
+                limit=4 * MAX_RESPONSE,  # bytes: a UTF-8 character has four at most
+                proof=await self.credentials.proof(tool.operation, url),
+            )
+
+        answer = await send()
+        if answer.status == 401 and await self.credentials.renewed():
+            return await send()
+        return answer
 
     def _base_of(self, tool: Tool) -> str:
         servers = server_urls(tool.operation.servers)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary, finalize
 
-from kit.addresses import Root, host_of, is_private, joined
+from kit.addresses import Root, host_of, is_private, joined, origin
 from kit.errors import InstallError, KitError
 from kit.plugin.lifespan import LifespanFailed, LifespanManager
 
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     import httpx2
     from starlette.types import ASGIApp
 
+    from kit.client.proof import Proof
+
 FETCH_TIMEOUT = 15.0  # seconds, manifest and spec: ChatGPT plugins
 MAX_DOCUMENT = 32_000_000  # bytes; the largest known public spec has 7 million
 MAX_REDIRECTS = 5
 
-_HARMLESS = (b"accept", b"content-type")  # headers that may go to another host: they carry no token
+_HARMLESS = ("accept", "content-type")  # headers that may go to another host: they carry no token
 _AGENT = {"User-Agent": "notebook-plugin-kit"}
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, httpx2.AsyncClient]] = WeakKeyDictionary()
 
@@ -47,22 +49,28 @@ class Answer:
 
 @dataclass
 class _Request:
-    """A request under way. Its headers are bytes: httpx2 wants names as bytes where the values are."""
+    """A request under way."""
 
     method: str
     url: str
-    headers: list[tuple[bytes, bytes]]
+    headers: list[tuple[str, str]]
     content: bytes | None
     files: list[Any] | None
+    proof: Proof | None = None  # who calls: it goes only to where it belongs
+
+    @property
+    def is_proven(self) -> bool:
+        return self.proof is not None and self.proof.belongs_to(self.url)
 
     def follow(self, status: int, target: str) -> None:
         """Becomes what is sent to the target of a redirect."""
-        if urlsplit(target).netloc != urlsplit(self.url).netloc:  # a token is for one host only
+        target = self.proof.removed_from(target) if self.proof else target
+        if origin(target) != origin(self.url):  # what an argument holds may be a secret too
             self.headers = [(name, value) for name, value in self.headers if name.lower() in _HARMLESS]
         self.url = target
         if status == 303 or (status < 303 and self.method == "POST"):
             self.method, self.content, self.files = "GET", None, None
-            self.headers = [(name, value) for name, value in self.headers if name.lower() != b"content-type"]
+            self.headers = [(name, value) for name, value in self.headers if name.lower() != "content-type"]
 
 
 class Transport:
@@ -115,23 +123,27 @@ class Transport:
         content: bytes | None = None,
         files: list[Any] | None = None,
         limit: int,
+        proof: Proof | None = None,
+        follow: bool = True,
     ) -> Answer:
-        """One request. Redirects are followed within the plugin's own domain."""
+        """One request. Redirects are followed within the plugin's own domain, unless `follow` is false.
+
+        `proof` is who calls: it goes to its own origin only, and is in no URL that is shown.
+        """
         client = self._client() if self._app is None else await self._client_into(self._app)
-        encoded = [(name.encode(), _header_bytes(value)) for name, value in headers or []]
-        request = _Request(method, url, encoded, content, files)
-        origin = Root.of(url)
+        request = _Request(method, url, list(headers or []), content, files, proof)
+        start = Root.of(url)
         for _ in range(MAX_REDIRECTS + 1):
             await self._check_address(request.url)
             response = await self._answer(client, request)
             try:
-                target = self._target(response, request.url)
-                if target and origin.may_redirect_to(target):
+                target = self._target(response, request.url) if follow else None
+                if target and start.may_redirect_to(target):
                     request.follow(response.status_code, target)
                     continue
                 if target and request.method == "GET" and not headers:
                     raise InstallError(
-                        f"{request.url} redirects to {target}, which is not below {origin.host}.",
+                        f"{request.url} redirects to {target}, which is not below {start.host}.",
                         "Install the plugin from that address, if you trust it.",
                         source=request.url,
                     )
@@ -146,11 +158,16 @@ class Transport:
         """The answer, its body not yet read."""
         import httpx2
 
+        url, headers = request.url, request.headers
+        if request.proof and request.is_proven:
+            url = request.proof.added_to(url)
+            headers = request.proof.joined_with(headers)
         try:
             built = client.build_request(
                 request.method,
-                _rebased(request.url, self._public, self._local),
-                headers=request.headers,
+                _rebased(url, self._public, self._local),
+                # httpx2 wants names as bytes where the values are
+                headers=[(name.encode(), _header_bytes(value)) for name, value in headers],
                 content=request.content,
                 files=request.files,
             )

@@ -264,7 +264,7 @@ def test_references_are_followed_on_the_same_domain_only() -> None:
     [
         ({"type": "service_http", "authorization_type": "bearer"}, "abc", "Bearer abc"),
         ({"type": "user_http", "authorization_type": "basic"}, "me:secret", "Basic bWU6c2VjcmV0"),
-        ({"type": "none"}, "abc", "Bearer abc"),
+        ({"type": "none"}, "abc", None),
         ({"type": "service_http"}, None, None),
     ],
 )
