@@ -17,7 +17,7 @@ from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply, call_
 from kit.client.credentials import Auth, all_used, for_several
 from kit.client.discovery import install
 from kit.client.installed import CallResult, InstalledPlugin
-from kit.errors import ChatError
+from kit.errors import ChatError, KitError
 from kit.openapi.documents import read_json
 from kit.tools.search import CONTEXT, searchable
 from kit.tools.tool import Tool, legal_name
@@ -73,6 +73,8 @@ class Chat:
         show: bool | None = None,
         auth: Auth | None = None,
     ) -> None:
+        if auth is not None and all(isinstance(plugin, InstalledPlugin) for plugin in plugins):
+            raise KitError("These plugins are installed already.", "Give it to kit.install(..., auth=...).")
         given = for_several(auth, len(plugins))
         self.plugins = [p if isinstance(p, InstalledPlugin) else install(p, auth=given) for p in plugins]
         all_used(given, [plugin.name for plugin in self.plugins])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import sys
 import threading
+from getpass import getpass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,39 +36,63 @@ Token = Annotated[
         metavar="[NAME=]TOKEN",
     ),
 ]
+ClientId = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Sign in by OAuth in the browser, as this client; its secret is KIT_CLIENT_SECRET, or asked for.",
+        envvar="KIT_CLIENT_ID",
+        metavar="[NAME=]ID",
+    ),
+]
 Port = Annotated[int, typer.Option(help="The port; 0 takes any free one.", min=0, max=65535)]
 Host = Annotated[str, typer.Option(help="127.0.0.1 for this machine only; 0.0.0.0 for everyone.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the document itself.")]
 
 
-def auth(tokens: list[str] | None, urls: list[str]) -> Auth | None:
-    """What `--token` and KIT_TOKEN give to the plugins at `urls`: a text for the only one, or each its own by name.
+def auth(tokens: list[str] | None, urls: list[str], client_ids: list[str] | None = None) -> Auth | None:
+    """What `--token` and `--client-id` give to the plugins at `urls`: the only one's, or each its own by name.
 
-    Raises `SettingsError` for a token that several would get.
+    The secret of a client id is read from KIT_CLIENT_SECRET, or asked for: a command line is seen by others.
+    Raises `SettingsError` for one that several would get.
     """
     from kit.client.credentials import Named
+    from kit.client.signin import SignIn
 
-    named, plain = Named(), []
-    for text in tokens or []:
+    named, plain = _by_name(tokens, urls, "--token")
+    ids, plain_id = _by_name(client_ids, urls, "--client-id")
+    secret = os.environ.get("KIT_CLIENT_SECRET", "")
+    if (ids or plain_id) and not secret and sys.stdin is not None and sys.stdin.isatty():
+        secret = getpass("The client secret (not shown; Enter for none): ").strip()
+    if plain_id:
+        return SignIn(plain_id, secret)
+    return plain or Named({**named, **{label: SignIn(id, secret) for label, id in ids.items()}}) or None
+
+
+def _by_name(texts: list[str] | None, urls: list[str], option: str) -> tuple[dict[str, str], str]:
+    """The values of NAME=VALUE by their names, and the one that has no name."""
+    named, plain = {}, []
+    for text in texts or []:
         label = next((url for url in urls if text.startswith(f"{url}=")), text.partition("=")[0])
-        token = text[len(label) + 1 :]
-        if token.strip("="):
-            named[label] = token
+        value = text[len(label) + 1 :]
+        if value.strip("="):
+            named[label] = value
         else:  # the = at the end of a token belongs to it
             plain.append(text)
     if plain and (len(urls) != 1 or len(plain) > 1):
         raise SettingsError(
-            f"Whose is the token? It would go to each of {len(urls)} plugins."
-            if len(urls) > 1
-            else "A token needs the name of its plugin.",
-            "Write NAME=TOKEN or URL=TOKEN, once for each plugin; in KIT_TOKEN with spaces between.",
-            setting="--token",
+            f"Whose is the value of {option}? There are {len(plain)} without a name, and {len(urls)} plugins.",
+            f"Write {option} NAME=VALUE or URL=VALUE, once for each plugin; in its variable with spaces between.",
+            setting=option,
         )
-    return plain[0] if plain else named or None
+    return named, plain[0] if plain else ""
 
 
 def installed(
-    url: str, tokens: Auth | list[str] | None, follow_refs: bool = False, ask: bool = True
+    url: str,
+    tokens: Auth | list[str] | None,
+    follow_refs: bool = False,
+    ask: bool = True,
+    client_ids: list[str] | None = None,
 ) -> InstalledPlugin:
     """The plugin at a `Url`; one in a notebook or a Python file need not be served."""
     from kit.client.discovery import install
@@ -75,7 +102,7 @@ def installed(
         from kit.notebook.target import Target
 
         source = Target(url).plugin()
-    secret = auth(tokens, [url]) if isinstance(tokens, list) else tokens
+    secret = auth(tokens, [url], client_ids) if tokens is None or isinstance(tokens, list) else tokens
     return install(source, auth=secret, follow_refs=follow_refs, ask=ask)
 
 

@@ -8,14 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from kit.cli.options import AsJson, FollowRefs, Token, Url, installed
+from kit.cli.options import AsJson, ClientId, FollowRefs, Token, Url, installed
 from kit.errors import KitError
 from kit.openapi.documents import read_json
 
 
-def install(url: Url, token: Token = None, follow_refs: FollowRefs = False) -> None:
+def install(
+    url: Url, token: Token = None, client_id: ClientId = None, follow_refs: FollowRefs = False
+) -> None:
     """Install a plugin as ChatGPT did, and show what was found."""
-    print(installed(url, token, follow_refs))
+    print(installed(url, token, follow_refs, client_ids=client_id))
 
 
 def manifest(url: Url, as_json: AsJson = False) -> None:
@@ -104,9 +106,10 @@ def call(
         typer.Argument(help="NAME=VALUE pairs; a value may be JSON.", metavar="[NAME=VALUE]..."),
     ] = None,
     token: Token = None,
+    client_id: ClientId = None,
 ) -> None:
     """Call one operation and print its answer."""
-    plugin = installed(url, token)
+    plugin = installed(url, token, client_ids=client_id)
     tool = plugin.tool(operation)
     values: dict[str, Any] = {}
     for pair in arguments or []:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kit.cli.options import Port, Token, auth, installed, wait
+from kit.cli.options import ClientId, Port, Token, auth, installed, wait
 
 
 def chat(
@@ -25,13 +25,14 @@ def chat(
         bool, typer.Option("--confirm", help="Ask before calls that may change something.")
     ] = False,
     token: Token = None,
+    client_id: ClientId = None,
 ) -> None:
     """Talk to a model that may use the plugins. Enter an empty line or Ctrl+D to quit."""
     from kit.chat.conversation import Chat
     from kit.chat.live_reply import print_events
     from kit.errors import ChatError
 
-    given = auth(token, urls)
+    given = auth(token, urls, client_id)
     plugins = [installed(url, given) for url in urls]
     conversation = Chat(*plugins, model=model, api=api, confirm=confirm, select=select, search=search)
     tools = [name for plugin in plugins for name in plugin.selected(select)]

@@ -12,16 +12,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from kit.addresses import origin
+from kit.addresses import joined, origin
 from kit.client import vault
 from kit.client.proof import Proof
 from kit.client.signin import Session, SignIn
 from kit.errors import InstallError
 from kit.manifest import Manifest
 from kit.openapi.operation import Operation
-from kit.openapi.spec import Problem, Spec
+from kit.openapi.spec import Problem, Spec, server_urls
 from kit.openapi.values import mapping, pointer_token, text
-from kit.redaction import HIDDEN
+from kit.redaction import HIDDEN, hide
 
 # Secrets of fewer characters are not looked for in answers: half of all words would be hidden.
 # NIST SP 800-63B, 5.1.1.1: a secret that a person chooses has at least 8.
@@ -238,7 +238,8 @@ class Credentials:
     def _texts(self) -> list[str]:
         secrets = [self._any, *self._by_scheme.values()]
         texts = [secret for secret in secrets if isinstance(secret, str)]
-        texts += [value.removeprefix("Bearer ").removeprefix("Basic ") for _, value in self._headers]
+        secret_headers = [value for name, value in self._headers if hide({name: value})[name] == HIDDEN]
+        texts += [value.removeprefix("Bearer ").removeprefix("Basic ") for value in secret_headers]
         return texts + [text for session in self.sessions for text in session.texts()]
 
     # -- what is said at install ------------------------------------------------------------
@@ -257,8 +258,15 @@ class Credentials:
                 for name, why in _obstacles(alternatives[0]).items():
                     place = f"/components/securitySchemes/{pointer_token(name)}"
                     notes[place, f"{why}: nothing is sent for it"] = None
+        servers = [url for operation in operations for url in server_urls(operation.servers)]
+        elsewhere = {origin(joined(base_url + "/", url)) for url in servers} - {"", self.origin}
         if not self:
             return list(notes)
+        if elsewhere and self.origin:
+            notes[
+                "auth",
+                f"is not sent to the servers of single operations: {', '.join(sorted(elsewhere)):.300}",
+            ] = None
         if not self.origin:
             notes["auth", f"is not sent to {base_url}, which is not the origin that was named: with "
                   f"base_url={base_url!r} you say that it is meant for there"] = None  # fmt: skip

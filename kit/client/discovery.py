@@ -320,6 +320,11 @@ def _credentials(manifest: Manifest | None, spec: Spec, base_url: str, discovery
     named = discovery.named if discovery.base_url is None else ""  # base_url= is named by the user, too
     bound = home(named, base_url, manifest is not None) if named else origin(base_url)
     credentials = Credentials(spec, manifest, auth, discovery.headers, bound)
+    if isinstance(discovery.auth, Named) and auth is None and credentials.is_missing:
+        # without the name that was given: a text with = in it may be a token
+        discovery.problems.append(
+            ("auth", f"has nothing by the name {name!r} or its address: nothing is sent")
+        )
     discovery.problems += credentials.notes(spec.operations.values(), base_url)
     return credentials
 

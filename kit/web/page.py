@@ -103,6 +103,8 @@ def chatgpt(
     with _lock:
         earlier = next((p for p in _pages if p._key == key and p.is_running and port in (0, p.port)), None)
     if earlier is not None:
+        for plugin in plugins if given is not None else ():
+            earlier.install(plugin, given)
         return earlier
     page = LocalChatGPT(port, options, key)
     try:

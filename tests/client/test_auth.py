@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import httpx2
 import pytest
-from authserver import AuthServer
+from authserver import AuthServer, plugin_of
 from fastapi import Security
 from fastapi.security import APIKeyHeader, APIKeyQuery
 from strangers import Stranger, manifest, openapi
@@ -242,7 +242,9 @@ def test_each_plugin_of_a_chat_gets_its_own(two: tuple[Stranger, Stranger]) -> N
     assert got == [f"Bearer {SECRET}", f"Bearer {OTHER}"]
 
 
-def test_the_command_asks_whose_a_token_is(two: tuple[Stranger, Stranger]) -> None:
+def test_the_command_asks_whose_a_token_is(
+    two: tuple[Stranger, Stranger], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from kit.cli.options import auth
 
     urls = [one.url for one in two]
@@ -250,7 +252,7 @@ def test_the_command_asks_whose_a_token_is(two: tuple[Stranger, Stranger]) -> No
     assert auth(["YWJjZA=="], urls[:1]) == "YWJjZA=="
     assert auth(None, urls) is None
     for wrong in ([SECRET], [SECRET, OTHER], [f"first={SECRET}", OTHER]):
-        with pytest.raises(kit.SettingsError, match="Whose is the token"):
+        with pytest.raises(kit.SettingsError, match="Whose is the value of --token"):
             auth(wrong, urls)
     assert auth([f"first={SECRET}", f"{urls[1]}={OTHER}"], urls) == {"first": SECRET, urls[1]: OTHER}
     plugin = kit.install(
@@ -258,6 +260,7 @@ def test_the_command_asks_whose_a_token_is(two: tuple[Stranger, Stranger]) -> No
     )  # another's, in KIT_TOKEN
     plugin.call("list_things")
     assert "authorization" not in two[0].requests[-1][2]
+    assert ("auth", "has nothing by the name 'first' or its address: nothing is sent") in plugin.problems
 
 
 def test_a_token_is_asked_for_once(two: tuple[Stranger, Stranger], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,32 +292,6 @@ def authorities() -> Iterator[AuthServer]:
 def guarded(authorities: AuthServer) -> Iterator[Stranger]:
     with plugin_of(authorities) as stranger:
         yield stranger
-
-
-def plugin_of(authorities: AuthServer, **auth: Any) -> Stranger:
-    """A plugin whose users sign in at `authorities`."""
-
-    async def things(scope: Any, body: bytes) -> Any:
-        token = dict(scope["headers"]).get(b"authorization", b"").decode().removeprefix("Bearer ")
-        user = authorities.user_of(token)
-        return (
-            (200, {}, [user]) if user else (401, {"www-authenticate": "Bearer"}, {"detail": f"no: {token}"})
-        )
-
-    about = {
-        "type": "oauth",
-        "client_url": authorities.authorize_url,
-        "authorization_url": authorities.token_url,
-        "scope": "read",
-        "authorization_content_type": "application/json",
-        **auth,
-    }
-    pages = {
-        "/.well-known/ai-plugin.json": (200, {}, manifest("/o.json", auth=about)),
-        "/o.json": (200, {}, openapi()),
-        "/things": things,
-    }
-    return Stranger(pages)
 
 
 def browser(url: str) -> None:
@@ -452,6 +429,18 @@ def test_a_code_is_used_once(guarded: Stranger) -> None:
     loop.run(attempt.finish(back))
     with pytest.raises(kit.SignInError, match="a second time"):
         loop.run(attempt.finish(back))
+
+
+def test_without_a_manifest_the_spec_says_where_to_sign_in(authorities: AuthServer) -> None:
+    flow = {
+        "authorizationUrl": authorities.authorize_url,
+        "tokenUrl": authorities.token_url,
+        "scopes": {"a": ""},
+    }
+    scheme = {"type": "oauth2", "flows": {"authorizationCode": flow}}
+    _, headers, plugin = sent(with_security({"o": scheme}, [{"o": ["a"]}]), sign_in())
+    assert headers["authorization"] == f"Bearer {plugin.credentials.sessions[0].token['access_token']}"
+    assert authorities.requests[0]["content_type"] == "application/x-www-form-urlencoded"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from strangers import Stranger, manifest, openapi
 
 from kit.server.thread import ServerThread
 from kit.sockets import listen
@@ -135,3 +136,29 @@ class AuthServer:
 
     def __exit__(self, *error: object) -> None:
         self._thread.stop()
+
+
+def plugin_of(authorities: AuthServer, **auth: Any) -> Stranger:
+    """A plugin whose users sign in at `authorities`."""
+
+    async def things(scope: Any, body: bytes) -> Any:
+        token = dict(scope["headers"]).get(b"authorization", b"").decode().removeprefix("Bearer ")
+        user = authorities.user_of(token)
+        return (
+            (200, {}, [user]) if user else (401, {"www-authenticate": "Bearer"}, {"detail": f"no: {token}"})
+        )
+
+    about = {
+        "type": "oauth",
+        "client_url": authorities.authorize_url,
+        "authorization_url": authorities.token_url,
+        "scope": "read",
+        "authorization_content_type": "application/json",
+        **auth,
+    }
+    pages = {
+        "/.well-known/ai-plugin.json": (200, {}, manifest("/o.json", auth=about)),
+        "/o.json": (200, {}, openapi()),
+        "/things": things,
+    }
+    return Stranger(pages)
