@@ -6,14 +6,17 @@ import sys
 from getpass import getpass
 
 from kit import jupyter
-from kit.manifest import Auth, ServiceHttp, UserHttp
+from kit.manifest import Manifest
 
 
-def token(name: str, auth: Auth) -> str:
-    """The token that the user gives for the plugin `name`; "" if there is nobody to ask, or nothing to ask for."""
-    if not isinstance(auth, UserHttp | ServiceHttp):
+WHOSE = {"user_http": "Your token", "service_http": "The service's token"}
+
+
+def token(manifest: Manifest) -> str:
+    """The token that the user gives for a plugin; "" if there is nobody to ask, or nothing to ask for."""
+    whose, name = WHOSE.get(manifest.auth.type), manifest.name_for_human or manifest.name_for_model
+    if whose is None:
         return ""
-    whose = "Your token" if isinstance(auth, UserHttp) else "The service's token"
     try:
         if jupyter.has_output() or (sys.stdin is not None and sys.stdin.isatty()):
             return getpass(f"{whose} for {name} (not shown; Enter for none): ").strip()

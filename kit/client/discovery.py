@@ -17,7 +17,7 @@ from kit.client.proof import home
 from kit.client.signin import Endpoints, Session
 from kit.client.transport import Answer, Transport
 from kit.errors import InstallError, KitError, SpecError
-from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest, OAuth
+from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
 from kit.openapi.documents import parse
 from kit.openapi.references import Fetch, bundle
 from kit.openapi.spec import Problem, Spec
@@ -90,11 +90,11 @@ def _asked(plugin: InstalledPlugin, ask: bool, keep: bool) -> str:
     """A token that the user typed, if one is needed and neither given nor kept; on the caller's own thread."""
     if not plugin.credentials.is_missing or (keep and vault.load(plugin.credentials.origin)):
         return ""
-    auth = plugin.manifest.auth
-    secret = asking.token(plugin.manifest.name_for_human or plugin.name, auth) if ask else ""
+    kind = plugin.manifest.auth.type
+    secret = asking.token(plugin.manifest) if ask else ""
     if ask and not secret:
-        how = "auth=kit.SignIn(client_id=...)" if isinstance(auth, OAuth) else "auth='...'"
-        plugin.notes.append(("auth", f"is {auth.type}, and nothing was given: calls go without. Pass {how}"))
+        how = "auth=kit.SignIn(client_id=...)" if kind == "oauth" else "auth='...'"
+        plugin.notes.append(("auth", f"is {kind}, and nothing was given: calls go without. Pass {how}"))
     return secret
 
 

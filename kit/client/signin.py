@@ -19,7 +19,7 @@ from kit import loop
 from kit.addresses import Root, joined
 from kit.client.transport import FETCH_TIMEOUT, Answer, Transport
 from kit.errors import InstallError, SignInError
-from kit.manifest import Manifest, OAuth
+from kit.manifest import Manifest
 from kit.openapi.documents import read_json
 from kit.openapi.spec import Spec
 from kit.openapi.values import mapping, text
@@ -60,8 +60,9 @@ class Endpoints:
     @classmethod
     def of(cls, manifest: Manifest, spec: Spec, base_url: str, root: Root) -> Endpoints:
         """What the manifest says, else the spec's first flow with a code. Raises `SignInError` if neither does."""
-        auth, name = manifest.auth, manifest.name_for_human or manifest.name_for_model
-        if isinstance(auth, OAuth):
+        auth: Any = manifest.auth
+        name = manifest.name_for_human or manifest.name_for_model
+        if auth.type == "oauth":
             made = cls(auth.client_url, auth.authorization_url, auth.scope, auth.authorization_content_type, root, name)  # fmt: skip
         else:
             flow = next(_flows(spec), {})

@@ -21,7 +21,6 @@ from kit.client.installed import InstalledPlugin
 from kit.client.signin import Authorization, Session, SignIn
 from kit.client.transport import Answer
 from kit.errors import KitError, SignInError
-from kit.manifest import ServiceHttp
 from kit.markup import logo
 from kit.server.server import Server
 
@@ -95,8 +94,8 @@ class PluginEntry:
         }
 
     def _verification(self) -> dict[str, Any] | None:
-        auth = self.plugin.manifest.auth
-        if not isinstance(auth, ServiceHttp):
+        auth: Any = self.plugin.manifest.auth
+        if auth.type != "service_http":
             return None
         return {
             "token": self.verification,
