@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
-from getpass import getpass
 
 from kit import jupyter
 from kit.manifest import Manifest
-
 
 WHOSE = {"user_http": "Your token", "service_http": "The service's token"}
 
@@ -18,8 +17,9 @@ def token(manifest: Manifest) -> str:
     if whose is None:
         return ""
     try:
+        # by its module: a kernel puts its own there while a cell runs
         if jupyter.has_output() or (sys.stdin is not None and sys.stdin.isatty()):
-            return getpass(f"{whose} for {name} (not shown; Enter for none): ").strip()
+            return getpass.getpass(f"{whose} for {name} (not shown; Enter for none): ").strip()
     except (NotImplementedError, EOFError):
         pass  # a notebook that runs without a frontend cannot ask
     return ""

@@ -266,7 +266,7 @@ def test_the_command_asks_whose_a_token_is(
 def test_a_token_is_asked_for_once(two: tuple[Stranger, Stranger], monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("kit.client.asking.getpass", lambda prompt: asked.append(prompt) or SECRET)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: asked.append(prompt) or SECRET)
     plugin = kit.install(two[0].url)
     plugin.call("list_things")
     plugin.call("list_things")
