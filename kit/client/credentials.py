@@ -154,7 +154,7 @@ class Credentials:
 
     def placed(self, operation: Operation, tokens: Mapping[str, str] | None = None) -> Proof:
         """The same for secrets that are known; without `tokens`, for those that are texts."""
-        proof = Proof(self.origin)
+        proof = Proof(self.origin, [*self._headers])  # what was given by its header's name comes first
         cookies = []
         for name, scheme in self._chosen(operation).items():
             secret = (tokens or {}).get(name) if tokens is not None else self._secret(name, scheme)
@@ -162,24 +162,25 @@ class Credentials:
                 continue
             place, key = str(scheme.get("in")), str(scheme.get("name"))
             if _kind(scheme) != "apikey":
-                value = _basic(secret) if _kind(scheme) == "basic" else f"Bearer {secret}"
-                if all(taken != "Authorization" for taken, _ in proof.headers):
-                    proof.headers.append(("Authorization", value))
-            elif place == "query":
+                place, key = "header", "Authorization"
+                secret = _basic(secret) if _kind(scheme) == "basic" else f"Bearer {secret}"
+            if place == "query":
                 proof.query.append((key, secret))
             elif place == "cookie":
                 cookies.append(f"{key}={secret}")
-            else:
+            elif key.lower() not in {taken.lower() for taken, _ in proof.headers}:
                 proof.headers.append((key, secret))
         if cookies:
             proof.headers.append(("Cookie", "; ".join(cookies)))
-        proof.headers.extend(self._headers)
         return proof
 
-    async def renewed(self) -> bool:
-        """Refreshes what an answer 401 called expired; whether there is something new to try with."""
-        done = [await session.refresh() for session in self.sessions]
-        return any(done)
+    async def renewed(self, proof: Proof | None) -> bool:
+        """Refreshes the token in `proof`, which an answer 401 called expired; whether there is a new one to try."""
+        sent = {value for name, value in proof.headers if name == "Authorization"} if proof else set()
+        for session in self.sessions:
+            if f"Bearer {session.token.get('access_token')}" in sent:
+                return await session.refresh()
+        return bool(sent and self.sessions)  # another call has refreshed it meanwhile
 
     # -- signing in and out ---------------------------------------------------------------
 
@@ -291,7 +292,8 @@ class Credentials:
     @property
     def is_missing(self) -> bool:
         """Whether the manifest asks for a secret, and none was given."""
-        return bool(_of_manifest(self._manifest)) and self._any is None and not self._by_scheme
+        given = [name for name, _ in self._headers if name.lower() == "authorization"]
+        return bool(_of_manifest(self._manifest)) and not (given or self._by_scheme) and self._any is None
 
 
 def _of_manifest(manifest: Manifest | None) -> Scheme:

@@ -111,9 +111,9 @@ async def _admit(plugin: InstalledPlugin, secret: str, keep: bool) -> None:
         endpoints = endpoints_of(plugin)
         session = Session(how, endpoints, kept) if kept.get("access_token") else await sign_in(how, endpoints)
         credentials.signed_in(session)
-    elif credentials.is_missing and isinstance(kept.get("token"), str):
+    elif not credentials and isinstance(kept.get("token"), str):
         credentials.give(kept["token"])
-    if keep:
+    if keep and credentials.origin:
         credentials.keep()
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from kit import loop
 from kit.addresses import NOWHERE, Root, choose_server
 from kit.client.credentials import Credentials
+from kit.client.proof import Proof
 from kit.client.transport import Answer, Transport
 from kit.description import Description
 from kit.errors import KitError
@@ -138,20 +139,22 @@ class InstalledPlugin(Description):
     async def _answer(self, transport: Transport, tool: Tool, request: Request, url: str) -> Answer:
         """The answer, to a second request if the first one's token turns out to have expired."""
 
-        async def send() -> Answer:
-            return await transport.send(
+        async def send() -> tuple[Answer, Proof | None]:
+            proof = await self.credentials.proof(tool.operation, url)
+            answer = await transport.send(
                 request.method,
                 url,
                 headers=[("Accept", "application/json, */*;q=0.5"), *request.headers],
                 content=request.body,
                 files=request.files or None,
                 limit=4 * MAX_RESPONSE,  # bytes: a UTF-8 character has four at most
-                proof=await self.credentials.proof(tool.operation, url),
+                proof=proof,
             )
+            return answer, proof
 
-        answer = await send()
-        if answer.status == 401 and await self.credentials.renewed():
-            return await send()
+        answer, proof = await send()
+        if answer.status == 401 and await self.credentials.renewed(proof):
+            answer, _ = await send()
         return answer
 
     def _base_of(self, tool: Tool) -> str:

@@ -23,6 +23,7 @@ from kit.manifest import Manifest
 from kit.openapi.documents import read_json
 from kit.openapi.spec import Spec
 from kit.openapi.values import mapping, text
+from kit.redaction import HIDDEN
 
 MAX_ANSWER = 100_000  # bytes of a token's answer
 SIGN_IN_TIMEOUT = 300.0  # seconds that the user has
@@ -153,7 +154,7 @@ class Authorization:
         why = answer.get("error_description") or ""
         if answer["error"] == "access_denied":
             return self._error(
-                f"was not allowed: {why or 'access was denied'}", "Sign in again and allow it."
+                f"was not allowed: {why[:300] or 'access was denied'}", "Sign in again and allow it."
             )
         said = f"{answer['error']}{f', {why}' if why else ''}"
         return self._error(f"was refused: {said:.300}", f"Are the client id and {self.redirect_uri} registered there?")  # fmt: skip
@@ -245,7 +246,11 @@ class Session:
             raise SignInError(error.problem, error.remedy, source=endpoints.token) from None
         token = _read_answer(answer)
         if answer.status != 200 or token.get("error"):
-            raise self._error(f"{endpoints.token} refused: {_told(answer, token)}", _REMEDIES.get(str(token.get("error")), "Sign in again."))  # fmt: skip
+            secrets = [
+                sign_in.client_secret,
+                *(value for name, value in facts.items() if name != "redirect_uri"),
+            ]
+            raise self._error(f"{endpoints.token} refused: {_told(answer, token, secrets)}", _REMEDIES.get(str(token.get("error")), "Sign in again."))  # fmt: skip
         # RFC 6749, 6: without a new refresh token the old one goes on
         self._token = {"refresh_token": self._token.get("refresh_token"), **self._read(token)}
         if self.on_change:
@@ -299,10 +304,13 @@ def _read_answer(answer: Answer) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _told(answer: Answer, token: dict[str, Any]) -> str:
-    """The server's own words, without anything that it repeats of what was sent."""
+def _told(answer: Answer, token: dict[str, Any], secrets: list[str]) -> str:
+    """The server's own words, without the secrets that it repeats of what was sent."""
     error, why = text(token.get("error")), text(token.get("error_description"))
-    return f"{error or f'status {answer.status}'}{f', {why}' if why else ''}"[:300]
+    said = f"{error or f'status {answer.status}'}{f', {why}' if why else ''}"
+    for secret in filter(None, secrets):
+        said = said.replace(secret, HIDDEN)
+    return said[:300]
 
 
 def _number(value: Any) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Iterator
@@ -104,6 +105,10 @@ def test_basic_is_encoded_once() -> None:
 
 def test_headers_are_for_what_no_document_says() -> None:
     assert sent(openapi(), None, headers={"X-More": SECRET})[1] == {"x-more": SECRET}
+    document = with_security({"b": BEARER}, [{"b": []}])
+    assert sent(document, OTHER, headers={"authorization": f"Token {SECRET}"})[1] == {
+        "authorization": f"Token {SECRET}"
+    }
     with pytest.raises(kit.InstallError, match="not a header's name"):
         sent(openapi(), None, headers={"X More": SECRET})
 
@@ -353,6 +358,11 @@ def test_what_the_browser_is_sent_to(guarded: Stranger) -> None:
         ({"token_answer": (200, {"access_token": "x", "token_type": "mac"})}, "of type mac", "author"),
         ({"token_answer": (200, {"error": "invalid_scope"})}, "invalid_scope", "scope="),
         ({"token_answer": (200, "<html>hi")}, "without an access_token", "author"),
+        (
+            {"token_answer": (400, {"error": "x", "error_description": "not client-s3cret"})},
+            "x, not \\*\\*\\*",
+            "again",
+        ),
         ({"token_answer": (502, "<html>hi")}, "status 502", "Sign in again"),
         ({"token_answer": (200, "[" * 5000)}, "without an access_token", "author"),
     ],
@@ -406,6 +416,17 @@ def test_an_expired_token_is_refreshed(authorities: AuthServer, guarded: Strange
     assert "has ended" in result.data["error"]
     assert "access-" not in json.dumps(result.data)
     assert plugin.credentials.has_ended
+
+
+def test_calls_at_the_same_time_refresh_once(authorities: AuthServer, guarded: Stranger) -> None:
+    plugin = kit.install(guarded.url, auth=sign_in())
+    authorities.expire_all()
+
+    async def together() -> list[kit.CallResult]:
+        return await asyncio.gather(*(plugin.acall("list_things") for _ in range(5)))
+
+    assert [result.data for result in asyncio.run(together())] == [["sam"]] * 5
+    assert [one["grant_type"] for one in authorities.requests].count("refresh_token") == 1
 
 
 def test_one_that_expires_at_once_is_refreshed_before_the_call(
