@@ -29,6 +29,7 @@ SHORTEST = 8
 
 Auth = str | SignIn | Session | Mapping[str, Any]
 Scheme = Mapping[str, Any]
+_BEARER: Scheme = {"type": "http", "scheme": "bearer"}
 
 
 class Named(dict[str, Auth]):
@@ -127,7 +128,10 @@ class Credentials:
 
     def _chosen(self, operation: Operation) -> dict[str, Scheme]:
         """The schemes of the first alternative for which there is a secret of each, and a place for it."""
-        for one in self.alternatives(operation):
+        alternatives = self.alternatives(operation)
+        if self._manifest is None and not (self._schemes or self._declared or "security" in operation.raw):
+            alternatives = [{"": _BEARER}]  # no document says anything: as most servers expect it
+        for one in alternatives:
             if one and all(not _obstacle(s) and self._secret(n, s) is not None for n, s in one.items()):
                 return one
         return {}

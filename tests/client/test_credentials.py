@@ -71,7 +71,8 @@ def sent(document: dict[str, Any], auth: Any, **more: Any) -> tuple[str, dict[st
         ({"m": MTLS, "k": HEADER}, [{"m": [], "k": []}], None, "/things", {}),
         ({"k": HEADER}, [{}, {"k": []}], None, "/things", {"x-api-key": SECRET}),
         ({"k": HEADER}, [{"unknown": []}], None, "/things", {}),
-        ({}, None, None, "/things", {}),
+        ({}, None, None, "/things", {"authorization": f"Bearer {SECRET}"}),
+        ({}, [], None, "/things", {}),
         ({"k": HEADER}, None, None, "/things", {"x-api-key": SECRET}),
     ],
 )
@@ -117,7 +118,11 @@ def test_what_cannot_be_served_or_sent_is_said() -> None:
     _, _, plugin = sent(with_security({"m": MTLS}, [{"m": []}]), SECRET)
     assert ("/components/securitySchemes/m", "is mutualTLS, which the kit cannot serve: nothing is sent for it") in plugin.problems  # fmt: skip
     assert any(place == "auth" and "is not sent" in why for place, why in plugin.problems)
-    _, _, plugin = sent(openapi(), SECRET)
+    pages = {"/.well-known/ai-plugin.json": (200, {}, manifest("/o.json")), "/o.json": (200, {}, openapi())}
+    with Stranger({**pages, "/things": (200, {}, [])}) as stranger:  # its manifest says none
+        plugin = kit.install(stranger.url, auth=SECRET)
+        plugin.call("list_things")
+        assert "authorization" not in stranger.requests[-1][2]
     assert any("neither manifest nor spec asks for one" in why for _, why in plugin.problems)
 
 
@@ -186,8 +191,8 @@ def test_another_port_of_this_machine_gets_nothing(has_manifest: bool) -> None:
             plugin = kit.install(stranger.url, auth=SECRET, headers={"X-More": OTHER})
             meant = kit.install(stranger.url, auth=SECRET, base_url=other.url)
         plugin.call("list_things")
-        assert not {"authorization", "x-more"} & other.requests[-1][2].keys()
-        assert any("is not sent to" in why and "base_url=" in why for _, why in plugin.problems)
+        assert not any({"authorization", "x-more"} & headers.keys() for _, _, headers, _ in other.requests)
+        assert any(other.url in why and "base_url=" in why for _, why in plugin.problems)
         meant.call("list_things")
         assert other.requests[-1][2]["authorization"] == f"Bearer {SECRET}"
 
