@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 from kit import loop
 from kit.addresses import NOWHERE, Root, choose_server, complete, is_document, is_url, joined
+from kit.client.answers import Answer
 from kit.client.installed import InstalledPlugin
-from kit.client.transport import Answer, Transport
+from kit.client.transport import Transport
 from kit.errors import InstallError, KitError, SpecError
 from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
-from kit.openapi.documents import parse
+from kit.openapi.documents import decoded, parse
 from kit.openapi.references import Fetch, bundle
 from kit.openapi.spec import Problem, Spec
 
@@ -220,7 +221,17 @@ async def _installed(
             for server in skipped
         ]
         if not transport.root.covers(base_url):
-            transport = Transport(Root.of(base_url))
+            if discovery.token:
+                discovery.problems.append(
+                    (
+                        "/servers",
+                        f"the token is for {transport.root.host} and is not sent to {base_url}: pass "
+                        f"base_url={base_url!r} if it is for that",
+                    )
+                )
+            transport = Transport(Root.of(base_url), owner=transport.root)
+    elif not transport.root.covers(base_url):  # the user has named it
+        transport = Transport(Root.of(base_url))
     return _build(manifest, spec, base_url, transport, discovery)
 
 
@@ -296,7 +307,7 @@ def _parsed(answer: Answer, url: str) -> dict[str, Any]:
             source=url,
         )
     try:
-        return parse(answer.content, url)
+        return parse(decoded(answer.content, answer.charset), url)
     except SpecError as error:
         raise InstallError(
             error.problem, "It should be a manifest or a spec, in JSON or YAML.", source=url

@@ -13,9 +13,9 @@ from typing import Any
 from kit import loop
 from kit.addresses import LOCAL_NAMES, complete, joined
 from kit.checking import check
+from kit.client.answers import Answer
 from kit.client.discovery import ainstall
 from kit.client.installed import InstalledPlugin
-from kit.client.transport import Answer
 from kit.errors import KitError
 from kit.markup import logo
 from kit.server.server import Server

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import socket
 import subprocess
 import sys
@@ -368,25 +367,6 @@ def test_a_dead_server_comes_back_as_data() -> None:
     assert "cannot be reached" in result.data["error"]
 
 
-@pytest.mark.parametrize(
-    ("page", "reason"),
-    [
-        (
-            (200, {"content-length": "30", "content-type": "application/json"}, b'{"a"'),
-            "after [04] bytes of the body",
-        ),
-        ((200, {"content-encoding": "gzip"}, b"no gzip at all"), "after 0 bytes of the body"),
-    ],
-    ids=["cut off", "no gzip"],
-)
-def test_half_an_answer_comes_back_as_data(page: Any, reason: str) -> None:
-    result = call_of(page)
-    assert (result.status, result.ok) == (None, False)
-    assert re.search(f"/things began to answer with 200, but failed {reason}", result.data["error"])
-    with Stranger({"/openapi.json": page}) as stranger, pytest.raises(kit.InstallError, match=reason):
-        kit.install(f"{stranger.url}/openapi.json")
-
-
 def test_wrong_arguments_come_back_as_data(server: kit.Server) -> None:
     plugin = kit.install(server)
     requests = len(server.calls)
@@ -427,8 +407,9 @@ def test_a_redirect_on_the_same_host_is_followed_with_its_body() -> None:
                 }
             }
         )
-        with Stranger({"/openapi.json": (200, {}, {**spec, "servers": [{"url": server.url}]})}) as stranger:
-            assert kit.install(f"{stranger.url}/openapi.json").call("add", thing="x").data == "x"
+        with Stranger({"/openapi.json": (200, {}, spec)}) as stranger:
+            plugin_at = kit.install(f"{stranger.url}/openapi.json", base_url=server.url)
+            assert plugin_at.call("add", thing="x").data == "x"
 
 
 AWKWARD = [
