@@ -76,8 +76,11 @@ async def read_body(answer: Answer, response: httpx2.Response, limit: int, deadl
                     content += part
                     if len(content) > limit:
                         break
-                if len(content) > limit or received > limit + _CHUNK:
+                if len(content) > limit:
                     answer.is_cut = True
+                    return
+                if received > limit + _CHUNK:  # gzip may hold nothing, at any length
+                    answer.broken = f"more than {limit:,} bytes of {names[0]} were sent for it"
                     return
         if unpack and not unpack.is_whole and received:
             answer.broken = f"the {names[0]} in it is cut off"

@@ -67,7 +67,7 @@ _exchange: ContextVar[_Exchange] = ContextVar("exchange")
 
 
 class Network(httpx2.AsyncBaseTransport):
-    """The HTTP transport beneath every plugin's client. It is never closed: its loop lives as long as the process."""
+    """The HTTP transport beneath every plugin's client; that of the kit's own loop lives as long as the process."""
 
     def __init__(self) -> None:
         self._pools: dict[tuple[bool, str, bool], httpcore2.AsyncConnectionPool] = {}
@@ -114,6 +114,11 @@ class Network(httpx2.AsyncBaseTransport):
                 extensions=answer.extensions,
             )
         raise AssertionError("the last attempt returns or raises")
+
+    async def aclose(self) -> None:
+        """Ends all connections."""
+        for pool in self._pools.values():
+            await pool.aclose()
 
     def _pool(self, guarded: bool, proxy: str, fresh: bool) -> httpcore2.AsyncConnectionPool:
         """`fresh`: a pool that keeps no connection for another request."""
