@@ -61,6 +61,12 @@ class Root:
         """Whether it is the user's own: this machine, or a name or number of a private network."""
         return is_private(self.host)
 
+    @property
+    def place(self) -> str:
+        """What is the plugin's own, in words: its domain or, on a machine of one's own, host and port."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}" if self.is_own and self.port else host
+
     def covers(self, url: str) -> bool:
         """Whether `url` is this plugin's own: on the domain of this address or below it, and no less safe.
 

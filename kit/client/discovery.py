@@ -111,8 +111,8 @@ async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
     spec_url = joined(answer.url, manifest.api_url)
     if not Root.of(spec_url) or not root.covers(spec_url):
         raise InstallError(
-            f"The manifest of {root.host} points to a spec on another domain: {spec_url}.",
-            f"api.url must be on {root.host} or below it, and on https if the manifest is.",
+            f"The manifest of {root.place} points to a spec on another domain: {spec_url}.",
+            f"api.url must be on {root.place} or below it, and on https if the manifest is.",
             source=manifest_url,
         )
     spec_answer = await transport.fetch(spec_url)
@@ -201,7 +201,7 @@ async def _installed(
 ) -> InstalledPlugin:
     async def fetch(address: str) -> bytes:
         if not is_url(address) or not transport.root.covers(address):
-            raise KitError(f"it is not on {transport.root.host}")
+            raise KitError(f"it is not on {transport.root.place}")
         answer = await transport.fetch(address)
         if answer.status != 200:
             raise KitError(f"it answers {answer.status}")
@@ -217,7 +217,10 @@ async def _installed(
         if not spec.servers:
             discovery.problems.append(("/servers", f"missing: calls go to {base_url}"))
         discovery.problems += [
-            ("/servers", f"{server} is not on {transport.root.host}: calls go to {base_url}")
+            (
+                "/servers",
+                f"{server} is not on {transport.root.place}: calls go to {base_url}, or to base_url=",
+            )
             for server in skipped
         ]
         if not transport.root.covers(base_url):
@@ -225,7 +228,7 @@ async def _installed(
                 discovery.problems.append(
                     (
                         "/servers",
-                        f"the token is for {transport.root.host} and is not sent to {base_url}: pass "
+                        f"the token is for {transport.root.place} and is not sent to {base_url}: pass "
                         f"base_url={base_url!r} if it is for that",
                     )
                 )

@@ -16,10 +16,10 @@ from kit.description import Description
 from kit.errors import KitError
 from kit.hosts.langchain import make_tools
 from kit.markup import arguments_line, code, details, escape, pre, pretty
+from kit.openapi.documents import Unreadable, read_values
 from kit.openapi.spec import server_urls
 from kit.redaction import hide
 from kit.tools.tool import Tool
-from kit.visible import encodable
 
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
@@ -101,11 +101,14 @@ class InstalledPlugin(Description):
     ) -> CallResult:
         """Calls a tool on the running loop, over the plugin's own transport or `transport` for this call."""
         transport = transport or self.transport
-        arguments = tool.coerced(encodable(arguments))
-        result = CallResult(tool.operation.id, arguments, None, None, 0.0, tool.operation.method)
+        result = CallResult(tool.operation.id, {}, None, None, 0.0, tool.operation.method)
         result.plugin = self.manifest.name_for_human or self.name
         result.started = time.perf_counter()
-        problems = tool.problems(arguments)
+        try:
+            result.arguments = arguments = tool.coerced(read_values(arguments))
+            problems = tool.problems(arguments)
+        except Unreadable as error:
+            problems = [f"what is given {error}"]
         if problems:
             result.data = {"error": f"The arguments do not fit {tool.name}.", "problems": problems}
             return result

@@ -85,6 +85,7 @@ class Transport:
         self._app = app
         self._client: httpx2.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # that of the client
+        self._starting = asyncio.Lock()
 
     def may_have_credentials(self, url: str) -> bool:
         """Whether the user's credentials are for this address: the owner's own domain, no less safe."""
@@ -168,7 +169,7 @@ class Transport:
         )
         if target:
             answer.refused = (
-                f"{_shown(url)} redirects to {_shown(target)}, which is not below {Root.of(url).host}."
+                f"{_shown(url)} redirects to {_shown(target)}, which is not below {Root.of(url).place}."
             )
         try:
             await read_body(answer, response, limit, deadline)
@@ -235,17 +236,23 @@ class Transport:
         import httpx2
 
         running = asyncio.get_running_loop()
-        if self._client is None or (self._loop is not running and self._app is None):
-            from kit.client.network import network
+        if self._app is not None:
+            running = self._loop or running  # its lifespan runs once
+        if self._client is not None and self._loop is running:
+            return self._client
+        from kit.client.cookies import Jar
+        from kit.client.network import network
 
-            transport = network() if self._app is None else await self._into(self._app)
-            # Callers set the timeout: one for the whole exchange, not for each of its steps.
-            cookies = self._client.cookies if self._client else None
-            self._client = httpx2.AsyncClient(
-                timeout=None, transport=transport, headers=_AGENT, cookies=cookies
-            )
-            self._loop = running
-        return self._client
+        async with self._starting:
+            if self._client is None or self._loop is not running:
+                transport = network() if self._app is None else await self._into(self._app)
+                # Callers set the timeout: one for the whole exchange, not for each of its steps.
+                jar = self._client.cookies.jar if self._client else Jar()
+                self._client = httpx2.AsyncClient(
+                    timeout=None, transport=transport, headers=_AGENT, cookies=jar
+                )
+                self._loop = running
+            return self._client
 
     async def _into(self, app: ASGIApp) -> httpx2.ASGITransport:
         """The way into an app in this process, whose lifespan must run first, as a server would do it."""

@@ -72,6 +72,13 @@ def read_json(text: str | bytes, *, is_bounded: bool = True, **options: Any) -> 
         raise Unreadable("has a number with too many digits to be read", 0) from None
 
 
+def read_values(value: Any) -> Any:
+    """The same for what comes as Python's values, such as a call's arguments. Raises `Unreadable`."""
+    if any(depth > MAX_DEPTH for depth, _ in _levels(value)):
+        raise Unreadable(_TOO_DEEP)
+    return encodable(value)
+
+
 def _stopped(text: str, position: int) -> str:
     """Where a reader stopped, and what is there, in the same words for each reader."""
     if not text[position:].strip() or _OPEN_STRING.match(text, position):
