@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urljoin, urlsplit
 
 from kit.errors import InstallError, ServeError
+from kit.redaction import hide
 
 NOWHERE = "https://nowhere.invalid"  # RFC 2606: no host has such a name
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
@@ -108,7 +109,8 @@ def _is_address(host: str) -> bool:
 
 
 def _shown(url: str) -> str:
-    return repr(url) if len(url) <= 200 else f"{url[:200]!r}, and {len(url) - 200:,} characters more,"
+    text = str(hide(url))
+    return repr(text) if len(text) <= 200 else f"{text[:200]!r}, and {len(text) - 200:,} characters more,"
 
 
 def _can_be(host: str) -> bool:
@@ -190,7 +192,10 @@ def complete(address: str) -> str:
 
 def is_document(url: str) -> bool:
     """Whether a URL names a document (a manifest or a spec) and not the base of a plugin."""
-    return bool(_DOCUMENT.search(urlsplit(url).path))
+    try:
+        return bool(_DOCUMENT.search(urlsplit(url).path))
+    except ValueError:
+        return False
 
 
 def is_url(address: str) -> bool:

@@ -175,7 +175,7 @@ def _is_text(essence: str, answer: Answer) -> bool:
     """By the type where it says so: text/*, a charset, a suffix as in image/svg+xml; else by what is in it."""
     if essence.startswith("text/") or answer.charset or re.search(r"(?:/|\+)(?:json|xml|yaml)$", essence):
         return True
-    if answer.content.startswith(_MARKS):
+    if is_lines(essence) or answer.content.startswith(_MARKS):
         return True
     if essence.startswith(_MEDIA) or _BINARY.search(answer.content):
         return False

@@ -82,7 +82,7 @@ async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
     if (
         not local
         and "://" not in url
-        and (file.is_file() or (is_document(url) and not url.startswith("localhost")))
+        and (_is_file(file) or (is_document(url) and not url.startswith("localhost")))
     ):
         return await _install_file(file, discovery)
     url = complete(url)
@@ -120,6 +120,13 @@ async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
     return await _installed(manifest, document, spec_answer.url, transport, discovery)
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
 async def _without_manifest(
     url: str, answer: Answer, transport: Transport, discovery: _Discovery
 ) -> InstalledPlugin:
@@ -142,9 +149,11 @@ async def _without_manifest(
 async def _install_file(file: Path, discovery: _Discovery) -> InstalledPlugin:
     try:
         document = parse(file.read_bytes(), str(file))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InstallError(
-            f"{file} cannot be read: {error.strerror}.", "Check the path.", source=str(file)
+            f"{file} cannot be read: {getattr(error, 'strerror', error)}.",
+            "Check the path.",
+            source=str(file),
         ) from None
     manifest = None
     if _is_manifest(document):
@@ -158,9 +167,10 @@ async def _install_file(file: Path, discovery: _Discovery) -> InstalledPlugin:
         file = file.parent / api.lstrip("/")
         try:
             document = parse(file.read_bytes(), str(file))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise InstallError(
-                f"The manifest names the spec {api!r}, and {file} cannot be read: {error.strerror}.",
+                f"The manifest names the spec {api!r}, and {file} cannot be read: "
+                f"{getattr(error, 'strerror', error)}.",
                 "Put the spec there, or make api.url a full URL.",
                 source=str(file),
             ) from None
