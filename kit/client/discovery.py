@@ -11,14 +11,15 @@ from urllib.parse import urlsplit
 from kit import loop
 from kit.addresses import NOWHERE, Root, choose_server, complete, is_document, is_url, joined, origin
 from kit.client import asking, vault
+from kit.client.answers import Answer
 from kit.client.credentials import Auth, Credentials, Named
 from kit.client.installed import InstalledPlugin
 from kit.client.proof import home
 from kit.client.signin import Endpoints, Session
-from kit.client.transport import Answer, Transport
+from kit.client.transport import Transport
 from kit.errors import InstallError, KitError, SpecError
 from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
-from kit.openapi.documents import parse
+from kit.openapi.documents import decoded, parse
 from kit.openapi.references import Fetch, bundle
 from kit.openapi.spec import Problem, Spec
 
@@ -150,7 +151,7 @@ async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
     if (
         not local
         and "://" not in url
-        and (file.is_file() or (is_document(url) and not url.startswith("localhost")))
+        and (_is_file(file) or (is_document(url) and not url.startswith("localhost")))
     ):
         return await _install_file(file, discovery)
     url = discovery.named = complete(url)
@@ -179,13 +180,20 @@ async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
     spec_url = joined(answer.url, manifest.api_url)
     if not Root.of(spec_url) or not root.covers(spec_url):
         raise InstallError(
-            f"The manifest of {root.host} points to a spec on another domain: {spec_url}.",
-            f"api.url must be on {root.host} or below it, and on https if the manifest is.",
+            f"The manifest of {root.place} points to a spec on another domain: {spec_url}.",
+            f"api.url must be on {root.place} or below it, and on https if the manifest is.",
             source=manifest_url,
         )
     spec_answer = await transport.fetch(spec_url)
     document = _parsed(spec_answer, spec_url)
     return await _installed(manifest, document, spec_answer.url, transport, discovery)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 async def _without_manifest(
@@ -210,9 +218,11 @@ async def _without_manifest(
 async def _install_file(file: Path, discovery: _Discovery) -> InstalledPlugin:
     try:
         document = parse(file.read_bytes(), str(file))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InstallError(
-            f"{file} cannot be read: {error.strerror}.", "Check the path.", source=str(file)
+            f"{file} cannot be read: {getattr(error, 'strerror', error)}.",
+            "Check the path.",
+            source=str(file),
         ) from None
     manifest = None
     if _is_manifest(document):
@@ -226,9 +236,10 @@ async def _install_file(file: Path, discovery: _Discovery) -> InstalledPlugin:
         file = file.parent / api.lstrip("/")
         try:
             document = parse(file.read_bytes(), str(file))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise InstallError(
-                f"The manifest names the spec {api!r}, and {file} cannot be read: {error.strerror}.",
+                f"The manifest names the spec {api!r}, and {file} cannot be read: "
+                f"{getattr(error, 'strerror', error)}.",
                 "Put the spec there, or make api.url a full URL.",
                 source=str(file),
             ) from None
@@ -269,7 +280,7 @@ async def _installed(
 ) -> InstalledPlugin:
     async def fetch(address: str) -> bytes:
         if not is_url(address) or not transport.root.covers(address):
-            raise KitError(f"it is not on {transport.root.host}")
+            raise KitError(f"it is not on {transport.root.place}")
         answer = await transport.fetch(address)
         if answer.status != 200:
             raise KitError(f"it answers {answer.status}")
@@ -285,11 +296,16 @@ async def _installed(
         if not spec.servers:
             discovery.problems.append(("/servers", f"missing: calls go to {base_url}"))
         discovery.problems += [
-            ("/servers", f"{server} is not on {transport.root.host}: calls go to {base_url}")
+            (
+                "/servers",
+                f"{server} is not on {transport.root.place}: calls go to {base_url}, or to base_url=",
+            )
             for server in skipped
         ]
         if not transport.root.covers(base_url):
             transport = Transport(Root.of(base_url))
+    elif not transport.root.covers(base_url):  # the user has named it
+        transport = Transport(Root.of(base_url))
     return _build(manifest, spec, base_url, transport, discovery)
 
 
@@ -369,7 +385,7 @@ def _parsed(answer: Answer, url: str) -> dict[str, Any]:
             source=url,
         )
     try:
-        return parse(answer.content, url)
+        return parse(decoded(answer.content, answer.charset), url)
     except SpecError as error:
         raise InstallError(
             error.problem, "It should be a manifest or a spec, in JSON or YAML.", source=url

@@ -17,7 +17,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from kit import loop
 from kit.addresses import Root, joined
-from kit.client.transport import FETCH_TIMEOUT, Answer, Transport
+from kit.client.answers import Answer
+from kit.client.transport import FETCH_TIMEOUT, Transport
 from kit.errors import InstallError, SignInError
 from kit.manifest import Manifest
 from kit.openapi.documents import read_json

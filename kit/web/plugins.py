@@ -15,11 +15,11 @@ from typing import Any
 from kit import loop
 from kit.addresses import LOCAL_NAMES, complete, joined
 from kit.checking import check
+from kit.client.answers import Answer
 from kit.client.credentials import Auth
 from kit.client.discovery import ainstall, endpoints_of
 from kit.client.installed import InstalledPlugin
 from kit.client.signin import Authorization, Session, SignIn
-from kit.client.transport import Answer
 from kit.errors import KitError, SignInError
 from kit.markup import logo
 from kit.server.server import Server
