@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kit.client.discovery import install as install
     from kit.client.installed import CallResult as CallResult
     from kit.client.installed import InstalledPlugin as InstalledPlugin
+    from kit.client.signin import SignIn as SignIn
     from kit.errors import AuthError as AuthError
     from kit.errors import ChatError as ChatError
     from kit.errors import DatabaseBusy as DatabaseBusy
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from kit.errors import ProjectError as ProjectError
     from kit.errors import ServeError as ServeError
     from kit.errors import SettingsError as SettingsError
+    from kit.errors import SignInError as SignInError
     from kit.errors import SpecError as SpecError
     from kit.errors import UnknownHost as UnknownHost
     from kit.hosts.findings import Finding as Finding

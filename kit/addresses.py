@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urljoin, urlsplit
 
 from kit.errors import InstallError, ServeError
+from kit.redaction import hide
 
 NOWHERE = "https://nowhere.invalid"  # RFC 2606: no host has such a name
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".in-process")
 _DOCUMENT = re.compile(r"\.(json|ya?ml)$", re.IGNORECASE)
+# Of IANA's registries of special-purpose addresses (RFC 6890), those that some versions of Python take for global.
+_SPECIAL = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2002::/16", "3fff::/20")))
+_UNICAST = ip_network(
+    "2000::/3"
+)  # all of IPv6 that is given out: the rest is reserved or local, or carries IPv4
+_LABEL = re.compile(r"[^\s.%/\\?#@:]{1,63}")  # of a host's name: RFC 1035, 2.3.4
 
 
 @dataclass(frozen=True)
@@ -30,14 +37,24 @@ class Root:
 
     @classmethod
     def of(cls, url: str) -> Root:
-        """Raises `InstallError` for anything but an http(s) URL."""
+        """Raises `InstallError` for anything but an http(s) URL whose host can exist."""
         try:
+            url.encode()  # half a character has no bytes
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
         except ValueError as error:
-            raise InstallError(f"{url!r} is not a URL: {error}.", _FORMS, source=url) from None
-        if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
-            raise InstallError(f"{url!r} is not an http(s) URL.", _FORMS, source=url)
+            reason = "it has half a character in it" if isinstance(error, UnicodeError) else str(error)
+            raise InstallError(f"{_shown(url)} is not a URL: {reason}.", _FORMS, source=url) from None
+        if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\x00-\x1f\x7f]", url):
+            raise InstallError(f"{_shown(url)} is not an http(s) URL.", _FORMS, source=url)
+        host = host if host.isascii() else _in_ascii(host, url)
+        if ":" not in host and not _can_be(host):
+            raise InstallError(
+                f"{_shown(url)} is not a URL: there can be no host {_shown(host)}. A name's parts, between its dots, "
+                "have 1 to 63 characters.",
+                _FORMS,
+                source=url,
+            )
         return cls(parts.scheme, host, port)
 
     @property
@@ -45,25 +62,32 @@ class Root:
         """Whether it is the user's own: this machine, or a name or number of a private network."""
         return is_private(self.host)
 
-    def covers(self, url: str) -> bool:
-        """Whether `url` is on the domain of this address or below it, and no less safe."""
-        other = Root.of(url)
-        if other.host in LOCAL_NAMES or self.host in LOCAL_NAMES:
-            return other.host in LOCAL_NAMES and self.host in LOCAL_NAMES
-        apex = self.host.removeprefix("www.")
-        below = other.host == self.host or other.host == apex or _is_below(other.host, apex)
-        return below and (other.scheme == "https" or self.scheme == "http")
+    @property
+    def place(self) -> str:
+        """What is the plugin's own, in words: its domain or, on a machine of one's own, host and port."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}" if self.is_own and self.port else host
 
-    def may_redirect_to(self, url: str) -> bool:
-        """Whether a fetch from this address may be redirected to `url`: the same host, or below it."""
+    def covers(self, url: str) -> bool:
+        """Whether `url` is this plugin's own: on the domain of this address or below it, and no less safe.
+
+        The one rule for specs, servers, redirects and tokens. On a machine of one's own (`is_own`) each port is
+        another service, so there the port is the same too; the names of this machine are one.
+        """
         other = Root.of(url)
-        if (other.host, other.port) == (self.host, self.port):
-            return other.scheme == "https" or self.scheme == "http"
-        if self.host in LOCAL_NAMES or other.host in LOCAL_NAMES:
-            return False  # another port of this machine is another service
-        upgrade = other.host == self.host and (self.scheme, other.scheme) == ("http", "https")
+        if other.scheme == "http" and self.scheme == "https":
+            return False
+        names = {self.host, other.host}
+        if len(names) == 1 or names <= set(LOCAL_NAMES):
+            return not self.is_own or other._port == self._port
+        if names & set(LOCAL_NAMES):
+            return False
         apex = self.host.removeprefix("www.")
-        return upgrade or (other.scheme == "https" and (other.host == apex or _is_below(other.host, apex)))
+        return other.host == apex or _is_below(other.host, apex)
+
+    @property
+    def _port(self) -> int:
+        return self.port or {"http": 80, "https": 443}[self.scheme]
 
 
 _FORMS = (
@@ -84,12 +108,49 @@ def _is_address(host: str) -> bool:
     return True
 
 
+def _shown(url: str) -> str:
+    text = str(hide(url))
+    return repr(text) if len(text) <= 200 else f"{text[:200]!r}, and {len(text) - 200:,} characters more,"
+
+
+def _can_be(host: str) -> bool:
+    name = host.removesuffix(".")
+    return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.split("."))
+
+
+def _in_ascii(host: str, url: str) -> str:
+    """A name in other letters as the HTTP client looks it up (IDNA 2008), so that both mean the same host."""
+    import idna  # late: few hosts have one
+
+    try:
+        return idna.encode(host).decode()
+    except UnicodeError as error:
+        raise InstallError(
+            f"{_shown(url)} is not a URL: there can be no host {_shown(host)}: {error}.", _FORMS, source=url
+        ) from None
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is a single host's on the internet: all that a stranger's plugin may lead to.
+
+    What carries another address inside (NAT64, 6to4, Teredo, IPv4 mapped into IPv6) is not, nor are private,
+    shared, loopback, link-local, multicast and reserved ones. Raises `ValueError` for what is no address.
+    """
+    number: IPv4Address | IPv6Address = ip_address(address)
+    if not number.is_global or number.is_multicast or number.is_reserved:
+        return False
+    if any(number.version == network.version and number in network for network in _SPECIAL):
+        return False
+    return number.version == 4 or number in _UNICAST
+
+
 def is_private(host: str) -> bool:
     """Whether a name or number belongs to a private network by its form alone."""
     try:
-        return not ip_address(host).is_global
+        return not is_public(host)
     except ValueError:
-        return "." not in host or host.endswith(_PRIVATE_SUFFIXES)
+        name = host.removesuffix(".")
+        return "." not in name or name.endswith(_PRIVATE_SUFFIXES)
 
 
 def host_of(url: str) -> str:
@@ -98,6 +159,20 @@ def host_of(url: str) -> str:
         return (urlsplit(url).hostname or "").lower()
     except ValueError:
         return ""
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL, which is whom a token is for (RFC 6454); "" if it is not a URL.
+
+    The names of this machine are one host, called localhost.
+    """
+    try:
+        root = Root.of(url)
+    except InstallError:
+        return ""
+    host = "localhost" if root.host in LOCAL_NAMES else root.host
+    port = root.port or (443 if root.scheme == "https" else 80)
+    return f"{root.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def joined(base: str, url: str) -> str:
@@ -131,7 +206,10 @@ def complete(address: str) -> str:
 
 def is_document(url: str) -> bool:
     """Whether a URL names a document (a manifest or a spec) and not the base of a plugin."""
-    return bool(_DOCUMENT.search(urlsplit(url).path))
+    try:
+        return bool(_DOCUMENT.search(urlsplit(url).path))
+    except ValueError:
+        return False
 
 
 def is_url(address: str) -> bool:
@@ -146,21 +224,28 @@ def is_url(address: str) -> bool:
 def choose_server(servers: list[str], spec_url: str, root: Root, strict: bool) -> tuple[str, list[str]]:
     """The base URL for calls, and the servers that were skipped.
 
-    The first of `servers` that `root` covers; else where the spec came from. Without a manifest
-    (`strict` false) the user has named the spec itself, and its first server is used.
+    The first of `servers` that `root` covers; else where the spec came from. Without a manifest (`strict` false) the
+    user has named the spec itself, and its first server is used if it is a public one. Of a spec that a machine of
+    one's own serves, the server that is running comes before those that its author has listed.
     """
-    skipped: list[str] = []
+    own, elsewhere = [], []
     for server in servers:
         url = joined(spec_url, server)
         try:
-            covered = root.covers(url) or (not strict and not is_private(Root.of(url).host))
+            if root.covers(url):
+                own.append((server, url))
+            elif not strict and not is_private(Root.of(url).host):
+                elsewhere.append((server, url))
         except InstallError:
-            covered = False
-        if covered:
-            return url.rstrip("/"), skipped
-        skipped.append(server)
+            continue
+    usable = own + elsewhere
+    if not root.is_own:
+        usable.sort(key=lambda pair: servers.index(pair[0]))
+    if usable:
+        chosen, url = usable[0]
+        return url.rstrip("/"), servers[: servers.index(chosen)]
     parts = urlsplit(spec_url)
-    return f"{parts.scheme}://{parts.netloc}", skipped
+    return f"{parts.scheme}://{parts.netloc}", servers
 
 
 def checked(url: str) -> str:

@@ -45,4 +45,4 @@ def _description(source: str | Path | Plugin | Served | Description, token: str 
         return source
     if isinstance(source, FastAPI):  # its addresses are those of its server
         source = serving(source) or source
-    return install(source, token=token)
+    return install(source, token=token, ask=False)

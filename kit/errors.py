@@ -17,6 +17,7 @@ KitError
 │   └── DatabaseBusy     it was in use for too long; the same call may be retried
 ├── UnknownHost          there is no host of that name; .host
 ├── InstallError         a plugin cannot be installed from its URL; .source
+│   └── SignInError      its user could not be signed in, or no longer is
 └── ChatError            a conversation cannot go on; the chat itself stays usable; .reply
 """
 
@@ -169,6 +170,10 @@ class InstallError(KitError):
     """A plugin cannot be installed. `source` is the URL or file that was given."""
 
     source: str
+
+
+class SignInError(InstallError):
+    """The user could not be signed in at a plugin, or no longer is. `source` is the address that refused it."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -7,8 +7,9 @@ _HOMES = {
     "checking": "check render",
     "client.discovery": "ainstall install",
     "client.installed": "CallResult InstalledPlugin",
+    "client.signin": "SignIn",
     "errors": "AuthError ChatError DatabaseBusy DatabaseError ExportError Forbidden InstallError KitError ManifestError NotebookError "
-    "OperationClash OperationError PortInUse ProjectError ServeError SettingsError SpecError UnknownHost",
+    "OperationClash OperationError PortInUse ProjectError ServeError SettingsError SignInError SpecError UnknownHost",
     "hosts.findings": "Finding Findings",
     "loop": "nested",
     "manifest": "Manifest",

@@ -16,9 +16,10 @@ from kit.chat.client import ModelClient, shown_name
 from kit.chat.history import Item, ToolCall
 from kit.chat.live_reply import LiveReply
 from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply, call_line
+from kit.client.credentials import Auth, all_used, for_several
 from kit.client.discovery import install
 from kit.client.installed import CallResult, InstalledPlugin
-from kit.errors import ChatError
+from kit.errors import ChatError, KitError
 from kit.tools.search import CONTEXT, searchable
 from kit.tools.tool import Tool, legal_name
 from kit.visible import encodable, visible_line
@@ -53,7 +54,8 @@ class Chat:
     The client is `client`, else the one that OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL set, else the
     understudy. `confirm` decides on each call that may change something: True asks the user, a function takes the
     call and returns True or False. `select` limits the tools of the model, `search` lets it look for them: both as
-    in `InstalledPlugin.tools`. `show` streams the transcript into the running cell; by default, if there is one.
+    in `InstalledPlugin.tools`. `auth` is as in `install`; with several plugins it is a mapping of their names or
+    addresses, so that each gets its own and no other. `show` streams the transcript into the running cell; by default, if there is one.
 
     `max_tokens` limits one answer of the model; by default 4,096 where the server is not OpenAI's, since some models do
     not stop. `options` are whatever else `create` of the client's APIs takes: `temperature`, `tool_choice`,
@@ -76,9 +78,14 @@ class Chat:
         search: bool = False,
         show: bool | None = None,
         max_tokens: int | None = None,
+        auth: Auth | None = None,
         **options: Any,
     ) -> None:
-        self.plugins = [p if isinstance(p, InstalledPlugin) else install(p) for p in plugins]
+        if auth is not None and all(isinstance(plugin, InstalledPlugin) for plugin in plugins):
+            raise KitError("These plugins are installed already.", "Give it to kit.install(..., auth=...).")
+        given = for_several(auth, len(plugins))
+        self.plugins = [p if isinstance(p, InstalledPlugin) else install(p, auth=given) for p in plugins]
+        all_used(given, [plugin.name for plugin in self.plugins])
         self.instructions = instructions
         self.max_rounds = max_rounds
         self.confirm = confirm

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from kit.cli.options import Port, Token, wait
+from kit.cli.options import Port, Token, auth, wait
 from kit.errors import KitError
 
 
@@ -36,12 +36,17 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that you have changed.")] = False,
 ) -> None:
     """Export a notebook as a server, and prove that it answers the same. Status 1 if it does not."""
+    from kit.client.credentials import Named
     from kit.notebook.target import Target
     from kit.project.export import export as run
 
     source, files = Target(notebook), include or ()
+    given = auth(token, [notebook])
+    if isinstance(given, Named):
+        given = given.of(source.plugin().manifest.name_for_model, notebook)
+    secret = given if isinstance(given, str) else None
     report = run(
-        source.path, folder, name=source.name or None, include=files, mcp=mcp, token=token, force=force
+        source.path, folder, name=source.name or None, include=files, mcp=mcp, token=secret, force=force
     )
     print(report)
     if not report.ok:

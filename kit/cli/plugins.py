@@ -8,19 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from kit.cli.options import AsJson, FollowRefs, Token, Url, installed, say
+from kit.cli.options import AsJson, ClientId, FollowRefs, Token, Url, installed, say
 from kit.errors import KitError
 from kit.openapi.documents import read_json
 
 
-def install(url: Url, token: Token = None, follow_refs: FollowRefs = False) -> None:
+def install(
+    url: Url, token: Token = None, client_id: ClientId = None, follow_refs: FollowRefs = False
+) -> None:
     """Install a plugin as ChatGPT did, and show what was found."""
-    say(installed(url, token, follow_refs))
+    say(installed(url, token, follow_refs, client_ids=client_id))
 
 
 def manifest(url: Url, as_json: AsJson = False) -> None:
     """Show the manifest of a plugin."""
-    plugin = installed(url, None)
+    plugin = installed(url, None, ask=False)
     say(json.dumps(plugin.manifest.render(plugin.base_url), indent=2) if as_json else plugin.manifest)
 
 
@@ -35,7 +37,7 @@ def spec(
     """Show the operations of a plugin: as a list, or grouped if there are many."""
     from kit.openapi.views import spec_text
 
-    plugin = installed(url, None, follow_refs)
+    plugin = installed(url, None, follow_refs, ask=False)
     if as_json:
         say(json.dumps(plugin.spec.document, indent=2, default=str))
     elif search is None:
@@ -60,7 +62,7 @@ def check(
 
     from kit.checking import check as run
 
-    findings = run(installed(url, token), *(host or []))
+    findings = run(installed(url, token, ask=False), *(host or []))
     say(_json([asdict(finding) for finding in findings]) if as_json else findings)
     if not findings.ok or (strict and findings):
         raise typer.Exit(1)
@@ -79,7 +81,7 @@ def render(
     module = hosts.find(host)
     if not module.FILE:
         raise KitError(f"{module.TITLE} takes Python objects, not files.", f"Use kit.render(url, {host!r}).")  # fmt: skip
-    rendered = module.render(installed(url, None))
+    rendered = module.render(installed(url, None, ask=False))
     files = rendered if isinstance(rendered, dict) and "plugin.json" in rendered else {module.FILE: rendered}
     if out is None:
         say(_json(rendered))
@@ -104,9 +106,10 @@ def call(
         typer.Argument(help="NAME=VALUE pairs; a value may be JSON.", metavar="[NAME=VALUE]..."),
     ] = None,
     token: Token = None,
+    client_id: ClientId = None,
 ) -> None:
     """Call one operation and print its answer."""
-    plugin = installed(url, token)
+    plugin = installed(url, token, client_ids=client_id)
     tool = plugin.tool(operation)
     values: dict[str, Any] = {}
     for pair in arguments or []:

@@ -82,7 +82,6 @@ def mcp(
     token: Token = None,
 ) -> None:
     """Serve any plugin as an MCP server, to Claude, Cursor, VS Code and others."""
-    from kit.client.discovery import install as discover
     from kit.mcp import endpoint, stdio
     from kit.mcp.server import import_package
     from kit.notebook.target import Target, is_target
@@ -91,9 +90,7 @@ def mcp(
     from kit.sockets import listen
 
     def load() -> InstalledPlugin:
-        # a plugin of this process asks for its token as it does of everybody
-        own = is_target(source)
-        plugin = discover(Target(source).plugin(), token=token) if own else installed(source, token)
+        plugin = installed(source, token)  # one of this process asks for its token too
         _report(plugin)
         return plugin
 

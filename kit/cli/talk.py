@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kit.cli.options import Port, Token, installed, say, wait
+from kit.cli.options import ClientId, Port, Token, auth, installed, say, wait
 
 
 def chat(
@@ -25,13 +25,15 @@ def chat(
         bool, typer.Option("--confirm", help="Ask before calls that may change something.")
     ] = False,
     token: Token = None,
+    client_id: ClientId = None,
 ) -> None:
     """Talk to a model that may use the plugins. Enter an empty line or Ctrl+D to quit."""
     from kit.chat.conversation import Chat
     from kit.chat.live_reply import print_events
     from kit.errors import KitError
 
-    plugins = [installed(url, token) for url in urls]
+    given = auth(token, urls, client_id)
+    plugins = [installed(url, given) for url in urls]
     conversation = Chat(*plugins, model=model, api=api, confirm=confirm, select=select, search=search)
     tools = [name for plugin in plugins for name in plugin.selected(select)]
     names = ", ".join(tools[:20]) + (f" and {len(tools) - 20:,} more" if len(tools) > 20 else "")
@@ -71,7 +73,7 @@ def chatgpt(
         sources: list[Any] = [
             served.enter_context(start(Target(url).plugin())) if is_target(url) else url for url in urls or []
         ]
-        with open_page(*sources, port=port, token=token, model=model, api=api) as page:
+        with open_page(*sources, port=port, auth=auth(token, urls or []), model=model, api=api) as page:
             print(f"The local ChatGPT is at\n\n  {page.url}\n", flush=True)
             if browser:
                 webbrowser.open(page.url)

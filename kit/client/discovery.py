@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kit import loop
-from kit.addresses import NOWHERE, Root, choose_server, complete, is_document, is_url, joined
+from kit.addresses import NOWHERE, Root, choose_server, complete, is_document, is_url, joined, origin
+from kit.client import asking, vault
+from kit.client.answers import Answer
+from kit.client.credentials import Auth, Credentials, Named
 from kit.client.installed import InstalledPlugin
-from kit.client.transport import Answer, Transport
+from kit.client.proof import home
+from kit.client.signin import Endpoints, Session
+from kit.client.transport import Transport
 from kit.errors import InstallError, KitError, SpecError
 from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
-from kit.openapi.documents import parse
+from kit.openapi.documents import decoded, parse
 from kit.openapi.references import Fetch, bundle
 from kit.openapi.spec import Problem, Spec
 
@@ -28,42 +32,108 @@ OnDocument = Callable[[Answer, float], None]  # a document, and the seconds that
 def install(
     source: str | Path | Plugin | Served,
     *,
+    auth: Auth | None = None,
     token: str | None = None,
+    headers: Mapping[str, str] | None = None,
     base_url: str | None = None,
     follow_refs: bool = False,
+    ask: bool = True,
+    keep: bool = False,
 ) -> InstalledPlugin:
     """Installs a plugin from its address, as ChatGPT did, for its tools and calls.
 
     `source` is a base URL (`localhost:3333`), the URL of a manifest or of a spec, a file with
-    either, a running `Server`, or a `Plugin` of this process (then no socket is used). `token` is sent as the
-    manifest or, without one, the first security scheme of the spec requires: in `Authorization`, or in the header
-    or cookie of an API key. `base_url` is where calls go if the spec names no server. `follow_refs` fetches
-    the documents that the spec's `$ref`s point to, from the same domain or folder. Raises `InstallError` or `SpecError`.
+    either, a running `Server`, or a `Plugin` of this process (then no socket is used).
+
+    `auth` is the user's or the service's token, `kit.SignIn(...)` for OAuth, or a mapping to those: of the spec's
+    security schemes, or of the names and addresses of plugins. It is sent as each operation's `security` says, else as
+    the manifest says; `token` is the same as a text. `headers` are for what no document says. All of that goes to the
+    plugin's own origin and to no other. Without `auth` the user is asked for a token that the manifest requires, unless
+    `ask` is false or there is nobody to ask. `keep` keeps it in the system's keyring, for the next time.
+
+    `base_url` is where calls go if the spec names no server. `follow_refs` fetches the documents that the spec's
+    `$ref`s point to, from the same domain or folder. Raises `InstallError`, `SignInError` or `SpecError`.
     """
-    return loop.run(_discover(source, _Discovery(token, base_url, follow_refs)))
+    discovery = _Discovery(_only(auth, token), headers, base_url, follow_refs)
+    plugin = loop.run(_discover(source, discovery))
+    secret = _asked(plugin, ask, keep)
+    loop.run(_admit(plugin, secret, keep))
+    return plugin
 
 
 async def ainstall(
     source: str | Path | Plugin | Served,
     *,
+    auth: Auth | None = None,
     token: str | None = None,
+    headers: Mapping[str, str] | None = None,
     base_url: str | None = None,
     follow_refs: bool = False,
+    ask: bool = True,
+    keep: bool = False,
     on_document: OnDocument | None = None,
 ) -> InstalledPlugin:
     """`install`, to be awaited. `on_document` is called with each fetched document, on the kit's loop."""
-    return await loop.arun(_discover(source, _Discovery(token, base_url, follow_refs, on_document)))
+    discovery = _Discovery(_only(auth, token), headers, base_url, follow_refs, on_document)
+    plugin = await loop.arun(_discover(source, discovery))
+    secret = _asked(plugin, ask, keep)
+    await loop.arun(_admit(plugin, secret, keep))
+    return plugin
+
+
+def _only(auth: Auth | None, token: str | None) -> Auth | None:
+    if auth is not None and token is not None:
+        raise InstallError("Both auth and token were given.", "token='...' is auth='...': give one.", source="auth")  # fmt: skip
+    return token if auth is None else auth
+
+
+def _asked(plugin: InstalledPlugin, ask: bool, keep: bool) -> str:
+    """A token that the user typed, if one is needed and neither given nor kept; on the caller's own thread."""
+    if not plugin.credentials.is_missing or (keep and vault.load(plugin.credentials.origin)):
+        return ""
+    kind = plugin.manifest.auth.type
+    secret = asking.token(plugin.manifest) if ask else ""
+    if ask and not secret:
+        how = "auth=kit.SignIn(client_id=...)" if kind == "oauth" else "auth='...'"
+        plugin.notes.append(("auth", f"is {kind}, and nothing was given: calls go without. Pass {how}"))
+    return secret
+
+
+async def _admit(plugin: InstalledPlugin, secret: str, keep: bool) -> None:
+    """Gives a plugin what was typed or kept, and signs in where it has to be."""
+    credentials = plugin.credentials
+    kept = vault.load(credentials.origin) if keep and not secret else {}
+    how = credentials.sign_in
+    if secret:
+        credentials.give(secret)
+    elif how is not None and credentials.origin:
+        from kit.client.loopback import sign_in  # late: it imports http.server and email
+
+        endpoints = endpoints_of(plugin)
+        session = Session(how, endpoints, kept) if kept.get("access_token") else await sign_in(how, endpoints)
+        credentials.signed_in(session)
+    elif not credentials and isinstance(kept.get("token"), str):
+        credentials.give(kept["token"])
+    if keep and credentials.origin:
+        credentials.keep()
+
+
+def endpoints_of(plugin: InstalledPlugin) -> Endpoints:
+    """Where to sign in at a plugin. Raises `SignInError` if it does not say."""
+    return Endpoints.of(plugin.manifest, plugin.spec, plugin.base_url, plugin.transport.root)
 
 
 @dataclass
 class _Discovery:
     """The options of `install`, and what is found out on the way."""
 
-    token: str | None
+    auth: Auth | None
+    headers: Mapping[str, str] | None
     base_url: str | None
     follow_refs: bool
     on_document: OnDocument | None = None
     serves_mcp: bool = False  # the source is a `Plugin`
+    named: str = ""  # the URL that the user named
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -81,10 +151,10 @@ async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
     if (
         not local
         and "://" not in url
-        and (file.is_file() or (is_document(url) and not url.startswith("localhost")))
+        and (_is_file(file) or (is_document(url) and not url.startswith("localhost")))
     ):
         return await _install_file(file, discovery)
-    url = complete(url)
+    url = discovery.named = complete(url)
     root = Root.of(url)
     transport = Transport(root, app, public, local if public else "", on_document=discovery.on_document)
     if is_document(url):
@@ -110,13 +180,20 @@ async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
     spec_url = joined(answer.url, manifest.api_url)
     if not Root.of(spec_url) or not root.covers(spec_url):
         raise InstallError(
-            f"The manifest of {root.host} points to a spec on another domain: {spec_url}.",
-            f"api.url must be on {root.host} or below it, and on https if the manifest is.",
+            f"The manifest of {root.place} points to a spec on another domain: {spec_url}.",
+            f"api.url must be on {root.place} or below it, and on https if the manifest is.",
             source=manifest_url,
         )
     spec_answer = await transport.fetch(spec_url)
     document = _parsed(spec_answer, spec_url)
     return await _installed(manifest, document, spec_answer.url, transport, discovery)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 async def _without_manifest(
@@ -141,9 +218,11 @@ async def _without_manifest(
 async def _install_file(file: Path, discovery: _Discovery) -> InstalledPlugin:
     try:
         document = parse(file.read_bytes(), str(file))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InstallError(
-            f"{file} cannot be read: {error.strerror}.", "Check the path.", source=str(file)
+            f"{file} cannot be read: {getattr(error, 'strerror', error)}.",
+            "Check the path.",
+            source=str(file),
         ) from None
     manifest = None
     if _is_manifest(document):
@@ -157,9 +236,10 @@ async def _install_file(file: Path, discovery: _Discovery) -> InstalledPlugin:
         file = file.parent / api.lstrip("/")
         try:
             document = parse(file.read_bytes(), str(file))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise InstallError(
-                f"The manifest names the spec {api!r}, and {file} cannot be read: {error.strerror}.",
+                f"The manifest names the spec {api!r}, and {file} cannot be read: "
+                f"{getattr(error, 'strerror', error)}.",
                 "Put the spec there, or make api.url a full URL.",
                 source=str(file),
             ) from None
@@ -200,7 +280,7 @@ async def _installed(
 ) -> InstalledPlugin:
     async def fetch(address: str) -> bytes:
         if not is_url(address) or not transport.root.covers(address):
-            raise KitError(f"it is not on {transport.root.host}")
+            raise KitError(f"it is not on {transport.root.place}")
         answer = await transport.fetch(address)
         if answer.status != 200:
             raise KitError(f"it answers {answer.status}")
@@ -216,18 +296,23 @@ async def _installed(
         if not spec.servers:
             discovery.problems.append(("/servers", f"missing: calls go to {base_url}"))
         discovery.problems += [
-            ("/servers", f"{server} is not on {transport.root.host}: calls go to {base_url}")
+            (
+                "/servers",
+                f"{server} is not on {transport.root.place}: calls go to {base_url}, or to base_url=",
+            )
             for server in skipped
         ]
         if not transport.root.covers(base_url):
             transport = Transport(Root.of(base_url))
+    elif not transport.root.covers(base_url):  # the user has named it
+        transport = Transport(Root.of(base_url))
     return _build(manifest, spec, base_url, transport, discovery)
 
 
 def _build(
     manifest: Manifest | None, spec: Spec, base_url: str, transport: Transport, discovery: _Discovery
 ) -> InstalledPlugin:
-    headers = [credential(manifest, spec, discovery.token)] if discovery.token else []
+    credentials = _credentials(manifest, spec, base_url, discovery)
     manifest = manifest or _manifest_for(spec)
     return InstalledPlugin(
         manifest,
@@ -235,25 +320,29 @@ def _build(
         base_url.rstrip("/"),
         transport,
         notes=discovery.problems,
-        headers=headers,
+        credentials=credentials,
         serves_mcp=discovery.serves_mcp,
     )
 
 
-def credential(manifest: Manifest | None, spec: Spec, token: str) -> tuple[str, str]:
-    """The header for a token: as the manifest says or, without one, the spec's first security scheme."""
-    kind = getattr(manifest.auth, "authorization_type", "bearer") if manifest else "bearer"
-    scheme = next(iter(spec.security_schemes.values()), {}) if manifest is None else {}
-    if scheme.get("type") == "apiKey" and isinstance(scheme.get("name"), str):
-        if scheme.get("in") == "header":
-            return scheme["name"], token
-        if scheme.get("in") == "cookie":
-            return "Cookie", f"{scheme['name']}={token}"
-    if kind == "basic" or str(scheme.get("scheme")).lower() == "basic":
-        return "Authorization", "Basic " + (
-            base64.b64encode(token.encode()).decode() if ":" in token else token
+def _credentials(manifest: Manifest | None, spec: Spec, base_url: str, discovery: _Discovery) -> Credentials:
+    """What was given for this plugin, bound to the origin that the user has named."""
+    auth = discovery.auth
+    name = (manifest or _manifest_for(spec)).name_for_model
+    if isinstance(auth, Mapping):
+        own = auth if isinstance(auth, Named) else Named(auth)
+        mine = own.of(name, discovery.named, base_url)
+        auth = mine if mine is not None or isinstance(auth, Named) else auth
+    named = discovery.named if discovery.base_url is None else ""  # base_url= is named by the user, too
+    bound = home(named, base_url, manifest is not None) if named else origin(base_url)
+    credentials = Credentials(spec, manifest, auth, discovery.headers, bound)
+    if isinstance(discovery.auth, Named) and auth is None and credentials.is_missing:
+        # without the name that was given: a text with = in it may be a token
+        discovery.problems.append(
+            ("auth", f"has nothing by the name {name!r} or its address: nothing is sent")
         )
-    return "Authorization", f"Bearer {token}"
+    discovery.problems += credentials.notes(spec.operations.values(), base_url)
+    return credentials
 
 
 def _manifest_for(spec: Spec) -> Manifest:
@@ -296,7 +385,7 @@ def _parsed(answer: Answer, url: str) -> dict[str, Any]:
             source=url,
         )
     try:
-        return parse(answer.content, url)
+        return parse(decoded(answer.content, answer.charset), url)
     except SpecError as error:
         raise InstallError(
             error.problem, "It should be a manifest or a spec, in JSON or YAML.", source=url

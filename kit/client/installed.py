@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import time
 from collections.abc import Mapping
@@ -12,29 +10,32 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kit import loop
 from kit.addresses import NOWHERE, Root, choose_server
-from kit.client.transport import Answer, Transport
+from kit.client.answers import MAX_RESPONSE, Answer, cut, data_of
+from kit.client.credentials import Credentials
+from kit.client.proof import Proof
+from kit.client.transport import Transport
 from kit.description import Description
 from kit.errors import KitError
 from kit.hosts.langchain import make_tools
 from kit.markup import arguments_line, code, details, escape, pre, pretty
-from kit.openapi.documents import read_json
+from kit.openapi.documents import Unreadable, read_values
 from kit.openapi.spec import server_urls
 from kit.redaction import hide
+from kit.tools.request import Request
 from kit.tools.tool import Tool
-from kit.visible import encodable, visible_line
+from kit.visible import visible_line
 
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
 
 CALL_TIMEOUT = 45.0  # seconds, one call: ChatGPT plugins and GPT Actions
-MAX_RESPONSE = 100_000  # characters, the same
 
 
 @dataclass
 class CallResult:
     """The result of one call. `status` is None without an HTTP answer: then `data` says why.
 
-    `data` is the parsed JSON, else the text. Over 100,000 characters it is text, visibly cut.
+    `data` is the parsed JSON, else the text. Over 100,000 characters, or if it broke off, it is text, visibly cut.
     """
 
     operation: str
@@ -60,11 +61,11 @@ class CallResult:
         return "no answer" if self.url else "not sent"
 
     def for_model(self) -> str:
-        """What the model reads: the data, together with the status if that is an error."""
+        """What the model reads, 100,000 characters at most: the data, together with the status if that is an error."""
         data: Any = self.data
         if not self.ok and self.status is not None:
             data = {"status": self.status, "error": data}
-        return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+        return cut(data if isinstance(data, str) else json.dumps(data, ensure_ascii=False))
 
     def __repr__(self) -> str:
         call = f"{visible_line(self.operation)}({arguments_line(self.arguments)})"
@@ -79,8 +80,12 @@ class InstalledPlugin(Description):
     """A plugin that can be called: its description, and the transport to where it was found."""
 
     transport: Transport
-    headers: list[tuple[str, str]] = field(default_factory=list, kw_only=True)
+    credentials: Credentials = field(default_factory=Credentials, kw_only=True)
     _is_at: ClassVar[str] = "installed from"
+
+    def forget(self) -> None:
+        """Forgets the token, or signs out: here, and in the system's keyring."""
+        self.credentials.forget()
 
     def langchain(self) -> list[StructuredTool]:
         """LangChain's tools, one for each operation, for `create_agent(model, plugin.langchain())`."""
@@ -104,11 +109,14 @@ class InstalledPlugin(Description):
     ) -> CallResult:
         """Calls a tool on the running loop, over the plugin's own transport or `transport` for this call."""
         transport = transport or self.transport
-        arguments = tool.coerced(encodable(arguments))
-        result = CallResult(tool.operation.id, arguments, None, None, 0.0, tool.operation.method)
+        result = CallResult(tool.operation.id, {}, None, None, 0.0, tool.operation.method)
         result.plugin = self.manifest.name_for_human or self.name
         result.started = time.perf_counter()
-        problems = tool.problems(arguments)
+        try:
+            result.arguments = arguments = tool.coerced(read_values(arguments))
+            problems = tool.problems(arguments)
+        except Unreadable as error:
+            problems = [f"what is given {error}"]
         if problems:
             result.data = {"error": f"The arguments do not fit {tool.name}.", "problems": problems}
             return result
@@ -119,23 +127,37 @@ class InstalledPlugin(Description):
         result.url = self._base_of(tool) + request.url
         start = time.perf_counter()
         try:
-            async with asyncio.timeout(CALL_TIMEOUT):
-                answer = await transport.send(
-                    request.method,
-                    result.url,
-                    headers=[("Accept", "application/json, */*;q=0.5"), *self.headers, *request.headers],
-                    content=request.body,
-                    files=request.files or None,
-                    limit=4 * MAX_RESPONSE,  # bytes: a UTF-8 character has four at most
-                )
+            answer = await self._answer(transport, tool, request, result.url)
             result.status = answer.status
-            result.data = encodable(_data(answer))
+            result.data = self.credentials.hide(data_of(answer))
         except TimeoutError:
             result.data = {"error": f"No answer within {CALL_TIMEOUT:.0f} seconds."}
         except KitError as error:
-            result.data = {"error": error.problem}
+            result.data = {"error": self.credentials.hide(error.problem)}
         result.seconds = time.perf_counter() - start
         return result
+
+    async def _answer(self, transport: Transport, tool: Tool, request: Request, url: str) -> Answer:
+        """The answer, to a second request if the first one's token turns out to have expired."""
+
+        async def send() -> tuple[Answer, Proof | None]:
+            proof = await self.credentials.proof(tool.operation, url)
+            answer = await transport.send(
+                request.method,
+                url,
+                headers=[("Accept", "application/json, */*;q=0.5"), *request.headers],
+                content=request.body,
+                files=request.files or None,
+                limit=4 * MAX_RESPONSE,  # bytes: a UTF-8 character has four at most
+                timeout=CALL_TIMEOUT,
+                proof=proof,
+            )
+            return answer, proof
+
+        answer, proof = await send()
+        if answer.status == 401 and await self.credentials.renewed(proof):
+            answer, _ = await send()
+        return answer
 
     def _base_of(self, tool: Tool) -> str:
         servers = server_urls(tool.operation.servers)
@@ -143,30 +165,6 @@ class InstalledPlugin(Description):
             return self.base_url
         base, skipped = choose_server(servers, self.base_url + "/", self.transport.root, strict=True)
         return self.base_url if len(skipped) == len(servers) else base
-
-
-def _data(answer: Answer) -> Any:
-    """The answer's body: JSON parsed, text as it is, anything else described; cut where too long."""
-    essence = answer.media_type.split(";")[0].strip().lower()
-    textual = (
-        not essence
-        or essence.startswith("text/")
-        or any(w in essence for w in ("json", "xml", "yaml", "form"))
-    )
-    if not answer.content:
-        return None
-    if not textual:
-        size = answer.length or len(answer.content)
-        return f"[{essence}, {size:,} bytes: not text]"
-    text = answer.content.decode("utf-8", errors="replace")
-    if answer.is_cut or len(text) > MAX_RESPONSE:
-        total = f"{answer.length:,} bytes" if answer.is_cut and answer.length else f"{len(text):,} characters"
-        more = "more than " if answer.is_cut and not answer.length else ""
-        return f"{text[:MAX_RESPONSE]}\n[cut: the first {MAX_RESPONSE:,} characters of {more}{total}]"
-    if "json" in essence or not essence or text.lstrip()[:1] in ("{", "["):
-        with contextlib.suppress(ValueError):
-            return read_json(text)
-    return text
 
 
 # -- display ------------------------------------------------------------------

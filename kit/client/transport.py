@@ -1,48 +1,42 @@
 """The HTTP client behind install and call, with limits on size, time and reach.
 
-`Transport` reaches one plugin. Its connections are all on the kit's background loop: over the network, bypassing any
-proxy (for this machine), or directly into an app of this process.
+`Transport` reaches one plugin, with a cookie jar of its own. Its connections are all on the kit's background loop: over
+the network, bypassing any proxy (for this machine), or directly into an app of this process.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary, finalize
+from weakref import finalize
 
-from kit.addresses import Root, host_of, is_private, joined
+from kit.addresses import Root, host_of, is_private, joined, origin
+from kit.client.answers import ENCODINGS, Answer, Undecodable, known_charset, read_body
 from kit.errors import InstallError, KitError
 from kit.plugin.lifespan import LifespanFailed, LifespanManager
+from kit.redaction import hide
+from kit.visible import encodable
 
 if TYPE_CHECKING:
     import httpx2
     from starlette.types import ASGIApp
 
+    from kit.client.proof import Proof
+
 FETCH_TIMEOUT = 15.0  # seconds, manifest and spec: ChatGPT plugins
 MAX_DOCUMENT = 32_000_000  # bytes; the largest known public spec has 7 million
 MAX_REDIRECTS = 5
+MAX_SHOWN = 200  # characters of an address in a message
 
-_HARMLESS = (b"accept", b"content-type")  # headers that may go to another host: they carry no token
-_AGENT = {"User-Agent": "notebook-plugin-kit"}
-_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, httpx2.AsyncClient]] = WeakKeyDictionary()
+_HARMLESS = ("accept", "content-type")  # headers that may go to another host: they carry no token
+_AGENT = {"User-Agent": "notebook-plugin-kit", "Accept-Encoding": ", ".join(ENCODINGS)}
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, 5.5: no value of a header has them
 
-
-@dataclass
-class Answer:
-    """What a server sent: at most `limit` bytes, and whether that was all."""
-
-    status: int
-    content: bytes
-    media_type: str
-    url: str
-    is_cut: bool = False
-    length: int | None = None  # total bytes, if the server reports it
+Headers = Sequence[tuple[str, str]]
 
 
 @dataclass
@@ -51,18 +45,20 @@ class _Request:
 
     method: str
     url: str
-    headers: list[tuple[bytes, bytes]]
+    headers: list[tuple[str, str]]
     content: bytes | None
     files: list[Any] | None
+    proof: Proof | None = None  # who calls: it goes only to where it belongs
 
     def follow(self, status: int, target: str) -> None:
         """Becomes what is sent to the target of a redirect."""
-        if urlsplit(target).netloc != urlsplit(self.url).netloc:  # a token is for one host only
+        target = self.proof.removed_from(target) if self.proof else target
+        if origin(target) != origin(self.url):  # what an argument holds may be a secret too
             self.headers = [(name, value) for name, value in self.headers if name.lower() in _HARMLESS]
         self.url = target
         if status == 303 or (status < 303 and self.method == "POST"):
             self.method, self.content, self.files = "GET", None, None
-            self.headers = [(name, value) for name, value in self.headers if name.lower() != b"content-type"]
+            self.headers = [(name, value) for name, value in self.headers if name.lower() != "content-type"]
 
 
 class Transport:
@@ -87,21 +83,32 @@ class Transport:
         self._is_running = is_running
         self._public, self._local = public.rstrip("/"), local.rstrip("/")
         self._app = app
-        self._inside: httpx2.AsyncClient | None = None  # the client that goes straight into `app`
-        self._checked: set[str] = set()
+        self._client: httpx2.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # that of the client
+        self._starting = asyncio.Lock()
 
     async def fetch(self, url: str) -> Answer:
-        """A manifest or spec: only allowed redirects, 15 s in all. Raises `InstallError`."""
+        """A manifest or spec: only allowed redirects, 15 s in all, whole. Raises `InstallError`."""
         start = time.perf_counter()
         try:
-            async with asyncio.timeout(FETCH_TIMEOUT):
-                answer = await self.send("GET", url, limit=MAX_DOCUMENT)
+            answer = await self.send("GET", url, limit=MAX_DOCUMENT, timeout=FETCH_TIMEOUT)
         except TimeoutError:
             raise InstallError(
-                f"{url} did not answer within {FETCH_TIMEOUT:.0f} s.",
+                f"{_shown(url)} did not answer within {FETCH_TIMEOUT:.0f} s.",
                 "Is the server busy or stuck?",
                 source=url,
             ) from None
+        if answer.refused:
+            raise InstallError(
+                answer.refused, "Install the plugin from that address, if you trust it.", source=url
+            )
+        if answer.broken and answer.status == 200:
+            raise InstallError(
+                f"{_shown(answer.url)} began to answer with {answer.status}, but failed after "
+                f"{len(answer.content):,} bytes of the body: {answer.broken}.",
+                "Did the server stop just then? Its own output will say more.",
+                source=url,
+            )
         if self._on_document:
             self._on_document(answer, time.perf_counter() - start)
         return answer
@@ -111,54 +118,108 @@ class Transport:
         method: str,
         url: str,
         *,
-        headers: list[tuple[str, str]] | None = None,
+        headers: Headers = (),
         content: bytes | None = None,
         files: list[Any] | None = None,
         limit: int,
+        timeout: float | None = None,
+        proof: Proof | None = None,
+        follow: bool = True,
     ) -> Answer:
-        """One request. Redirects are followed within the plugin's own domain."""
-        client = self._client() if self._app is None else await self._client_into(self._app)
-        encoded = [(name.encode(), _header_bytes(value)) for name, value in headers or []]
-        request = _Request(method, url, encoded, content, files)
-        origin = Root.of(url)
+        """One request; redirects are followed within the plugin's own domain, unless `follow` is false.
+
+        `proof` is who calls: it goes to its own origin only, and is in no URL that is shown. `timeout` is in seconds, for all of
+        it; an answer that had begun by then, or whose connection broke, is cut and says so. Raises `InstallError` and, if
+        nothing came in time, `TimeoutError`.
+        """
+        request = _Request(method, url, list(headers), content, files, proof)
+        deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        start = Root.of(url)
         for _ in range(MAX_REDIRECTS + 1):
-            await self._check_address(request.url)
-            response = await self._answer(client, request)
+            async with asyncio.timeout_at(deadline):
+                response = await self._answer(request)
             try:
-                target = self._target(response, request.url)
-                if target and origin.may_redirect_to(target):
+                target = self._target(response, request.url) if follow else None
+                if target and _covers(start, target):
                     request.follow(response.status_code, target)
                     continue
-                if target and request.method == "GET" and not headers:
-                    raise InstallError(
-                        f"{request.url} redirects to {target}, which is not below {origin.host}.",
-                        "Install the plugin from that address, if you trust it.",
-                        source=request.url,
-                    )
-                return await _read(response, request.url, limit)
+                return await self._read(response, request.url, limit, target, deadline)
             finally:
                 await response.aclose()
         raise InstallError(
-            f"{request.url} redirects more than {MAX_REDIRECTS} times.", "Fix the server.", source=request.url
+            f"{_shown(request.url)} redirects more than {MAX_REDIRECTS} times.",
+            "Fix the server.",
+            source=request.url,
         )
 
-    async def _answer(self, client: httpx2.AsyncClient, request: _Request) -> httpx2.Response:
-        """The answer, its body not yet read."""
-        import httpx2
+    async def _read(
+        self, response: httpx2.Response, url: str, limit: int, target: str | None, deadline: float | None
+    ) -> Answer:
+        answer = Answer(
+            status=response.status_code,
+            content=b"",
+            media_type=encodable(response.headers.get("content-type", "")),
+            url=url,
+            charset=known_charset(response.charset_encoding),
+        )
+        if target:
+            answer.refused = (
+                f"{_shown(url)} redirects to {_shown(target)}, which is not below {Root.of(url).place}."
+            )
+        try:
+            await read_body(answer, response, limit, deadline)
+        except Undecodable as error:
+            raise InstallError(
+                f"{_shown(url)} began to answer with {response.status_code}, but failed after "
+                f"{len(answer.content):,} bytes of the body: {error}.",
+                "The server has to be mended: what it sends is not what its Content-Encoding says.",
+                source=url,
+            ) from None
+        return answer
 
+    async def _answer(self, request: _Request) -> httpx2.Response:
+        """The answer, its body not yet read. Raises `InstallError`."""
+        client = await self._client_here()
+        from kit.client.network import FAILURES, GUARDED, MAX_HEAD, HeadTooLong, NotPublic
+
+        url, address, headers = request.url, request.url, request.headers
+        if request.proof and request.proof.belongs_to(url):
+            address, headers = request.proof.added_to(url), request.proof.joined_with(headers)
+        address = _rebased(address, self._public, self._local)
+        is_own = self.root.is_own or _rebased(url, self._public, self._local) != url
+        encoded = [_encoded(*header) for header in headers]
+        cookies = [value for name, value in encoded if name.lower() == b"cookie"]
         try:
             built = client.build_request(
                 request.method,
-                _rebased(request.url, self._public, self._local),
-                headers=request.headers,
+                address,
+                headers=[header for header in encoded if header[0].lower() != b"cookie"],
                 content=request.content,
                 files=request.files,
+                extensions={GUARDED: not is_own},
             )
+            if cookies:  # a jar adds nothing to a header that is there already
+                kept = built.headers.get("cookie")
+                built.headers["cookie"] = "; ".join(
+                    [*(value.decode("latin-1") for value in cookies), *([kept] if kept else [])]
+                )
             return await client.send(built, stream=True)
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            url = request.url
+        except NotPublic as error:
+            where = f"leads to {error.address}, which" if error.address != error.host else "has a host that"
             raise InstallError(
-                f"{url} cannot be reached: {_reason(error)}.", _reach_remedy(url), source=url
+                f"{_shown(url)} {where} is in a private network or reserved.",
+                "A public plugin may not reach it. If it is your own, install it by that address.",
+                source=url,
+            ) from None
+        except HeadTooLong:
+            raise InstallError(
+                f"{_shown(url)} cannot be read: it sends more than {MAX_HEAD:,} bytes before the body of its answer.",
+                "Fix the server: its headers, or its 1xx answers, have no end.",
+                source=url,
+            ) from None
+        except (*FAILURES, ValueError, ImportError) as error:
+            raise InstallError(
+                f"{_shown(url)} cannot be reached: {_reason(error)}.", _reach_remedy(url), source=url
             ) from error
 
     def _target(self, response: httpx2.Response, url: str) -> str | None:
@@ -168,90 +229,49 @@ class Transport:
             return None
         return _rebased(joined(url, location), self._local, self._public)
 
-    def _client(self) -> httpx2.AsyncClient:
+    async def _client_here(self) -> httpx2.AsyncClient:
+        """This plugin's client on the running loop. Its cookies are no other plugin's."""
         import httpx2
 
-        clients = _clients.setdefault(asyncio.get_running_loop(), {})
-        is_local = self.root.is_own or bool(self._local)
-        if is_local not in clients:
-            # Callers set the timeout: one for the whole exchange, not for each of its steps.
-            # A proxy from the environment must not see requests to this machine.
-            clients[is_local] = httpx2.AsyncClient(timeout=None, trust_env=not is_local, headers=_AGENT)
-        return clients[is_local]
+        running = asyncio.get_running_loop()
+        if self._app is not None:
+            running = self._loop or running  # its lifespan runs once
+        if self._client is not None and self._loop is running:
+            return self._client
+        from kit.client.cookies import Jar
+        from kit.client.network import network
 
-    async def _client_into(self, app: ASGIApp) -> httpx2.AsyncClient:
-        """The client of an app in this process, whose lifespan must run first, as a server would do it."""
-        import httpx2
-
-        if self._inside is None:
-            manager = LifespanManager(app)
-            transport = httpx2.ASGITransport(
-                app=app if self._is_running else manager, raise_app_exceptions=False
-            )
-            self._inside = httpx2.AsyncClient(timeout=None, transport=transport, headers=_AGENT)
-            if self._is_running:
-                return self._inside
-            try:
-                await manager.startup()
-            except LifespanFailed as error:
-                self._inside = None
-                raise KitError(f"The plugin did not start: {error}", "Fix its lifespan.") from None
-            finalize(self, _shut_down, asyncio.get_running_loop(), manager)
-        return self._inside
-
-    async def _check_address(self, url: str) -> None:
-        """A public plugin must not lead into a private network, by name or by IP address."""
-        if self.root.is_own or self._app or _rebased(url, self._public, self._local) != url:
-            return
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if host in self._checked:
-            return
-        addresses = {host}
-        if not is_private(host):
-            with contextlib.suppress(OSError):  # an unknown name: the request itself will report it
-                infos = await asyncio.get_running_loop().getaddrinfo(host, parts.port or 443)
-                addresses = {str(info[4][0]) for info in infos}
-        for address in addresses:
-            with contextlib.suppress(ValueError):
-                if ip_address(address.split("%")[0]).is_global:
-                    continue
-                raise InstallError(
-                    f"{url} leads to {address}, which is in a private network.",
-                    "A public plugin may not reach it. If it is your own, install it by that address.",
-                    source=url,
+        async with self._starting:
+            if self._client is None or self._loop is not running:
+                transport = network() if self._app is None else await self._into(self._app)
+                # Callers set the timeout: one for the whole exchange, not for each of its steps.
+                jar = self._client.cookies.jar if self._client else Jar()
+                self._client = httpx2.AsyncClient(
+                    timeout=None, transport=transport, headers=_AGENT, cookies=jar
                 )
-        self._checked.add(host)
+                self._loop = running
+            return self._client
+
+    async def _into(self, app: ASGIApp) -> httpx2.ASGITransport:
+        """The way into an app in this process, whose lifespan must run first, as a server would do it."""
+        import httpx2
+
+        if self._is_running:
+            return httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+        manager = LifespanManager(app)
+        try:
+            await manager.startup()
+        except LifespanFailed as error:
+            raise KitError(f"The plugin did not start: {error}", "Fix its lifespan.") from None
+        finalize(self, _shut_down, asyncio.get_running_loop(), manager)
+        return httpx2.ASGITransport(app=manager, raise_app_exceptions=False)
 
 
-async def _read(response: httpx2.Response, url: str, limit: int) -> Answer:
-    import httpx2
-
-    content = bytearray()
-    is_cut = False
+def _covers(origin: Root, target: str) -> bool:
     try:
-        chunks: AsyncIterator[bytes] = response.aiter_bytes()
-        async for chunk in chunks:
-            content += chunk
-            if len(content) > limit:
-                is_cut = True
-                break
-    except (httpx2.HTTPError, OSError) as error:
-        raise InstallError(
-            f"{url} began to answer with {response.status_code}, but failed after {len(content):,} bytes of the "
-            f"body: {_reason(error)}.",
-            "Did the server stop just then? Its own output will say more.",
-            source=url,
-        ) from error
-    length = response.headers.get("content-length", "")
-    return Answer(
-        status=response.status_code,
-        content=bytes(content[:limit]),
-        media_type=response.headers.get("content-type", ""),
-        url=url,
-        is_cut=is_cut,
-        length=int(length) if length.isdigit() and "content-encoding" not in response.headers else None,
-    )
+        return origin.covers(target)
+    except InstallError:
+        return False
 
 
 def _shut_down(running: asyncio.AbstractEventLoop, manager: LifespanManager) -> None:
@@ -268,15 +288,31 @@ def _rebased(url: str, base: str, other: str) -> str:
     return other + url[len(base) :] if inside else url
 
 
-def _header_bytes(value: str) -> bytes:
+def _encoded(name: str, value: str) -> tuple[bytes, bytes]:
+    """A header's bytes. Raises `InstallError` for one that HTTP cannot carry, without its value: it may be a secret."""
+    name, value = encodable(name), encodable(value)
     try:
-        return value.encode("latin-1")
+        data = value.encode("latin-1")
     except UnicodeEncodeError:
-        return value.encode()
+        data = value.encode()
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):  # RFC 9110, 5.6.2
+        raise KitError(f"{name[:MAX_SHOWN]!r} is no name of a header.", "HTTP allows letters, digits and -.")
+    if _CONTROL.search(data):
+        raise KitError(
+            f"The header {name} cannot be sent: its value has a line break or another control character in it.",
+            "Give the value without it.",
+        )
+    return name.encode(), data.strip(b" \t")
+
+
+def _shown(url: str) -> str:
+    """An address in a message: without secrets, and not longer than can be read."""
+    text = str(hide(encodable(url)))
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(url):,} characters)"
 
 
 def _reason(error: Exception) -> str:
-    return str(error).rstrip(".") or type(error).__name__
+    return str(error).rstrip(".")[:MAX_SHOWN] or type(error).__name__
 
 
 def _reach_remedy(url: str) -> str:

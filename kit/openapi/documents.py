@@ -10,6 +10,7 @@ or cut off is detected here, in the text and where the reader stopped, and repor
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import importlib
 import json
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kit.errors import SpecError
+from kit.visible import encodable
 
 MAX_LENGTH = 32_000_000  # characters; the largest public spec has 7 million
 MAX_DEPTH = 100  # levels; the deepest of 850 real documents has 32
@@ -28,7 +30,7 @@ NO_SPEC = "An OpenAPI document is a JSON or YAML mapping with 'openapi' and 'pat
 
 # YAML allows none of these; a text that was encoded twice is full of them.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
-_LONE_SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _CONTAINERS = (dict, list)
 _TOO_DEEP = f"is nested too deeply to be read: more than {MAX_DEPTH} levels"
 _OPEN_STRING = re.compile(r'"(?:[^"\\]|\\.)*\\?\Z', re.DOTALL)
@@ -46,22 +48,35 @@ class Unreadable(ValueError):
 
 
 def read_json(text: str | bytes, *, is_bounded: bool = True, **options: Any) -> Any:
-    """`json.loads`, no deeper than 100 levels unless the caller checks that. Raises nothing but `Unreadable`."""
+    """What a JSON text holds: the one way in for JSON of strangers, models and users. Raises nothing but `Unreadable`.
+
+    As `json.loads`, no deeper than 100 levels unless the caller checks that, and with no half of a character in its
+    texts and names, so that whatever it gives can be sent on.
+    """
     try:
         if isinstance(text, bytes):
             text = text.decode(json.detect_encoding(text))
         value = json.loads(text, **options)
+        if is_bounded and any(depth > MAX_DEPTH for depth, _ in _levels(value)):
+            raise Unreadable(_TOO_DEEP)
+        return encodable(value) if _SURROGATE.search(text) else value
     except json.JSONDecodeError as error:
         raise Unreadable(f"is not valid JSON: {_stopped(error.doc, error.pos)}", error.pos) from None
     except UnicodeDecodeError as error:
         raise Unreadable(f"is not text in UTF-8, from byte {error.start:,} on") from None
     except RecursionError:
         raise Unreadable(_TOO_DEEP) from None
+    except Unreadable:
+        raise
     except ValueError:  # more than 4,300 digits, Python's limit
         raise Unreadable("has a number with too many digits to be read", 0) from None
-    if is_bounded and any(depth > MAX_DEPTH for depth, _ in _levels(value)):
+
+
+def read_values(value: Any) -> Any:
+    """The same for what comes as Python's values, such as a call's arguments. Raises `Unreadable`."""
+    if any(depth > MAX_DEPTH for depth, _ in _levels(value)):
         raise Unreadable(_TOO_DEEP)
-    return value
+    return encodable(value)
 
 
 def _stopped(text: str, position: int) -> str:
@@ -79,10 +94,10 @@ def _stopped(text: str, position: int) -> str:
 def parse(text: str | bytes, source: str = "the document") -> dict[str, Any]:
     """The mapping that a JSON or YAML text holds. Raises `SpecError` with the reason if it holds none.
 
-    What JSON cannot express (NaN, infinity, half a character) becomes null or `?`.
+    What JSON cannot express (NaN, infinity) becomes null, half a character a replacement character.
     """
     if isinstance(text, bytes):
-        text = _decoded(text)
+        text = decoded(text)
     if len(text) > MAX_LENGTH:
         raise SpecError(
             f"{source} has {len(text):,} characters, and the limit is {MAX_LENGTH:,}.",
@@ -98,8 +113,6 @@ def parse(text: str | bytes, source: str = "the document") -> dict[str, Any]:
         )
     try:
         data = read_json(text, is_bounded=False, parse_constant=lambda name: None)
-        if _LONE_SURROGATE.search(text):
-            data = json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
     except Unreadable as error:
         if error.position is None:
             raise SpecError(f"{source} {error}.", NO_SPEC, source=source) from None
@@ -111,12 +124,19 @@ def parse(text: str | bytes, source: str = "the document") -> dict[str, Any]:
     return data
 
 
-def _decoded(content: bytes) -> str:
-    """UTF-8 by default; UTF-16 and UTF-32 if a byte order mark says so."""
-    for mark, encoding in ((b"\xff\xfe\0\0", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if content.startswith(mark):
-            return content.decode(encoding, errors="replace")
-    return content.decode("utf-8-sig", errors="replace")
+def decoded(content: bytes, charset: str = "") -> str:
+    """The text in some bytes: as a byte order mark says, or `charset`, or as JSON can be told apart (RFC 4627, 3).
+
+    Else it is UTF-8, as it is if the charset is not known. What is no character in it becomes a replacement character.
+    """
+    by_mark = json.detect_encoding(content)
+    has_mark = content.startswith(
+        (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+    )
+    if charset and not has_mark:
+        with contextlib.suppress(LookupError, ValueError):
+            return str(encodable(content.decode(charset, errors="replace")))
+    return content.decode(by_mark, errors="replace")
 
 
 def _parse_yaml(text: str, source: str, position: int) -> Any:

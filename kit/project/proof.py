@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from kit.client.discovery import credential
+from kit.client.credentials import Credentials
 from kit.errors import ExportError
 from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
 from kit.markup import code, columns, escape, table
@@ -222,13 +222,15 @@ def compare(
         documents.append(json.loads(expected.body))
         parity.rows.append(Row(what, str(expected), str(actual), _documents_differ(expected, actual)))
     spec, requests = Spec(documents[1]), []
-    auth = [credential(Manifest.read(documents[0]), spec, token)] if token else []
+    credentials = Credentials(spec, Manifest.read(documents[0]), token)
     for name, tool in make_tools(spec).items():
         if tool.operation.method not in ("GET", "HEAD") or tool.operation.raw.get(CONSEQUENTIAL) is True:
             parity.skipped.append(name)
             continue
         request = tool.request(_arguments(tool))
-        requests.append((request.method, quote(request.url, safe=_RESERVED), dict([*auth, *request.headers])))
+        proof = credentials.placed(tool.operation)
+        url = quote(proof.added_to(request.url), safe=_RESERVED)
+        requests.append((request.method, url, dict(proof.joined_with(request.headers))))
     answers = []
     for each in requests:
         with ThreadPoolExecutor(2) as pool:  # at the same moment: an answer with the time in it is the same

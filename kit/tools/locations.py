@@ -15,7 +15,7 @@ from kit.tools.schemas import HEAVY, MAX_DEPTH, Converter, allows_null
 # The keywords that determine the type of a value, directly or not.
 _TYPED = {"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "not", "if"}
 NOT_EMPTY = "."  # as a pattern: one character or more
-_LINES = ("application/jsonl", "application/x-ndjson", "application/json-seq", "application/x-jsonlines")
+_LINES = ("jsonl", "ndjson", "jsonlines", "json-lines", "json-seq", "stream+json")
 
 
 def fit(schema: dict[str, Any], parameter: Parameter, converter: Converter) -> dict[str, Any]:
@@ -93,4 +93,5 @@ def _without_null_in(key: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 def is_lines(media_type: str) -> bool:
     """Whether a body is JSON values one after another (OpenAPI 3.2, sequential media types)."""
-    return media_type.split(";")[0].strip().lower() in _LINES
+    subtype = media_type.split(";")[0].strip().lower().rpartition("/")[2]
+    return subtype.removeprefix("x-") in _LINES or subtype.endswith("+json-seq")  # RFC 8091

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.addresses import LOCAL_NAMES, host_of
 from kit.errors import KitError
-from kit.markup import page
+from kit.markup import escape, page
 from kit.openapi.documents import read_json
 from kit.visible import encodable
 from kit.web.conversation import Conversation
@@ -31,6 +31,7 @@ from kit.web.plugins import PluginRegistry
 from kit.web.transcript import as_code
 
 STATIC = Path(__file__).parent / "static"
+CALLBACK = "/oauth/callback"  # where an authorization server sends the browser back to
 MAX_BODY = 1_000_000  # bytes of one request to the page's own server
 MAX_CONVERSATIONS = 100  # the oldest are dropped first
 
@@ -76,6 +77,7 @@ class State:
         ]
         return {
             "model": self.label,
+            "callback": self.plugins.callback,
             "plugins": [entry.summary() for entry in self.plugins.installed],
             "conversations": conversations,
         }
@@ -85,11 +87,14 @@ def make_app(state: State, token: str, hosts: frozenset[str]) -> ASGIApp:
     """The page's server. `hosts` are further names, besides this machine's, by which a browser reaches it."""
     routes = [
         Route("/", _index),
+        Route(CALLBACK, _signed_in),
         Route("/api/state", _summary),
         Route("/api/plugins", _find, methods=["POST"]),
         Route("/api/plugins/{id}", _install, methods=["POST"]),
         Route("/api/plugins/{id}", _remove, methods=["DELETE"]),
         Route("/api/plugins/{id}/refresh", _refresh, methods=["POST"]),
+        Route("/api/plugins/{id}/sign_in", _sign_in, methods=["POST"]),
+        Route("/api/plugins/{id}/forget", _forget, methods=["POST"]),
         Route("/api/conversations", _begin, methods=["POST"]),
         Route("/api/conversations/{id}", _describe),
         Route("/api/conversations/{id}", _delete, methods=["DELETE"]),
@@ -140,7 +145,8 @@ class _Guard:
         host = host_of(f"//{headers.get('host', '')}")
         if host not in LOCAL_NAMES and host not in self._hosts and "*" not in self._hosts:
             return PlainTextResponse(f"This page is not served as {host!r}.", 403)
-        if path.startswith("/static/"):
+        # Coming back from an authorization server the browser has no token, but a state that only the page knows.
+        if path.startswith("/static/") or path == CALLBACK:
             return None
         if path == "/":
             if self._is_token(request.query_params.get("token", "")):
@@ -189,13 +195,36 @@ async def _summary(request: Request) -> Response:
 
 async def _find(request: Request) -> Response:
     body = await _body(request)
-    return _lines(_state(request).plugins.find(_text(body, "url"), body.get("token") or None))
+    return _lines(_state(request).plugins.find(_text(body, "url")))
 
 
 async def _install(request: Request) -> Response:
     body = await _body(request)
-    entry = await _state(request).plugins.install(request.path_params["id"], body.get("token") or None)
+    token = _text(body, "token") if body.get("token") else None
+    entry = await _state(request).plugins.install(request.path_params["id"], token)
     return JSONResponse(entry.summary())
+
+
+async def _sign_in(request: Request) -> Response:
+    body = await _body(request)
+    secret = _text(body, "client_secret") if body.get("client_secret") else ""
+    id = request.path_params["id"]
+    return _lines(_state(request).plugins.sign_in(id, _text(body, "client_id"), secret))
+
+
+async def _signed_in(request: Request) -> Response:
+    """The browser is back from an authorization server, in a tab of its own."""
+    try:
+        await _state(request).plugins.signed_in(str(request.url), request.query_params.get("state", ""))
+    except KitError as error:
+        text = f"<h1>Not signed in</h1><p>{escape(error.problem)}</p><p>{escape(error.remedy)}</p>"
+        return HTMLResponse(page("Local ChatGPT", text), 400)
+    text = "<h1>Signed in</h1><p>The plugin is installed. You can close this tab.</p>"
+    return HTMLResponse(page("Local ChatGPT", text))
+
+
+async def _forget(request: Request) -> Response:
+    return JSONResponse(_state(request).plugins.forget(request.path_params["id"]).summary())
 
 
 async def _remove(request: Request) -> Response:
@@ -206,7 +235,7 @@ async def _remove(request: Request) -> Response:
 async def _refresh(request: Request) -> Response:
     plugins = _state(request).plugins
     entry = plugins.get(request.path_params["id"])
-    await plugins.add(entry.server or entry.source, entry.token)
+    await plugins.add(entry.server or entry.source)
     return JSONResponse(entry.summary())
 
 

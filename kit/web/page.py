@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 from kit import loop
 from kit.chat.client import ModelClient, shown_name
 from kit.chat.options import check as check_options
+from kit.client.credentials import Auth, for_several
 from kit.jupyter import Frame, browser_url
 from kit.server.server import Server
 from kit.server.thread import ServerThread
 from kit.sockets import listen
-from kit.web.app import State, make_app
+from kit.web.app import CALLBACK, State, make_app
 
 HEIGHT = 720  # pixels of the frame in a cell
 
@@ -35,15 +36,18 @@ class LocalChatGPT:
         self._state = State(options, _label(options))
         sock = listen("127.0.0.1", port)
         self.port: int = sock.getsockname()[1]
+        self._state.plugins.callback = (
+            f"{browser_url(self.port) or f'http://127.0.0.1:{self.port}'}{CALLBACK}"
+        )
         self._thread = ServerThread(make_app(self._state, self._token, self._hosts()), sock)
         self._thread.start()
 
-    def install(self, source: Server | str, token: str | None = None) -> None:
+    def install(self, source: Server | str, auth: Auth | None = None) -> None:
         """Installs one more plugin: a `Server` or an address. Raises `KitError` with the reason."""
         registry = self._state.plugins
 
         async def add() -> None:
-            (await registry.add(source, token)).is_installed = True
+            (await registry.add(source, auth)).is_installed = True
 
         loop.run(add())
 
@@ -82,23 +86,28 @@ class LocalChatGPT:
         Frame(self.url, self.port, HEIGHT)._ipython_display_()
 
 
-def chatgpt(*plugins: Server | str, port: int = 0, token: str | None = None, **options: Any) -> LocalChatGPT:
+def chatgpt(
+    *plugins: Server | str, port: int = 0, auth: Auth | None = None, token: str | None = None, **options: Any
+) -> LocalChatGPT:
     """Opens the local ChatGPT with these plugins installed: servers of this process, or addresses.
 
-    More can be installed in the page. `token` is that of the plugins, `options` are those of `Chat`: `model`,
+    More can be installed in the page. `auth` is as for `Chat`, `token` the same as a text; `options` are those of `Chat`: `model`,
     `client`, `api`, `instructions`, `select`, `search`, `max_rounds`, and those of a request. Run again, the same page goes on with
     its conversations. Raises `KitError` for a plugin that cannot be installed.
     """
     check_options(options, ("model", "client", "api", "instructions", "select", "search", "max_rounds"))
+    given = for_several(token if auth is None else auth, len(plugins))
     key = _key(plugins, options)
     with _lock:
         earlier = next((p for p in _pages if p._key == key and p.is_running and port in (0, p.port)), None)
     if earlier is not None:
+        for plugin in plugins if given is not None else ():
+            earlier.install(plugin, given)
         return earlier
     page = LocalChatGPT(port, options, key)
     try:
         for plugin in plugins:
-            page.install(plugin, token)
+            page.install(plugin, given)
     except BaseException:
         page.stop()
         raise

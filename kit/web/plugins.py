@@ -6,6 +6,8 @@ import asyncio
 import base64
 import contextlib
 import json
+import secrets
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,10 +15,12 @@ from typing import Any
 from kit import loop
 from kit.addresses import LOCAL_NAMES, complete, joined
 from kit.checking import check
-from kit.client.discovery import ainstall
+from kit.client.answers import Answer
+from kit.client.credentials import Auth
+from kit.client.discovery import ainstall, endpoints_of
 from kit.client.installed import InstalledPlugin
-from kit.client.transport import Answer
-from kit.errors import KitError
+from kit.client.signin import Authorization, Session, SignIn
+from kit.errors import KitError, SignInError
 from kit.markup import logo
 from kit.server.server import Server
 
@@ -34,12 +38,24 @@ class PluginEntry:
     id: str
     plugin: InstalledPlugin
     source: str
-    token: str | None = field(default=None, repr=False)
     server: Server | None = None
     image: str = ""
     is_installed: bool = False
     always: set[str] = field(default_factory=set)  # operations that no longer need to ask
     problem: str = ""  # why the last refresh failed
+    verification: str = ""  # what this host hands out and looks for in the manifest, as ChatGPT did
+
+    @property
+    def wants(self) -> str:
+        """What the user must give before it can be called: "token", "sign_in" or nothing more."""
+        credentials, kind = self.plugin.credentials, self.plugin.manifest.auth.type
+        if kind == "none":
+            operations = self.plugin.spec.operations.values()
+            asks = any(credentials.alternatives(operation) for operation in operations)
+            return "token" if asks and not credentials else ""
+        if credentials and not credentials.has_ended:
+            return ""
+        return "sign_in" if kind == "oauth" else "token"
 
     @property
     def name(self) -> str:
@@ -65,7 +81,9 @@ class PluginEntry:
             "base": plugin.base_url,
             "text": plugin.manifest.description_for_human,
             "auth": plugin.manifest.auth.type,
-            "has_token": self.token is not None,
+            "wants": self.wants,
+            "has_secret": bool(plugin.credentials),
+            "verification": self._verification(),
             "image": self.image,
             "functions": functions,
             "function_count": len(tools),
@@ -75,12 +93,23 @@ class PluginEntry:
             "problem": self.problem,
         }
 
+    def _verification(self) -> dict[str, Any] | None:
+        auth: Any = self.plugin.manifest.auth
+        if auth.type != "service_http":
+            return None
+        return {
+            "token": self.verification,
+            "is_found": self.verification in auth.verification_tokens.values(),
+        }
+
 
 class PluginRegistry:
     """All plugins of the page by id, including those found but not yet installed."""
 
     def __init__(self) -> None:
         self._all: dict[str, PluginEntry] = {}
+        self.callback = ""  # where authorization servers send the browser back to
+        self._attempts: dict[str, tuple[Authorization, asyncio.Future[Session]]] = {}  # by their state
 
     @property
     def installed(self) -> list[PluginEntry]:
@@ -92,7 +121,7 @@ class PluginRegistry:
             raise KitError("This plugin is no longer installed.", "Install it again.")
         return self._all[id]
 
-    async def find(self, source: Server | str, token: str | None = None) -> AsyncIterator[dict[str, Any]]:
+    async def find(self, source: Server | str, auth: Auth | None = None) -> AsyncIterator[dict[str, Any]]:
         """Looks up an address as ChatGPT did: a dict for each step, then {"found": ...} or {"error": ...}."""
         steps: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         own_loop = asyncio.get_running_loop()
@@ -100,7 +129,7 @@ class PluginRegistry:
         def on_document(answer: Answer, seconds: float) -> None:
             own_loop.call_soon_threadsafe(steps.put_nowait, _fetch_step(answer, seconds))
 
-        lookup = asyncio.ensure_future(self.add(source, token, on_document))
+        lookup = asyncio.ensure_future(self.add(source, auth, on_document))
         try:
             while not lookup.done() or not steps.empty():
                 next_step = asyncio.ensure_future(steps.get())
@@ -120,21 +149,23 @@ class PluginRegistry:
         yield {"found": entry.summary()}
 
     async def add(
-        self, source: Server | str, token: str | None = None, on_document: Any = None
+        self, source: Server | str, auth: Auth | None = None, on_document: Any = None
     ) -> PluginEntry:
         """Finds a plugin and keeps it, not yet installed. Raises `KitError`."""
         server = source if isinstance(source, Server) else None
         # Only an address: what is typed into a page must not name a file of this machine.
         address = server.url if server else complete(str(source).strip())
-        plugin = await ainstall(server or address, token=token, on_document=on_document)
+        plugin = await ainstall(server or address, auth=auth, ask=False, on_document=on_document)
         entry = next((e for e in self._all.values() if _identity(e.plugin) == _identity(plugin)), None)
         if entry is None:
             entry = PluginEntry(self._unique_id(plugin.name), plugin, address)
+            entry.verification = secrets.token_hex(16)
             self._all[entry.id] = entry
             while len(self._all) - len(self.installed) > 20:  # looked up and never installed
                 del self._all[next(key for key, e in self._all.items() if not e.is_installed)]
+        elif not plugin.credentials and plugin.credentials.origin == entry.plugin.credentials.origin:
+            plugin.credentials.take_over(entry.plugin.credentials)
         entry.plugin, entry.source, entry.server = plugin, address, server
-        entry.token = token or entry.token
         entry.problem = ""
         entry.always.clear()
         entry.image = await _image(entry)
@@ -148,9 +179,71 @@ class PluginRegistry:
         entry.is_installed = True
         return entry
 
+    async def sign_in(self, id: str, client_id: str, client_secret: str) -> AsyncIterator[dict[str, Any]]:
+        """Signs the user in at a plugin: {"url": ...} for the browser, then {"installed": ...} or {"error": ...}."""
+        entry = self.get(id)
+        came: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
+        state = ""
+        try:
+            how = SignIn(client_id, client_secret, redirect_uri=self.callback)
+            attempt = Authorization(how, endpoints_of(entry.plugin), self.callback)
+            state = attempt.state
+            self._attempts[state] = attempt, came
+            yield {"url": attempt.url}
+            ends = time.monotonic() + how.timeout
+            while not came.done() and time.monotonic() < ends:
+                await asyncio.wait({came}, timeout=15)
+                yield {"alive": True}  # detects a closed tab
+            if not came.done():
+                raise SignInError(
+                    f"Nobody signed in at {entry.name} within {how.timeout:.0f} s.",
+                    f"Its author must know the address {self.callback}. Try again.",
+                    source=attempt.endpoints.authorization,
+                )
+            entry.plugin.credentials.give(await came)
+        except KitError as error:
+            yield {"error": error.problem, "remedy": error.remedy}
+            return
+        finally:
+            self._attempts.pop(state, None)
+            came.cancel()
+        entry.is_installed = True
+        yield {"installed": entry.summary()}
+
+    async def signed_in(self, callback: str, state: str) -> None:
+        """The browser has come back to `callback`. Raises `SignInError`, which `sign_in` reports as well."""
+        mine = self._attempts.pop(state, None)
+        # A state that nobody waits for ends every attempt: better than one that waits for nothing.
+        attempts = [mine] if mine else [self._attempts.pop(key) for key in list(self._attempts)]
+        if not attempts:
+            raise SignInError("Nobody is signing in here.", "Begin in the page, and finish within five minutes.", source="state")  # fmt: skip
+        failure = None
+        for attempt, came in attempts:
+            try:
+                session = await loop.arun(attempt.finish(callback))
+            except KitError as error:
+                failure = error
+            if came.done():
+                continue
+            if failure:
+                came.set_exception(failure)
+                came.exception()  # read, since the tab that began may be closed
+            else:
+                came.set_result(session)
+        if failure:
+            raise failure
+
+    def forget(self, id: str) -> PluginEntry:
+        """Forgets a plugin's token, or signs out."""
+        entry = self.get(id)
+        entry.plugin.forget()
+        return entry
+
     def remove(self, id: str) -> None:
-        """Removes a plugin."""
-        self._all.pop(id, None)
+        """Removes a plugin, and forgets its token."""
+        entry = self._all.pop(id, None)
+        if entry:
+            entry.plugin.forget()
 
     async def refresh(self, entry: PluginEntry) -> str:
         """Reads a plugin of this machine again, since its author may be changing it; returns what changed, as text.
@@ -162,7 +255,7 @@ class PluginRegistry:
         previous, old = entry.problem, entry.plugin
         try:
             async with asyncio.timeout(REFRESH_TIMEOUT):
-                new = await ainstall(entry.server or entry.source, token=entry.token)
+                new = await ainstall(entry.server or entry.source, ask=False)
         except TimeoutError:
             entry.problem = f"{entry.name} did not answer within {REFRESH_TIMEOUT:.0f} s: it stays as it was."
         except KitError as error:
@@ -170,6 +263,8 @@ class PluginRegistry:
         else:
             entry.problem = ""
             if _documents(new) != _documents(old):
+                if new.credentials.origin == old.credentials.origin:  # a token is for one origin
+                    new.credentials.take_over(old.credentials)
                 entry.plugin = new
                 entry.image = await _image(entry)
                 return f"{entry.name} has changed and was read again: {len(new.by_name)} functions."

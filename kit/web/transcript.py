@@ -16,7 +16,7 @@ Turn = tuple[str, list[dict[str, Any]]]  # the user's message, and the calls wit
 
 
 def as_code(conversation: Conversation, plugins: list[PluginEntry], form: str) -> str:
-    """The conversation as Python. It never contains a token, but reads it from KIT_TOKEN.
+    """The conversation as Python. It never contains a token, but reads it from the environment.
 
     Raises `KitError` for an unknown form, and for an empty conversation.
     """
@@ -28,7 +28,7 @@ def as_code(conversation: Conversation, plugins: list[PluginEntry], form: str) -
     calls = {event["n"]: event["operation"] for event in conversation.events if event["type"] == "call"}
     denied = {calls[e["n"]] for e in conversation.events if e["type"] == "answer" and e["answer"] == "deny"}
     chat = _chat(plugins, sorted(denied))
-    imports = ["import os", ""] if any(entry.token for entry in plugins) else []
+    imports = ["import os", ""] if any(entry.plugin.credentials for entry in plugins) else []
     body = _cell(turns, chat) if form == "cell" else _test(turns, chat)
     return "\n".join([*imports, "import kit", "", *body, ""])
 
@@ -49,9 +49,15 @@ def _turns(conversation: Conversation) -> list[Turn]:
 
 def _chat(plugins: list[PluginEntry], denied: list[str]) -> str:
     arguments = []
+    several = sum(bool(entry.plugin.credentials) for entry in plugins) > 1
     for entry in plugins:
-        token = ', token=os.environ["KIT_TOKEN"]' if entry.token else ""
-        arguments.append(f"kit.install({entry.source!r}{token})")
+        own = f"_{entry.id.upper().replace('-', '_')}" if several else ""  # two plugins never share a token
+        variable = f'os.environ["KIT_TOKEN{own}"]'
+        if entry.plugin.credentials.sessions:
+            auth = f', auth=kit.SignIn(os.environ["CLIENT_ID{own}"], os.environ["CLIENT_SECRET{own}"])'
+        else:
+            auth = f", auth={variable}" if entry.plugin.credentials else ""
+        arguments.append(f"kit.install({entry.source!r}{auth})")
     if denied:
         arguments.append(f"confirm=lambda call: call.operation not in {denied!r}")
     return f"chat = kit.Chat({', '.join(arguments)})"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from authserver import AuthServer, plugin_of
 from strangers import Stranger, manifest, openapi
 
 import kit
@@ -128,6 +129,77 @@ def test_install_a_strangers_plugin_by_its_url(tab: Tab) -> None:
         tab.wait()
         expect(tab.page.locator(".call summary")).to_have_text(re.compile("Used Strange"))
         expect(tab.page.locator(".answer").last).to_contain_text("hammer")
+
+
+def test_sign_in_expire_and_sign_out(tab: Tab) -> None:
+    with AuthServer() as authorities, plugin_of(authorities) as stranger:
+        authorities.asks = True
+        authorities.redirect_uris = {tab.page.url.partition("?")[0] + "oauth/callback"}
+
+        def sign_in(answer: str) -> str:
+            tab.page.get_by_label("Client ID").fill("kit")
+            tab.page.get_by_label("Client secret").fill("client-s3cret")
+            tab.page.get_by_role("button", name="Sign in", exact=True).click()
+            with tab.page.expect_popup() as opened:
+                tab.page.get_by_role("link", name="Go on at").click()
+            opened.value.get_by_role("link", name=answer).click()
+            words = opened.value.locator("body").inner_text()
+            opened.value.close()
+            return words
+
+        tab.find(stranger.url)
+        expect(tab.page.locator("#found")).to_contain_text("oauth/callback")
+        tab.picture("sign-in")
+        assert tab.findings() == []
+        assert "was not allowed" in sign_in("Deny")
+        refused = tab.page.locator("#found [role=alert]")
+        expect(refused).to_contain_text("was not allowed")
+
+        tab.page.get_by_role("button", name="Find manifest file").click()
+        assert "Signed in" in sign_in("Allow")
+        expect(tab.page.locator("#store")).to_be_hidden()
+        expect(tab.page.locator("#picked")).to_have_text(re.compile("Strange"))
+        tab.say("List the things")
+        tab.wait()
+        expect(tab.page.locator(".answer").last).to_contain_text("sam")
+
+        authorities.expire_all()
+        authorities.renews = False
+        tab.say("List the things")
+        tab.wait()
+        tab.page.locator("#pick").click()
+        tab.page.get_by_role("button", name="Sign in at Strange").click()
+        assert "Signed in" in sign_in("Allow")
+        expect(tab.page.locator("#store")).to_be_hidden()
+        tab.page.locator("#pick").click()
+        tab.page.get_by_role("button", name="Sign out of Strange").click()
+        expect(tab.page.get_by_role("button", name="Sign in at Strange")).to_be_visible()
+        everything = tab.page.content() + tab.page.evaluate("JSON.stringify([localStorage, sessionStorage])")
+        assert not re.search("(access|refresh)-|client-s3cret", everything)
+
+
+def test_a_token_is_typed_once_and_forgotten(tab: Tab) -> None:
+    auth = {"type": "service_http", "authorization_type": "bearer"}
+    pages = {
+        "/.well-known/ai-plugin.json": (200, {}, manifest("/o.json", auth=auth)),
+        "/o.json": (200, {}, openapi()),
+        "/things": (200, {}, ["hammer"]),
+    }
+    with Stranger(pages) as stranger:
+        tab.find(stranger.url)
+        expect(tab.page.locator("#found")).to_contain_text("Not in the manifest yet")
+        field = tab.page.get_by_label("Its token")
+        assert field.get_attribute("type") == "password"
+        field.fill("s3cret-of-the-service")
+        tab.page.get_by_role("button", name="Install plugin").click()
+        expect(tab.page.locator("#store")).to_be_hidden()
+        tab.say("List the things")
+        expect(tab.page.locator(".answer").last).to_contain_text("hammer")
+        assert stranger.requests[-1][2]["authorization"] == "Bearer s3cret-of-the-service"
+        tab.page.locator("#pick").click()
+        tab.page.get_by_role("button", name="Forget token of Strange").click()
+        expect(tab.page.get_by_role("button", name="Sign in at Strange")).to_have_text("Enter token")
+        assert "s3cret-of" not in tab.page.content()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -85,3 +88,63 @@ def openapi(paths: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
 
 
 Page = tuple[int, dict[str, str], Any] | Callable[..., Any]
+
+
+class RawStranger:
+    """A server that writes bytes as they are: `speak` is given each connection, once a request's head was read.
+
+    A spec is at /openapi.json; what follows on the same connection is `speak`'s own. `heads` are those of the others.
+    """
+
+    def __init__(
+        self, speak: Callable[[socket.socket], None], host: str = "127.0.0.1", tls: Any = None
+    ) -> None:
+        self.heads: list[bytes] = []
+        self.connections = 0
+        self._speak, self._tls = speak, tls
+        self._listening = socket.create_server((host, 0))
+        self.port = self._listening.getsockname()[1]
+        self.url = f"http://{host}:{self.port}"
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), contextlib.closing(connection):
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            while head := head_of(connection):
+                if head.startswith(b"GET /openapi.json"):
+                    body = json.dumps(openapi()).encode()
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+                    continue
+                self.heads.append(head)
+                self._speak(connection)
+            connection.close()
+
+    def __enter__(self) -> RawStranger:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join()
+
+
+def head_of(connection: socket.socket) -> bytes:
+    """A request's head; nothing once the other side is gone."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        if not byte:
+            return b""
+        head += byte
+    return head

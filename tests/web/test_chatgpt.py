@@ -257,7 +257,50 @@ def test_a_token_goes_to_the_plugin_and_nowhere_else(tab: Tab, caplog: pytest.Lo
         ]
     assert sent == ["Bearer s3cret-t0ken"]
     assert "s3cret-t0ken" not in json.dumps(everything) + caplog.text
-    assert 'os.environ["KIT_TOKEN"]' in everything[-1]["text"]
+    assert 'auth=os.environ["KIT_TOKEN"]' in everything[-1]["text"]
+
+
+def test_two_plugins_never_share_a_token_in_the_code_of_an_export(tab: Tab) -> None:
+    auth = {"type": "user_http", "authorization_type": "bearer"}
+
+    def pages(name: str) -> dict[str, Any]:
+        about = manifest("/o.json", auth=auth, name_for_model=name)
+        return {"/.well-known/ai-plugin.json": (200, {}, about), "/o.json": (200, {}, openapi())}
+
+    with Stranger(pages("one")) as one, Stranger(pages("two")) as two:
+        tab.install(one.url, token="s3cret-of-one")
+        tab.install(two.url, token="s3cret-of-two")
+        tab.post(f"conversations/{tab.id}/plugins", enabled=["one", "two"])
+        tab.say("Hello")
+        text = tab.get(f"conversations/{tab.id}/export/cell")["text"]
+    assert f'kit.install({one.url!r}, auth=os.environ["KIT_TOKEN_ONE"])' in text
+    assert f'kit.install({two.url!r}, auth=os.environ["KIT_TOKEN_TWO"])' in text
+
+
+def test_a_token_is_forgotten_and_kept_over_a_refresh(tab: Tab) -> None:
+    auth = {"type": "service_http", "authorization_type": "bearer"}
+    about = manifest("/o.json", auth=auth)
+    pages = {"/.well-known/ai-plugin.json": (200, {}, about), "/o.json": (200, {}, openapi())}
+    with Stranger(pages) as stranger:
+        found = tab.find(stranger.url)[-1]["found"]
+        assert found["wants"] == "token"
+        assert found["verification"]["is_found"] is False
+        auth["verification_tokens"] = {"openai": found["verification"]["token"]}  # type: ignore[assignment]
+        assert tab.find(stranger.url)[-1]["found"]["verification"]["is_found"] is True
+        assert tab.post("plugins/strange", token="s3cret-t0ken")["wants"] == ""
+        assert tab.post("plugins/strange/refresh")["has_secret"] is True
+        assert tab.post("plugins/strange/forget")["wants"] == "token"
+        assert "s3cret" not in json.dumps(tab.get("state"))
+
+
+def test_an_answer_of_an_authorization_server_that_nobody_waits_for(page: LocalChatGPT) -> None:
+    base = f"http://127.0.0.1:{page.port}/oauth/callback"
+    for query in ("", "?state=<script>&code=x", "?error=access_denied"):
+        answer = httpx2.get(base + query)
+        assert answer.status_code == 400
+        assert "Nobody is signing in here" in answer.text
+        assert "script>" not in answer.text
+    assert httpx2.get(base + "/../api/state").status_code in (401, 404)
 
 
 def test_refresh_and_uninstall(tab: Tab, server: kit.Server, todo: kit.Plugin) -> None:

@@ -49,6 +49,7 @@ class Page {
   async refresh() {
     try {
       const state = await get("api/state");
+      this.callback = state.callback;
       if (this.isLost) this.clearError(); // the process answers again; any other error stays visible
       // Another tab has sent a message in this chat.
       const here = state.conversations.find((one) => one.id === this.id);

@@ -55,13 +55,19 @@ export class Plugins {
       this.page.enable(next);
     });
     const act = (call) => () => this.page.act(call);
+    const path = `api/plugins/${encodeURIComponent(plugin.id)}`;
+    const secret = plugin.auth === "oauth" ? "Sign out" : "Forget token";
     return el("li", {},
       el("div", { class: "row" },
         box, el("label", { for: box.id }, logo(plugin.image), " ", plugin.name),
         el("button", { class: "plain", id: `again-${plugin.id}`, "aria-label": `Refresh ${plugin.name}`, title: "Read its documents again",
-          onclick: act(() => post(`api/plugins/${encodeURIComponent(plugin.id)}/refresh`)) }, "Refresh"),
+          onclick: act(() => post(`${path}/refresh`)) }, "Refresh"),
+        plugin.wants ? el("button", { class: "plain", "aria-label": `Sign in at ${plugin.name}`,
+          onclick: () => { this.toggle(false); this.open(plugin.source); this.found(plugin); } }, plugin.wants === "token" ? "Enter token" : "Sign in") : "",
+        plugin.has_secret && !plugin.wants ? el("button", { class: "plain", "aria-label": `${secret} of ${plugin.name}`,
+          onclick: act(() => post(`${path}/forget`)) }, secret) : "",
         el("button", { class: "plain", "aria-label": `Uninstall ${plugin.name}`,
-          onclick: act(() => remove(`api/plugins/${encodeURIComponent(plugin.id)}`)) }, "Uninstall")),
+          onclick: act(() => remove(path)) }, "Uninstall")),
       el("div", { class: "quiet" }, `${plugin.source}, ${count(plugin.function_count, "function")}`),
       plugin.problem ? el("div", { class: "bad" }, plugin.problem) : "");
   }
@@ -141,32 +147,63 @@ export class Plugins {
   }
 
   found(plugin) {
-    const needs = plugin.auth !== "none" && plugin.auth !== "oauth";
-    const token = el("input", { id: "token", type: "password", autocomplete: "off" });
-    const install = el("button", { class: "main", type: "submit" }, "Install plugin");
+    const wants = plugin.wants;
+    const label = { token: "Its token (kept in the notebook's process only)", sign_in: "Client ID" }[wants];
+    const first = el("input", { id: "secret", type: wants === "token" ? "password" : "text", autocomplete: "off", spellcheck: "false" });
+    const second = el("input", { id: "client-secret", type: "password", autocomplete: "off" });
+    const install = el("button", { class: "main", type: "submit" }, wants === "sign_in" ? "Sign in" : "Install plugin");
+    const waiting = el("div", { role: "status" });
     const form = el("form", { class: "card" },
       el("h3", {}, logo(plugin.image), ` ${plugin.name}`),
       el("p", {}, plugin.text),
       el("p", { class: "quiet" }, `Calls go to ${plugin.base}. Auth: ${AUTH[plugin.auth] || plugin.auth}.`),
       el("details", {}, el("summary", {}, count(plugin.function_count, "function")), this.functions(plugin, 100)),
-      needs ? el("p", {}, el("label", { for: "token" }, "Its token (kept in the notebook's process only)"), token) : "",
-      plugin.auth === "oauth" ? el("p", {}, "OAuth sign-in is not supported here: calls are sent without a token.") : "",
-      install);
+      plugin.verification ? this.verification(plugin.verification) : "",
+      label ? el("p", {}, el("label", { for: "secret" }, label), first) : "",
+      wants === "sign_in" ? el("p", {}, el("label", { for: "client-secret" }, "Client secret (kept in the notebook's process only)"), second) : "",
+      wants === "sign_in" ? el("p", { class: "quiet" }, "Its author registers this redirect URI: ", el("code", {}, this.page.callback)) : "",
+      install, waiting);
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       install.disabled = true;
       try {
-        const installed = await post(`api/plugins/${encodeURIComponent(plugin.id)}`, { token: token.value });
+        const path = `api/plugins/${encodeURIComponent(plugin.id)}`;
+        const installed = wants === "sign_in"
+          ? await this.signIn(`${path}/sign_in`, { client_id: first.value, client_secret: second.value }, waiting)
+          : await post(path, { token: first.value });
         $("store").close();
         await this.page.installed(installed);
       } catch (error) {
-        this.refused(error.message, error.remedy);
+        if (error.name !== "AbortError") this.refused(error.message, error.remedy);
       } finally {
         install.disabled = false;
       }
     });
     $("found").replaceChildren(form);
-    install.focus();
+    (label ? first : install).focus();
+  }
+
+  // What ChatGPT handed out to prove that the manifest is the author's.
+  verification({ token, is_found }) {
+    return el("p", { class: "quiet" },
+      "Verification token: ", el("code", {}, token), " ",
+      is_found ? "✓ found in the manifest." : "Not in the manifest yet: put it there as verification_tokens={\"openai\": \"...\"} and find it again.");
+  }
+
+  // Opens the authorization server in another tab, and waits until the browser has come back from it.
+  async signIn(path, body, waiting) {
+    const leaving = new AbortController();
+    $("store").addEventListener("close", () => leaving.abort(), { once: true });
+    for await (const item of lines(path, "POST", body, leaving.signal)) {
+      if (item.error !== undefined) throw Object.assign(new Error(item.error), { remedy: item.remedy });
+      if (item.installed) return item.installed;
+      if (item.url && /^https?:/.test(item.url)) {
+        const link = el("a", { href: item.url, target: "_blank", rel: "noopener noreferrer" }, `Go on at ${new URL(item.url).host}`);
+        waiting.replaceChildren(el("p", {}, link, " ", el("span", { class: "quiet busy" }, "waiting for you to sign in")), el("p", { class: "quiet" }, item.url.split("?")[0]));
+        link.focus();
+      }
+    }
+    throw new Error("The sign-in ended.");
   }
 }
 
