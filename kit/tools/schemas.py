@@ -17,7 +17,7 @@ from typing import Any
 from kit.markup import short
 from kit.openapi.spec import Spec
 from kit.openapi.values import mapping, unique
-from kit.tools import repairs
+from kit.tools import patterns, repairs
 
 MAX_DEPTH = 30  # of an allOf inside an allOf; what is deeper stays as it is
 HEAVY = 100_000  # schemas for one value, beyond which nothing that visits each is done
@@ -47,14 +47,6 @@ def _is_json(value: Any) -> bool:
     return True
 
 
-def _is_pattern(value: Any) -> bool:
-    try:
-        re.compile(value)
-    except (re.error, TypeError, OverflowError, RecursionError):
-        return False
-    return True
-
-
 # The keywords that matter to a model or to a validator of arguments, and what they may hold.
 # Everything else (xml, example, discriminator, x-..., misspellings) is dropped.
 _PLAIN: dict[str, Callable[[Any], bool]] = {
@@ -63,7 +55,6 @@ _PLAIN: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _is_number),
     "multipleOf": lambda value: _is_number(value) and value > 0,
     **dict.fromkeys(("title", "description", "format", "contentMediaType", "contentEncoding"), lambda v: isinstance(v, str)),
-    "pattern": _is_pattern,
     **dict.fromkeys(("uniqueItems", "deprecated", "readOnly", "writeOnly"), lambda v: isinstance(v, bool)),
     "enum": lambda value: isinstance(value, list) and bool(value) and _is_json(value),
     **dict.fromkeys(("default", "const"), _is_json),
@@ -259,7 +250,10 @@ class Converter:
         for key, value in schema.items():
             if self.hidden and key in ("readOnly", "writeOnly"):
                 continue  # of no use to a model or to a validator of arguments
-            if key not in _PLAIN:
+            if key == "pattern":
+                pattern = self._pattern(value)
+                out |= {key: pattern} if pattern is not None else {}
+            elif key not in _PLAIN:
                 self._convert_within(key, value, out)
             elif _PLAIN[key](value):
                 out[key] = value
@@ -275,11 +269,10 @@ class Converter:
             if isinstance(value, list) and value:
                 out[key] = [self._convert(item) for item in value]
         elif key in _NAMED:
-            out[key] = {
-                str(name): self._convert(item)
-                for name, item in mapping(value).items()
-                if (key != "patternProperties" or _is_pattern(name)) and not self._is_hidden(item)
-            }
+            named = ((str(name), item) for name, item in mapping(value).items() if not self._is_hidden(item))
+            if key == "patternProperties":
+                named = ((p, item) for name, item in named if (p := self._pattern(name)) is not None)
+            out[key] = {name: self._convert(item) for name, item in named}
         elif key == "items" or (key in _ONE and isinstance(value, Mapping | bool)):
             out[key] = self._convert(value)
         elif key == "additionalProperties":
@@ -354,6 +347,12 @@ class Converter:
                 and self.spec.resolve(schema, self._pointer).get(self.hidden) is True
             )
         )
+
+    def _pattern(self, value: Any) -> str | None:
+        pattern, note = patterns.read(value)
+        if note:
+            self._problem(f"the pattern {short(repr(value))} {note}")
+        return pattern
 
     def _problem(self, message: str) -> None:
         self._has_problems = True

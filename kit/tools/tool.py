@@ -18,7 +18,7 @@ from kit.openapi.documents import read_json
 from kit.openapi.operation import Body, Operation, is_json
 from kit.openapi.spec import Spec
 from kit.openapi.values import unique
-from kit.tools import locations, misfits, serialization
+from kit.tools import locations, misfits, patterns, serialization
 from kit.tools.repairs import is_a
 from kit.tools.request import Argument, Request, make_request
 from kit.tools.schemas import HEAVY, Converter, merged
@@ -185,11 +185,8 @@ class Tool:
 
     @cached_property
     def _validators(self) -> dict[str, Any]:
-        # With JupyterLab installed the import takes a second: a grammar for IRIs.
-        from jsonschema import Draft202012Validator
-
         return {
-            name: Draft202012Validator({**argument.schema, "$defs": self._definitions})
+            name: misfits.validator({**argument.schema, "$defs": self._definitions})
             for name, argument in self.arguments.items()
         }
 
@@ -305,7 +302,9 @@ def _fits_plainly(schema: Mapping[str, Any], value: Any) -> bool:
         and is_a(value, kind)
         and schema.keys() <= _PLAIN
         and (
-            "pattern" not in schema or not isinstance(value, str) or bool(re.search(schema["pattern"], value))
+            "pattern" not in schema
+            or not isinstance(value, str)
+            or patterns.matches(schema["pattern"], value) is not False
         )
         and (
             "items" not in schema
