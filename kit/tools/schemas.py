@@ -16,15 +16,15 @@ from typing import Any
 
 from kit.markup import short
 from kit.openapi.spec import Spec
-from kit.openapi.values import mapping, unique
+from kit.openapi.values import mapping, references, unique
 from kit.tools import patterns, repairs
+from kit.tools.inheritance import Families
 
 MAX_DEPTH = 30  # of an allOf inside an allOf; what is deeper stays as it is
 HEAVY = 100_000  # schemas for one value, beyond which nothing that visits each is done
 MOST = 10**9
 INLINE = 100  # the most schemas within one that is written out where it is referred to
 
-_CONTAINERS = (dict, list)  # a tuple: `dict | list` would be created at each use
 _ONE = ("not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties")
 _MANY = ("allOf", "anyOf", "oneOf", "prefixItems")
 _ALTERNATIVES = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "$ref"}
@@ -93,6 +93,7 @@ class Converter:
         self.defs = defs
         self.inline = inline
         self.hidden = hidden
+        self._families = Families(spec, is_strict=hidden != "writeOnly")
         self._modern = spec.version not in ("2.0", "3.0")
         self._known: dict[str, Converted] = {}  # by reference
         self._by_name: dict[str, Converted] = {}
@@ -154,7 +155,7 @@ class Converter:
 
     def names_in(self, schema: dict[str, Any]) -> Iterator[str]:
         """The names in `$defs` that a converted schema refers to itself."""
-        return (name for ref in _refs(schema) if (name := ref.removeprefix(self.defs)) in self._by_name)
+        return (name for ref in references(schema) if (name := ref.removeprefix(self.defs)) in self._by_name)
 
     def characters(self, names: Iterable[str]) -> int:
         """The length of these definitions as JSON."""
@@ -173,7 +174,7 @@ class Converter:
     def _prepare(self, schema: Any) -> None:
         """Converts what `schema` refers to, the innermost first, without recursion."""
         entered: dict[str, None] = {}
-        iterators = [_refs(schema)]
+        iterators = [references(schema)]
         while iterators:
             ref = next(iterators[-1], None)
             if ref is None:
@@ -184,10 +185,10 @@ class Converter:
                 self._place(ref)  # it leads back to itself
             elif ref not in self._known:
                 entered[ref] = None
-                iterators.append(_refs(self.spec.lookup(ref)))
+                iterators.append(references(self._families.target(ref)))
 
     def _define(self, ref: str) -> None:
-        target = self.spec.lookup(ref)
+        target = self._families.target(ref)
         if target is None:
             return
         converted = self._finish(target, ref[1:])
@@ -246,6 +247,9 @@ class Converter:
         self._now.size += 1
         if isinstance(schema.get("$ref"), str):
             return self._reference(schema["$ref"], schema)
+        schema, flaw = self._families.joined(schema)
+        if flaw:
+            self._problem(flaw)
         out: dict[str, Any] = {}
         for key, value in schema.items():
             if self.hidden and key in ("readOnly", "writeOnly"):
@@ -335,8 +339,12 @@ class Converter:
             allowed = own.get("enum", [own["const"]] if "const" in own else values)
             if not set(map(str, allowed)) & set(values):
                 continue  # the author means the values that the property itself has
-            choice = {"properties": {name: {"enum": values}}, "required": [name]}
-            out[key][number] = {"allOf": [out[key][number], choice]}
+            told, choice = self.opened(out[key][number]), {name: {"enum": values}}
+            if told.get("additionalProperties") is False and name not in told.get("properties", {}):
+                own = {"properties": {**told.get("properties", {}), **choice}}  # else nothing would fit
+                out[key][number] = {**told, **own, "required": [*told.get("required", []), name]}
+            else:
+                out[key][number] = {"allOf": [out[key][number], {"properties": choice, "required": [name]}]}
 
     def _is_hidden(self, schema: Any) -> bool:
         """Whether a property exists only in the other direction: in responses, or in requests."""
@@ -357,19 +365,6 @@ class Converter:
     def _problem(self, message: str) -> None:
         self._has_problems = True
         self.spec.problem(self._pointer, message)
-
-
-def _refs(schema: Any) -> Iterator[str]:
-    """Every reference within a schema, in the order of the text."""
-    waiting = [schema]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, list):
-            waiting += [item for item in reversed(node) if isinstance(item, _CONTAINERS)]
-        elif isinstance(node, (dict, Mapping)):
-            if isinstance(node.get("$ref"), str):
-                yield node["$ref"]
-            waiting += [item for item in reversed(list(node.values())) if isinstance(item, _CONTAINERS)]
 
 
 def allows_null(schema: Mapping[str, Any]) -> bool:
