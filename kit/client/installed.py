@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kit import loop
-from kit.addresses import NOWHERE, Root, choose_server
+from kit.addresses import NOWHERE, Root
 from kit.client.transport import Answer, Transport
 from kit.description import Description
 from kit.errors import KitError
 from kit.hosts.langchain import make_tools
 from kit.markup import arguments_line, code, details, escape, pre, pretty
 from kit.openapi.documents import read_json
-from kit.openapi.spec import server_urls
 from kit.redaction import hide
 from kit.tools.tool import Tool
 
@@ -115,7 +114,7 @@ class InstalledPlugin(Description):
             result.data = {"error": "The spec names no server: install it with base_url= to make calls."}
             return result
         request = tool.request(arguments)
-        result.url = self._base_of(tool) + request.url
+        result.url = self.base_of(tool) + request.url
         start = time.perf_counter()
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
@@ -135,13 +134,6 @@ class InstalledPlugin(Description):
             result.data = {"error": error.problem}
         result.seconds = time.perf_counter() - start
         return result
-
-    def _base_of(self, tool: Tool) -> str:
-        servers = server_urls(tool.operation.servers)
-        if not servers:
-            return self.base_url
-        base, skipped = choose_server(servers, self.base_url + "/", self.transport.root, strict=True)
-        return self.base_url if len(skipped) == len(servers) else base
 
 
 def _data(answer: Answer) -> Any:
