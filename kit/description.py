@@ -8,11 +8,12 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, ClassVar
 
+from kit.addresses import Root, choose_server, is_url
 from kit.errors import KitError, OperationError
 from kit.manifest import Manifest, manifest_card
 from kit.markup import box, columns, escape
 from kit.markup import problems as folded
-from kit.openapi.spec import Problem, Spec
+from kit.openapi.spec import Problem, Spec, server_urls
 from kit.openapi.views import MANY, groups, spec_table
 from kit.tools.search import CONTEXT, MANY_TOKENS, searchable
 from kit.tools.selection import select
@@ -117,6 +118,14 @@ class Description:
                 operation=name,
             )
         return tool
+
+    def base_of(self, tool: Tool) -> str:
+        """Where the calls of a tool go: the server of its operation or path, if it has one, else `base_url`."""
+        servers = server_urls(tool.operation.servers)
+        if not servers or not is_url(self.base_url):
+            return self.base_url
+        base, skipped = choose_server(servers, f"{self.base_url}/", Root.of(self.base_url), strict=True)
+        return self.base_url if len(skipped) == len(servers) else base
 
     def __repr__(self) -> str:
         head = visible_line(f"{self.manifest.name_for_human} ({self.name}), {self._is_at} {self.base_url}")

@@ -7,6 +7,7 @@ with `Manifest.read`, which keeps what is there and lists what is wrong in `prob
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass, field, fields, replace
 from typing import Any
@@ -194,7 +195,7 @@ def _check(name: str, value: Any) -> list[str]:
     if limit and len(value) > limit:
         messages.append(f"has {len(value)} characters, the limit is {limit}: cut {len(value) - limit}")
     if name == "name_for_model" and not _NAME.fullmatch(value):
-        legal = re.sub(r"[^A-Za-z0-9_]+", "_", value).strip("_")
+        legal = legal_name(value)
         messages.append(f"may have letters, digits and _ only: {legal!r} is legal, not {value!r}")
     elif name == "contact_email" and not _EMAIL.fullmatch(value):
         messages.append(f"is not an e-mail address: {value!r}")
@@ -203,6 +204,22 @@ def _check(name: str, value: Any) -> list[str]:
     elif name.endswith("_url"):
         messages += _check_url(value, path_allowed=True)
     return messages
+
+
+def legal_name(text: str) -> str:
+    """A legal `name_for_model` for a text, such as a title: its Latin letters without accents, digits and _."""
+    plain = unicodedata.normalize("NFKD", text.replace("ß", "ss").replace("æ", "ae").replace("ø", "o"))
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    return re.sub(r"[^A-Za-z0-9_]+", "_", plain).strip("_")[: LIMITS["name_for_model"]].strip("_") or "plugin"
+
+
+def cut(text: str, field: str) -> str:
+    """A text in no more than the limit of a field of the manifest: whole words, then an ellipsis."""
+    limit, text = LIMITS[field], text.strip()
+    if len(text) <= limit:
+        return text
+    head = text[: limit - 1]
+    return (head.rsplit(None, 1)[0] if " " in head.strip() else head).rstrip() + "…"
 
 
 def _check_url(value: Any, path_allowed: bool = False) -> list[str]:

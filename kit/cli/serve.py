@@ -109,8 +109,10 @@ def mcp(
     if not http:
         stdio.serve_stdio(load)
     elif is_target(source):
+        from kit.client.discovery import install
+
         with start(Target(source).plugin(), port, host=host) as server:
-            _report(discover(server))
+            _report(install(server))
             manifest = server.plugin.manifest
             _report_address(manifest.name_for_model, server.url, manifest.auth)
     else:

@@ -18,13 +18,20 @@ from kit.client.proof import home
 from kit.client.signin import Endpoints, Session
 from kit.client.transport import Transport
 from kit.errors import InstallError, KitError, SpecError
-from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest
+from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest, legal_name
 from kit.openapi.documents import decoded, parse
 from kit.openapi.references import Fetch, bundle
 from kit.openapi.spec import Problem, Spec
 
 if TYPE_CHECKING:
     from kit.plugin.app import Plugin, Served
+
+_SPEC_PATHS = (
+    SPEC_PATH,
+    "/.well-known/openapi.yaml",
+    "/openapi.json",
+    "/openapi.yaml",
+)  # of plugins and of FastAPI
 
 OnDocument = Callable[[Answer, float], None]  # a document, and the seconds that it took
 
@@ -139,7 +146,9 @@ class _Discovery:
 
 async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
     app, local = None, ""
-    discovery.serves_mcp = hasattr(getattr(source, "plugin", source), "manifest")
+    plugin = getattr(source, "plugin", source)
+    discovery.serves_mcp = hasattr(plugin, "manifest")
+    discovery.problems += getattr(plugin, "notes", [])
     if callable(getattr(source, "openapi", None)):  # a Plugin, or any FastAPI app: no need to import it
         name = getattr(getattr(source, "manifest", None), "name_for_model", "app")
         app, local = source, f"http://{name}.in-process".replace("_", "-")
@@ -157,18 +166,10 @@ async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
     url = discovery.named = complete(url)
     root = Root.of(url)
     transport = Transport(root, app, public, local if public else "", on_document=discovery.on_document)
-    if is_document(url):
-        answer = await transport.fetch(url)
-        document = _parsed(answer, url)
-        if not _is_manifest(document):
-            return await _installed(None, document, url, transport, discovery)
-        manifest_url = answer.url
-    else:
-        manifest_url = url.rstrip("/") + MANIFEST_PATH
-        answer = await transport.fetch(manifest_url)
-        if answer.status != 200:
-            return await _without_manifest(url, answer, transport, discovery)
-        document = _parsed(answer, manifest_url)
+    found = await _found(url, transport, discovery)
+    document, manifest_url = found.document, found.address
+    if not _is_manifest(document):
+        return await _installed(None, document, found.address, transport, discovery)
     manifest = Manifest.read(document)
     discovery.problems += [(f"manifest {place}", message) for place, message in manifest.problems]
     if not manifest.api_url:
@@ -177,7 +178,7 @@ async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
             'Add "api": {"type": "openapi", "url": "..."}.',
             source=manifest_url,
         )
-    spec_url = joined(answer.url, manifest.api_url)
+    spec_url = joined(manifest_url, manifest.api_url)
     if not Root.of(spec_url) or not root.covers(spec_url):
         raise InstallError(
             f"The manifest of {root.place} points to a spec on another domain: {spec_url}.",
@@ -196,23 +197,59 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-async def _without_manifest(
-    url: str, answer: Answer, transport: Transport, discovery: _Discovery
-) -> InstalledPlugin:
-    """No manifest at a base URL: the spec may be where plugins and FastAPI put it."""
-    for path in (SPEC_PATH, "/.well-known/openapi.yaml", "/openapi.json", "/openapi.yaml"):
-        spec = await transport.fetch(url.rstrip("/") + path)
-        if spec.status == 200:
-            discovery.problems.append(
-                ("manifest", f"missing ({answer.status} at {answer.url}): made from the spec")
-            )
-            document = _parsed(spec, spec.url)
-            return await _installed(None, document, spec.url, transport, discovery)
+@dataclass
+class _Found:
+    """A manifest or a spec, and the address that it came from."""
+
+    document: dict[str, Any]
+    address: str
+
+
+async def _found(url: str, transport: Transport, discovery: _Discovery) -> _Found:
+    """The manifest or spec at an address, or at one of the well-known places below it.
+
+    What came decides: specs have addresses without an ending (`/v3/api-docs`, `?format=json`), and some hosts
+    answer every address with a page. A bare host is asked for its manifest first, as ChatGPT did.
+    """
+    parts = urlsplit(url)
+    if is_document(url):
+        answer = await transport.fetch(url)
+        return _Found(_parsed(answer, url), answer.url)
+    below = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+    places = [below + path for path in (MANIFEST_PATH, *_SPEC_PATHS)]
+    is_bare = not parts.path.strip("/") and not parts.query
+    tried: list[str] = []
+    for place in [*places, url] if is_bare else [url, *places]:
+        answer = await transport.fetch(place)
+        reason = f"answers {answer.status}"
+        if answer.status == 200:
+            try:
+                document = _parsed(answer, place)
+            except InstallError as error:
+                reason = error.problem.removeprefix(place).strip().rstrip(".")
+            else:
+                if _is_manifest(document) or document.keys() & {"openapi", "swagger", "paths"}:
+                    return _noted(_Found(document, answer.url), places[0], tried, discovery)
+                reason = (
+                    f"is neither a manifest nor a spec: its keys are {', '.join(map(str, document))[:80]}"
+                )
+        tried.append(f"{place} {reason}")
+    lines = "\n".join(f"  {line}" for line in tried)
     raise InstallError(
-        f"{answer.url} answers {answer.status}: there is no plugin at {url}.",
-        "A plugin serves its manifest at /.well-known/ai-plugin.json. Is the address right?",
+        f"There is no plugin at {url}. Tried:\n{lines}",
+        "A plugin serves its manifest at /.well-known/ai-plugin.json; a spec may have any address. Is it right?",
         source=url,
     )
+
+
+def _noted(found: _Found, manifest_url: str, tried: list[str], discovery: _Discovery) -> _Found:
+    """A spec that was found in place of the manifest, and so noted."""
+    for line in tried if not _is_manifest(found.document) else ():
+        place, _, reason = line.partition(" ")
+        if place == manifest_url:
+            message = f"missing ({place} {reason}): made from the spec at {found.address}"
+            discovery.problems.append(("manifest", message))
+    return found
 
 
 async def _install_file(file: Path, discovery: _Discovery) -> InstalledPlugin:
@@ -348,11 +385,10 @@ def _credentials(manifest: Manifest | None, spec: Spec, base_url: str, discovery
 def _manifest_for(spec: Spec) -> Manifest:
     """A manifest made from the spec, for a plugin that has none."""
     title = spec.title or "API"
-    name = "_".join("".join(c if c.isascii() and c.isalnum() else " " for c in title).split()).lower()
     return Manifest.read(
         {
             "schema_version": "v1",
-            "name_for_model": name[:50] or "api",
+            "name_for_model": legal_name(title).lower(),
             "name_for_human": title,
             "description_for_model": spec.description or f"Plugin for {title}.",
             "description_for_human": spec.description or f"Plugin for {title}.",

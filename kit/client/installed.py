@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kit import loop
-from kit.addresses import NOWHERE, Root, choose_server
+from kit.addresses import NOWHERE, Root
 from kit.client.answers import MAX_RESPONSE, Answer, cut, data_of
 from kit.client.credentials import Credentials
 from kit.client.proof import Proof
@@ -19,7 +19,6 @@ from kit.errors import KitError
 from kit.hosts.langchain import make_tools
 from kit.markup import arguments_line, code, details, escape, pre, pretty
 from kit.openapi.documents import Unreadable, read_values
-from kit.openapi.spec import server_urls
 from kit.redaction import hide
 from kit.tools.request import Request
 from kit.tools.tool import Tool
@@ -124,7 +123,7 @@ class InstalledPlugin(Description):
             result.data = {"error": "The spec names no server: install it with base_url= to make calls."}
             return result
         request = tool.request(arguments)
-        result.url = self._base_of(tool) + request.url
+        result.url = self.base_of(tool) + request.url
         start = time.perf_counter()
         try:
             answer = await self._answer(transport, tool, request, result.url)
@@ -158,13 +157,6 @@ class InstalledPlugin(Description):
         if answer.status == 401 and await self.credentials.renewed(proof):
             answer, _ = await send()
         return answer
-
-    def _base_of(self, tool: Tool) -> str:
-        servers = server_urls(tool.operation.servers)
-        if not servers:
-            return self.base_url
-        base, skipped = choose_server(servers, self.base_url + "/", self.transport.root, strict=True)
-        return self.base_url if len(skipped) == len(servers) else base
 
 
 # -- display ------------------------------------------------------------------

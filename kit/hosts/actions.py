@@ -52,7 +52,10 @@ def render(plugin: Description) -> dict[str, Any]:
             # without the placeholders of a query, unless only they distinguish two operations
             free = operation.method.lower() not in paths.get(operation.address, {})
             path = operation.address if free else operation.path
-            paths.setdefault(path, {})[operation.method.lower()] = _operation(tool, converter)
+            rendered = _operation(tool, converter)
+            if (base := plugin.base_of(tool)) != plugin.base_url:
+                rendered["servers"] = [{"url": base}]
+            paths.setdefault(path, {})[operation.method.lower()] = rendered
     info = mapping(plugin.spec.document.get("info"))
     document: dict[str, Any] = {
         "openapi": "3.1.0",

@@ -16,7 +16,7 @@ from kit.client.transport import Transport
 from kit.errors import KitError
 from kit.hosts.mcp import RESULT, UNEXPECTED, Declared, declared_answer, listed_tool
 from kit.plugin.guard import SIGNED_IN
-from kit.tools.misfits import explain
+from kit.tools.misfits import explain, validator
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
@@ -36,6 +36,7 @@ def import_package() -> None:
             f"The mcp package, 2.3 or newer, is not installed: {error}.",
             "Install it, then try again: pip install 'mcp>=2.3,<3'",
         ) from None
+    validator({})  # imports jsonschema, which takes a second too: not within a call, since others would wait
 
 
 def make_server(
@@ -136,13 +137,12 @@ def _result(result: CallResult, declared: Declared | None) -> CallToolResult:
 
 def _structured(declared: Declared | None, data: Any) -> tuple[Any, str]:
     """The structuredContent of an answer, or None, and how it differs from what is declared."""
-    from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
     if declared is None:
         return (data if isinstance(data, dict) else None), ""
     content = {RESULT: data} if declared.is_wrapped else data
-    error = best_match(Draft202012Validator(declared.schema).iter_errors(content))
+    error = best_match(validator(declared.schema).iter_errors(content))
     if error is None:
         return content, ""
     return {UNEXPECTED: data}, f"{error.json_path}: {explain(error)}"

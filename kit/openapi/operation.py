@@ -291,6 +291,8 @@ class Operation:
         for key in self.raw:
             if key not in allowed and not str(key).startswith("x-"):
                 self._problem(self.pointer, f"has the unknown key {str(key)!r}: ignored")
+        self.spec.note_servers(self.pointer.rpartition("/")[0], self.item.get("servers"))
+        self.spec.note_servers(self.pointer, self.raw.get("servers"))
         if not mapping(self.raw.get("responses")):
             self._problem(self.pointer, "has no 'responses': any response is accepted")
 

@@ -172,9 +172,20 @@ class Spec:
         if not isinstance(self.document.get("paths"), Mapping):
             self.problem("/paths", "is missing: no operations")
         allowed = _ROOT_KEYS_OF_SWAGGER if self.version == "2.0" else _ROOT_KEYS
+        self.note_servers("", self.document.get("servers"))
         for key in self.document:
             if key not in allowed and not str(key).startswith("x-"):
                 self.problem("", f"has the unknown key {str(key)!r}: ignored")
+
+    def note_servers(self, pointer: str, servers: Any) -> None:
+        """Notes the servers of a place that cannot be called, since their variables have no value."""
+        for number, url, missing in _filled(servers):
+            if missing:
+                names = ", ".join(map(repr, missing))
+                message = (
+                    f"{url!r} has no value for {names}: not called; pass base_url= with the whole address"
+                )
+                self.problem(f"{pointer}/servers/{number}", message)
 
     # -- references -----------------------------------------------------------
 
@@ -234,13 +245,18 @@ class Spec:
 
 
 def server_urls(servers: Any) -> list[str]:
-    """The URLs of a `servers` list, their variables filled with the defaults."""
-    urls = []
-    for server in as_list(servers):
+    """The URLs of a `servers` list that can be called: their variables filled with the defaults, else the first value."""
+    return [url for _, url, missing in _filled(servers) if not missing]
+
+
+def _filled(servers: Any) -> Iterator[tuple[int, str, list[str]]]:
+    """(number, URL, the variables without a value) of each server."""
+    for number, server in enumerate(as_list(servers)):
         url = mapping(server).get("url")
         if not isinstance(url, str):
             continue
         for name, variable in mapping(mapping(server).get("variables")).items():
-            url = url.replace(f"{{{name}}}", str(mapping(variable).get("default", "")))
-        urls.append(url.strip())
-    return urls
+            value = mapping(variable).get("default", next(iter(as_list(mapping(variable).get("enum"))), None))
+            if value is not None and not (value == "" and f"//{{{name}}}" in url):  # a host cannot be empty
+                url = url.replace(f"{{{name}}}", str(value))
+        yield number, url.strip(), re.findall(r"\{([^{}]*)\}", url)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -12,14 +14,15 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit import jupyter
 from kit.auth import Auth, NoAuth
 from kit.errors import Forbidden
-from kit.manifest import LIMITS, SPEC_PATH, Manifest, manifest_card
-from kit.openapi.spec import Spec
+from kit.manifest import LIMITS, SPEC_PATH, Manifest, cut, legal_name, manifest_card
+from kit.openapi.spec import Problem, Spec
+from kit.openapi.values import pointer_token
 from kit.openapi.views import spec_table
 from kit.plugin import accesslog, guard, settings
 from kit.plugin.accesslog import AccessLog
@@ -29,6 +32,7 @@ from kit.plugin.registry import Registry, name_operations, operation_name, opera
 from kit.plugin.startup import Startup
 from kit.plugin.wellknown import CHATGPT_ORIGINS, CORS, Health, Pages, WellKnown, is_read, route_path
 
+MOUNTED = "an application is mounted there: its operations are not in the spec, and give no tools"
 _live: WeakSet[Plugin] = WeakSet()
 
 
@@ -115,7 +119,17 @@ class Plugin(FastAPI):
     @property
     def spec(self) -> Spec:
         """The OpenAPI document as a `Spec`: `.operations` by name, shown as a table."""
-        return Spec(self.openapi(), source=f"the plugin {self.manifest.name_for_model!r}")
+        spec = Spec(self.openapi(), source=f"the plugin {self.manifest.name_for_model!r}")
+        for place, message in self.notes:
+            spec.problem(place, message)
+        return spec
+
+    @property
+    def notes(self) -> list[Problem]:
+        """What the document does not say: the applications that are mounted, but not folders of files."""
+        routes = [*(self._wrapped.routes if self._wrapped else ()), *self.routes]
+        mounts = [route for route in routes if isinstance(route, Mount) and route.routes]
+        return [(f"/paths/{pointer_token(mount.path)}", MOUNTED) for mount in mounts]
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, with the function's name as operationId everywhere.
@@ -137,6 +151,8 @@ class Plugin(FastAPI):
             taken: set[str] = set()
             for app in filter(None, (self._wrapped, self)):
                 name_operations(finished, app.routes, taken)
+            if _has_sequences(finished) and str(finished.get("openapi")) < "3.2":
+                finished["openapi"] = "3.2.0"  # FastAPI writes its itemSchema, and 3.1.0
             guard.secured(self, finished)
             self._finished = (state, finished)
         return self._finished[1]
@@ -165,11 +181,20 @@ class Plugin(FastAPI):
         `app` keeps its own middleware, state and lifespan, and answers whatever the plugin
         itself does not. The manifest comes from the app's title and description unless given.
         """
-        name = name_for_model or "_".join("".join(c if c.isalnum() else " " for c in app.title).split())
+        name = name_for_model or legal_name(app.title).lower()
+        description = app.description or app.summary or f"Plugin for {app.title}."
         texts = {
-            "name_for_human": app.title,
-            "description_for_model": app.description or app.summary or f"Plugin for {app.title}.",
+            "name_for_human": cut(app.title, "name_for_human"),
+            "description_for_model": cut(description, "description_for_model"),
+            "description_for_human": cut(" ".join(description.split()), "description_for_human"),
         }
+        if not name_for_model and name != "_".join(re.findall(r"[^\W_]+", app.title)).lower():
+            # on stderr: what `kit mcp` writes to stdout is its protocol
+            print(
+                f"The title {app.title!r} is no name for a model: the plugin is named {name!r}. "
+                "Choose another with name_for_model=.",
+                file=sys.stderr,
+            )
         plugin = cls(
             name.lower(),
             **{
@@ -302,6 +327,19 @@ async def _forbidden(request: Request, error: Exception) -> Response:
 
 def _titled(name: str) -> str:
     return name.replace("_", " ").strip().title() if isinstance(name, str) else ""
+
+
+def _has_sequences(document: dict[str, Any]) -> bool:
+    """Whether an operation yields its answer, item by item: `itemSchema`, which came with OpenAPI 3.2."""
+    operations = (
+        it for item in document.get("paths", {}).values() for it in item.values() if "responses" in it
+    )
+    return any(
+        "itemSchema" in media
+        for operation in operations
+        for response in operation["responses"].values()
+        for media in response.get("content", {}).values()
+    )
 
 
 def _merge(document: dict[str, Any], added: dict[str, Any]) -> None:

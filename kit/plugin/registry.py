@@ -45,17 +45,22 @@ def operation_name(context: RouteContext) -> str:
 
 
 def name_operations(document: dict[str, Any], routes: Iterable[BaseRoute], taken: set[str]) -> None:
-    """Writes the operationIds into a document: the function's name, with method and path where it is `taken`."""
-    for context in operations(routes):
+    """Writes the operationIds into a document: the function's name, with method and path where it is `taken`.
+
+    Of one function's operations the first GET has the plain name, whatever the order of its decorators.
+    """
+    served = [(context, method) for context in operations(routes) for method in sorted(context.methods or ())]
+    named: dict[tuple[Any, str], list[tuple[RouteContext, str]]] = {}
+    for context, method in served:
         name = context.operation_id or context.name or operation_name(context)
-        for method in sorted(context.methods or ()):
-            operation = document["paths"].get(context.path_format, {}).get(method.lower())
-            if operation is None:
-                continue
+        if method.lower() in document["paths"].get(context.path_format, {}):
+            named.setdefault((context.endpoint, name), []).append((context, method))
+    for (_, name), each in named.items():
+        for context, method in sorted(each, key=lambda it: it[1] != "GET"):
             path_words = "_".join(re.findall(r"[^\W_]+", context.path_format or ""))
             unique = name if name not in taken else f"{name}_{method.lower()}_{path_words}"
             taken.add(unique)
-            operation["operationId"] = unique
+            document["paths"][context.path_format][method.lower()]["operationId"] = unique
 
 
 def functions(app: FastAPI) -> Iterator[Callable[..., Any]]:

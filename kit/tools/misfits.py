@@ -5,11 +5,12 @@ jsonschema says which rule is broken and where; its own wording changes between 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from kit.markup import short
+from kit.tools import patterns
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -45,6 +46,77 @@ _PARTS = {
 }
 
 
+def validator(schema: Mapping[str, Any]) -> Any:
+    """jsonschema's validator (2020-12) for a schema, with patterns that are matched in linear time."""
+    kind = _without_unevaluated() if _has_both(schema) else _linear()
+    return kind(schema)
+
+
+@cache
+def _linear() -> Any:
+    # With JupyterLab installed the import takes a second: a grammar for IRIs.
+    from jsonschema import Draft202012Validator
+
+    own = {"pattern": _pattern, "patternProperties": _named, "additionalProperties": _additional}
+    return _extended(Draft202012Validator, own)
+
+
+@cache
+def _without_unevaluated() -> Any:
+    return _extended(_linear(), {"unevaluatedProperties": lambda *_: iter(())})
+
+
+def _extended(kind: Any, keywords: dict[str, Any]) -> Any:
+    from jsonschema import validators
+
+    extend: Any = validators.extend  # without types
+    return extend(kind, keywords)
+
+
+def _has_both(schema: Any) -> bool:
+    """Whether unevaluatedProperties may have to look at patternProperties, which jsonschema does with `re`."""
+    waiting, found = [schema], set()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Mapping):
+            found |= node.keys() & {"unevaluatedProperties", "patternProperties"}
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+    return len(found) == 2
+
+
+def _pattern(own: Any, pattern: str, value: Any, schema: Any) -> Iterator[ValidationError]:
+    from jsonschema import ValidationError
+
+    if isinstance(value, str) and patterns.matches(pattern, value) is False:
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+def _named(own: Any, named: Mapping[str, Any], value: Any, schema: Any) -> Iterator[ValidationError]:
+    for pattern, each in named.items():
+        for name, item in value.items() if isinstance(value, dict) else ():
+            if patterns.matches(pattern, name):
+                yield from own.descend(item, each, path=name, schema_path=pattern)
+
+
+def _additional(own: Any, allowed: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+    from jsonschema import ValidationError
+
+    extras = list(_extras(value, schema)) if isinstance(value, dict) else []
+    if isinstance(allowed, Mapping):
+        for name in extras:
+            yield from own.descend(value[name], allowed, path=name)
+    elif allowed is False and extras:
+        yield ValidationError("additional properties are not allowed")
+
+
+def _extras(value: Mapping[str, Any], schema: Any) -> Iterator[str]:
+    """The properties that a schema does not name, neither themselves nor by a pattern."""
+    known, named = schema.get("properties", {}), schema.get("patternProperties", {})
+    return (n for n in value if n not in known and all(patterns.matches(p, n) is False for p in named))
+
+
 def explain(error: ValidationError) -> str:
     """What is wrong with the value at an error's path. The caller names the path."""
     value: Any = error.instance
@@ -62,8 +134,7 @@ def explain(error: ValidationError) -> str:
     if rule == "required":
         return f"must have {_listed(name for name in limit if name not in value)}"
     if rule == "additionalProperties":
-        known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
-        extra = (n for n in value if n not in known and not any(re.search(p, n) for p in patterns))
+        known, extra = schema.get("properties", {}), _extras(value, schema)
         there = f"; there are: {_listed(known)}" if known else ""
         return f"must not have {_listed(extra)}{there}"
     if rule == "items" and limit is False:

@@ -60,6 +60,11 @@ def fix_values(out: dict[str, Any], note: Note) -> None:
     An enum whose values are all of another type allows nothing, and a wrong default misleads a model.
     """
     kind = out.get("type")
+    if "enum" in out:
+        written = {json.dumps(value, sort_keys=True): value for value in out["enum"]}
+        if len(written) < len(out["enum"]):
+            out["enum"] = list(written.values())
+            note("the values of an enum are there twice: read as once")
     if isinstance(kind, str) and "enum" in out and not any(is_a(value, kind) for value in out["enum"]):
         meant = [value for value in (_as_a(value, kind) for value in out["enum"]) if value is not None]
         if meant:

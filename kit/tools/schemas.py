@@ -16,15 +16,15 @@ from typing import Any
 
 from kit.markup import short
 from kit.openapi.spec import Spec
-from kit.openapi.values import mapping, unique
-from kit.tools import repairs
+from kit.openapi.values import mapping, references, unique
+from kit.tools import patterns, repairs
+from kit.tools.inheritance import Families
 
 MAX_DEPTH = 30  # of an allOf inside an allOf; what is deeper stays as it is
 HEAVY = 100_000  # schemas for one value, beyond which nothing that visits each is done
 MOST = 10**9
 INLINE = 100  # the most schemas within one that is written out where it is referred to
 
-_CONTAINERS = (dict, list)  # a tuple: `dict | list` would be created at each use
 _ONE = ("not", "if", "then", "else", "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties")
 _MANY = ("allOf", "anyOf", "oneOf", "prefixItems")
 _ALTERNATIVES = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else", "$ref"}
@@ -47,14 +47,6 @@ def _is_json(value: Any) -> bool:
     return True
 
 
-def _is_pattern(value: Any) -> bool:
-    try:
-        re.compile(value)
-    except (re.error, TypeError, OverflowError, RecursionError):
-        return False
-    return True
-
-
 # The keywords that matter to a model or to a validator of arguments, and what they may hold.
 # Everything else (xml, example, discriminator, x-..., misspellings) is dropped.
 _PLAIN: dict[str, Callable[[Any], bool]] = {
@@ -63,7 +55,6 @@ _PLAIN: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _is_number),
     "multipleOf": lambda value: _is_number(value) and value > 0,
     **dict.fromkeys(("title", "description", "format", "contentMediaType", "contentEncoding"), lambda v: isinstance(v, str)),
-    "pattern": _is_pattern,
     **dict.fromkeys(("uniqueItems", "deprecated", "readOnly", "writeOnly"), lambda v: isinstance(v, bool)),
     "enum": lambda value: isinstance(value, list) and bool(value) and _is_json(value),
     **dict.fromkeys(("default", "const"), _is_json),
@@ -102,6 +93,7 @@ class Converter:
         self.defs = defs
         self.inline = inline
         self.hidden = hidden
+        self._families = Families(spec, is_strict=hidden != "writeOnly")
         self._modern = spec.version not in ("2.0", "3.0")
         self._known: dict[str, Converted] = {}  # by reference
         self._by_name: dict[str, Converted] = {}
@@ -163,7 +155,7 @@ class Converter:
 
     def names_in(self, schema: dict[str, Any]) -> Iterator[str]:
         """The names in `$defs` that a converted schema refers to itself."""
-        return (name for ref in _refs(schema) if (name := ref.removeprefix(self.defs)) in self._by_name)
+        return (name for ref in references(schema) if (name := ref.removeprefix(self.defs)) in self._by_name)
 
     def characters(self, names: Iterable[str]) -> int:
         """The length of these definitions as JSON."""
@@ -182,7 +174,7 @@ class Converter:
     def _prepare(self, schema: Any) -> None:
         """Converts what `schema` refers to, the innermost first, without recursion."""
         entered: dict[str, None] = {}
-        iterators = [_refs(schema)]
+        iterators = [references(schema)]
         while iterators:
             ref = next(iterators[-1], None)
             if ref is None:
@@ -193,10 +185,10 @@ class Converter:
                 self._place(ref)  # it leads back to itself
             elif ref not in self._known:
                 entered[ref] = None
-                iterators.append(_refs(self.spec.lookup(ref)))
+                iterators.append(references(self._families.target(ref)))
 
     def _define(self, ref: str) -> None:
-        target = self.spec.lookup(ref)
+        target = self._families.target(ref)
         if target is None:
             return
         converted = self._finish(target, ref[1:])
@@ -255,11 +247,17 @@ class Converter:
         self._now.size += 1
         if isinstance(schema.get("$ref"), str):
             return self._reference(schema["$ref"], schema)
+        schema, flaw = self._families.joined(schema)
+        if flaw:
+            self._problem(flaw)
         out: dict[str, Any] = {}
         for key, value in schema.items():
             if self.hidden and key in ("readOnly", "writeOnly"):
                 continue  # of no use to a model or to a validator of arguments
-            if key not in _PLAIN:
+            if key == "pattern":
+                pattern = self._pattern(value)
+                out |= {key: pattern} if pattern is not None else {}
+            elif key not in _PLAIN:
                 self._convert_within(key, value, out)
             elif _PLAIN[key](value):
                 out[key] = value
@@ -275,11 +273,10 @@ class Converter:
             if isinstance(value, list) and value:
                 out[key] = [self._convert(item) for item in value]
         elif key in _NAMED:
-            out[key] = {
-                str(name): self._convert(item)
-                for name, item in mapping(value).items()
-                if (key != "patternProperties" or _is_pattern(name)) and not self._is_hidden(item)
-            }
+            named = ((str(name), item) for name, item in mapping(value).items() if not self._is_hidden(item))
+            if key == "patternProperties":
+                named = ((p, item) for name, item in named if (p := self._pattern(name)) is not None)
+            out[key] = {name: self._convert(item) for name, item in named}
         elif key == "items" or (key in _ONE and isinstance(value, Mapping | bool)):
             out[key] = self._convert(value)
         elif key == "additionalProperties":
@@ -342,8 +339,12 @@ class Converter:
             allowed = own.get("enum", [own["const"]] if "const" in own else values)
             if not set(map(str, allowed)) & set(values):
                 continue  # the author means the values that the property itself has
-            choice = {"properties": {name: {"enum": values}}, "required": [name]}
-            out[key][number] = {"allOf": [out[key][number], choice]}
+            told, choice = self.opened(out[key][number]), {name: {"enum": values}}
+            if told.get("additionalProperties") is False and name not in told.get("properties", {}):
+                own = {"properties": {**told.get("properties", {}), **choice}}  # else nothing would fit
+                out[key][number] = {**told, **own, "required": [*told.get("required", []), name]}
+            else:
+                out[key][number] = {"allOf": [out[key][number], {"properties": choice, "required": [name]}]}
 
     def _is_hidden(self, schema: Any) -> bool:
         """Whether a property exists only in the other direction: in responses, or in requests."""
@@ -355,22 +356,15 @@ class Converter:
             )
         )
 
+    def _pattern(self, value: Any) -> str | None:
+        pattern, note = patterns.read(value)
+        if note:
+            self._problem(f"the pattern {short(repr(value))} {note}")
+        return pattern
+
     def _problem(self, message: str) -> None:
         self._has_problems = True
         self.spec.problem(self._pointer, message)
-
-
-def _refs(schema: Any) -> Iterator[str]:
-    """Every reference within a schema, in the order of the text."""
-    waiting = [schema]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, list):
-            waiting += [item for item in reversed(node) if isinstance(item, _CONTAINERS)]
-        elif isinstance(node, (dict, Mapping)):
-            if isinstance(node.get("$ref"), str):
-                yield node["$ref"]
-            waiting += [item for item in reversed(list(node.values())) if isinstance(item, _CONTAINERS)]
 
 
 def allows_null(schema: Mapping[str, Any]) -> bool:

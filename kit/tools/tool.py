@@ -18,7 +18,7 @@ from kit.openapi.documents import read_json
 from kit.openapi.operation import Body, Operation, is_json
 from kit.openapi.spec import Spec
 from kit.openapi.values import unique
-from kit.tools import locations, misfits, serialization
+from kit.tools import locations, misfits, patterns, serialization
 from kit.tools.repairs import is_a
 from kit.tools.request import Argument, Request, make_request
 from kit.tools.schemas import HEAVY, Converter, merged
@@ -185,11 +185,8 @@ class Tool:
 
     @cached_property
     def _validators(self) -> dict[str, Any]:
-        # With JupyterLab installed the import takes a second: a grammar for IRIs.
-        from jsonschema import Draft202012Validator
-
         return {
-            name: Draft202012Validator({**argument.schema, "$defs": self._definitions})
+            name: misfits.validator({**argument.schema, "$defs": self._definitions})
             for name, argument in self.arguments.items()
         }
 
@@ -231,10 +228,10 @@ class Tool:
         """The arguments, with numbers and booleans that came as text converted to what the schema requires.
 
         A null for an optional argument that does not allow it counts as not passed, and so does an empty
-        text in a place where the two look the same.
+        text in a place where the two look the same. What belongs in the body may be in `body` or beside it.
         """
         out = {}
-        for name, value in arguments.items():
+        for name, value in self._placed(arguments).items():
             argument = self.arguments.get(name)
             if argument is not None:
                 kinds = _kinds(argument.schema)
@@ -247,6 +244,26 @@ class Tool:
                     value = _from_text(value, kinds)
             out[name] = value
         return out
+
+    def _placed(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments with those of the body where the tool has them: in `body`, or beside it."""
+        whole, body = self.arguments.get("body"), arguments.get("body")
+        unknown = {name: value for name, value in arguments.items() if name not in self.arguments}
+        if unknown.keys() == {"body"} and isinstance(body, Mapping) and body.keys() <= self.arguments.keys():
+            return {**body, **{name: value for name, value in arguments.items() if name != "body"}}
+        if whole and whole.parameter is None and whole.key is None and unknown and "body" not in arguments:
+            forms, names = [self._body_schema], set()
+            for form in forms:
+                form = self._converter.opened(form)
+                names |= form.get("properties", {}).keys()
+                if len(forms) < HEAVY:
+                    forms += (it for key in ("anyOf", "oneOf", "allOf") for it in form.get(key, ()))
+            if unknown.keys() <= names:
+                return {
+                    "body": unknown,
+                    **{name: it for name, it in arguments.items() if name not in unknown},
+                }
+        return arguments
 
     def request(self, arguments: Mapping[str, Any]) -> Request:
         """The HTTP request for arguments without problems. The URL begins with the path."""
@@ -305,7 +322,9 @@ def _fits_plainly(schema: Mapping[str, Any], value: Any) -> bool:
         and is_a(value, kind)
         and schema.keys() <= _PLAIN
         and (
-            "pattern" not in schema or not isinstance(value, str) or bool(re.search(schema["pattern"], value))
+            "pattern" not in schema
+            or not isinstance(value, str)
+            or patterns.matches(schema["pattern"], value) is not False
         )
         and (
             "items" not in schema

@@ -93,10 +93,15 @@ def test_a_strangers_plugin_with_its_flaws() -> None:
 @pytest.mark.parametrize(
     ("pages", "path", "reason"),
     [
-        ({}, "", r"answers 404: there is no plugin at"),
+        ({}, "", r"There is no plugin at .*\n.*/ai-plugin.json answers 404"),
         ({"/.well-known/ai-plugin.json": (200, {}, "<html>")}, "", "is an HTML or XML page"),
         ({"/.well-known/ai-plugin.json": (200, {}, "")}, "", "is empty"),
-        ({"/.well-known/ai-plugin.json": (200, {}, {"auth": {}})}, "", "has no api.url"),
+        (
+            {"/.well-known/ai-plugin.json": (200, {}, {"a": 1})},
+            "",
+            "neither a manifest nor a spec: its keys are a",
+        ),
+        ({"/.well-known/ai-plugin.json": (200, {}, {"name_for_model": "x"})}, "", "has no api.url"),
         (
             {"/.well-known/ai-plugin.json": (200, {}, manifest("https://evil.example/spec.json"))},
             "",

@@ -348,3 +348,22 @@ def test_every_host_is_told_the_auth_that_the_plugin_has() -> None:
         kit.render(secured(kit.UserHttp("basic", verify=str.strip)), "openai", serves_mcp=True)
     with pytest.raises(kit.KitError, match="no MCP tool"):
         kit.render(service, "openai", api="chat", serves_mcp=True)
+
+
+@pytest.mark.parametrize("is_of_the_path", [True, False])
+def test_the_server_of_one_operation_reaches_the_document_of_actions(is_of_the_path: bool) -> None:
+    own = {"servers": [{"url": "https://api.example.com/v2"}]}
+    operation = {"operationId": "op", "responses": {"200": {"description": ""}}}
+    item = {**own, "get": operation} if is_of_the_path else {"get": {**operation, **own}}
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "T", "version": "1"},
+        "servers": [{"url": "https://api.example.com/v1"}],
+        "paths": {"/a": item, "/b": {"get": {**operation, "operationId": "other"}}},
+    }
+    base = "https://api.example.com/v1"
+    plugin = Description(kit.Manifest.read({}), kit.Spec(document), base)
+    rendered = kit.render(plugin, "actions")
+    assert rendered["servers"] == [{"url": base}]
+    assert rendered["paths"]["/a"]["get"]["servers"] == own["servers"]
+    assert "servers" not in rendered["paths"]["/b"]["get"]

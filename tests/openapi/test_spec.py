@@ -203,3 +203,19 @@ def test_every_document_is_read_or_refused_with_a_reason(run: str) -> None:
         assert repr(document)
     least = {"own": (7, 5, 30), "corpus": (601, 1, 3001)}[run]
     assert all(count >= expected for count, expected in zip((read, refused, operations), least, strict=True))
+
+
+def test_a_server_without_a_value_for_its_variable_is_not_called_and_said() -> None:
+    named = {"url": "https://{tenant}.example/{version}", "variables": {"version": {"default": "v1"}}}
+    listed = {"url": "https://{region}.example", "variables": {"region": {"enum": ["eu", "us"]}}}
+    empty = {"url": "https://{host}/{base}", "variables": {"host": {"default": ""}, "base": {"default": ""}}}
+    found = spec(
+        {"/a": {"get": {"servers": [named], "responses": {"200": {}}}}}, servers=[named, listed, empty]
+    )
+    assert found.servers == ["https://eu.example"]
+    places = [(place, message.partition(" has ")[2].partition(":")[0]) for place, message in found.problems]
+    assert [it for it in places if "servers" in it[0]] == [
+        ("/servers/0", "no value for 'tenant'"),
+        ("/servers/2", "no value for 'host'"),
+        ("/paths/~1a/get/servers/0", "no value for 'tenant'"),
+    ]

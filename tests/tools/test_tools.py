@@ -501,3 +501,11 @@ def test_multipart_parts() -> None:
         ("note", (None, b"n")),
         ("meta", (None, b'{"k": 1}', "application/json")),
     ]
+
+
+def test_values_of_an_enum_that_are_there_twice_are_there_once() -> None:
+    made = tool(query({"enum": ["a", "b", "a", 1, True, 1.5, 1, None, None]}))
+    assert made.parameters["properties"]["q"]["enum"] == ["a", "b", 1, True, 1.5]
+    assert "the values of an enum are there twice: read as once" in [
+        message for _, message in made.operation.spec.problems
+    ]
