@@ -164,6 +164,7 @@ class Plugin(FastAPI):
             },
         )
         plugin._wrapped = app
+        plugin._pages.also_spec(app.openapi_url)
         return plugin
 
     # -- serving --------------------------------------------------------------

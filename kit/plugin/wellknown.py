@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.manifest import MANIFEST_PATH, SPEC_PATH, manifest_card
 from kit.markup import logo, page
+from kit.openapi.version30 import lowered
 from kit.openapi.views import spec_table
 from kit.plugin.registry import has_path
 
@@ -34,6 +35,7 @@ CHATGPT_ORIGINS = ("https://chatgpt.com", "https://chat.openai.com")
 
 HEALTH_PATH = "/health"
 SPEC_YAML_PATH = "/.well-known/openapi.yaml"
+SPEC30_PATH = "/.well-known/openapi-3.0.json"  # for readers that know no later version
 
 MAX_BASE_URLS = 16  # rendered copies kept: the Host header is the client's choice, memory is ours
 
@@ -109,10 +111,17 @@ class Pages:
             MANIFEST_PATH: ("application/json", self._manifest),
             SPEC_PATH: ("application/json", self._spec),
             SPEC_YAML_PATH: ("application/yaml", self._spec_yaml),
+            SPEC30_PATH: ("application/json", self._spec30),
             "/logo.svg": ("image/svg+xml", self._logo),
             "/legal": ("text/html", self._legal),
         }
         self.front_page = ("text/html", self._front)
+        self.also_spec(plugin.openapi_url)
+
+    def also_spec(self, path: str | None) -> None:
+        """Serves the spec at FastAPI's own address too, with the server that it has at the usual one."""
+        if path:
+            self.by_path[path] = self.by_path[SPEC_PATH]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers GET and HEAD with the page at the requested path, else with the front page."""
@@ -152,6 +161,10 @@ class Pages:
 
     def _spec(self, base: str) -> bytes:
         document = self._document(base)
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def _spec30(self, base: str) -> bytes:
+        document, _ = lowered(self._document(base))
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _spec_yaml(self, base: str) -> bytes:
