@@ -50,10 +50,10 @@ class Task(BaseModel):
     tags: list[str] = []
 
 
-def ordinary() -> kit.Plugin:
+def ordinary(public_url: str | None = PUBLIC) -> kit.Plugin:
     """What people write with FastAPI today."""
     plugin = kit.Plugin(
-        "shop", description_for_model="Tasks of a shop.", contact_email="a@example.com", public_url=PUBLIC
+        "shop", description_for_model="Tasks of a shop.", contact_email="a@example.com", public_url=public_url
     )
 
     @plugin.get("/tasks", summary="List tasks")
@@ -154,18 +154,13 @@ def test_what_3_0_cannot_say_is_a_finding_and_or_null_is_no_error_for_copilot() 
     ]
 
 
-def written(plugin: kit.Plugin, folder: Path) -> Path:
-    """The file that Copilot's manifest names, as the command writes it."""
-    with kit.serve(plugin) as server:
-        render_to_files("copilot", server.url, str(folder))
-    manifest = json.loads((folder / "ai-plugin.json").read_text())
-    return folder / manifest["runtimes"][0]["spec"]["url"]
-
-
 def test_the_command_writes_the_document_that_the_manifest_names(tmp_path: Path) -> None:
-    document = json.loads(written(ordinary(), tmp_path / "package").read_text())
+    with kit.serve(ordinary(public_url=None)) as server:
+        render_to_files("copilot", server.url, str(tmp_path / "package"))
+    manifest = json.loads((tmp_path / "package" / "ai-plugin.json").read_text())
+    document = json.loads((tmp_path / "package" / manifest["runtimes"][0]["spec"]["url"]).read_text())
     assert list(OpenAPIV30SpecValidator(document).iter_errors()) == []
-    assert document["servers"] == [{"url": PUBLIC}]
+    assert document["servers"] == [{"url": server.url}]
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed: Microsoft's parser needs it")
