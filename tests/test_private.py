@@ -28,6 +28,7 @@ import uvicorn
 import uvicorn.config
 from fastapi import APIRouter, FastAPI
 from ipykernel.zmqshell import ZMQInteractiveShell
+from langchain_core.tools import StructuredTool
 from packaging.requirements import Requirement
 from paths import TESTS
 from pydantic import BaseModel
@@ -60,6 +61,7 @@ STARTS = "test_server.py::test_it_starts_and_stops_quickly"
 KILLED = "test_workers.py::test_of_four_workers_one_is_killed_under_load"
 BROKEN = "test_workers.py::test_a_plugin_that_does_not_load_ends_them_all_and_tells_once"
 STATE = "test_workers.py::test_state_is_found_in_a_closure_and_a_dependency"
+RESERVED = "test_langchain.py::test_every_argument_arrives_whatever_its_name"
 CELLS = "test_kernel.py::test_cells_out_of_order_and_with_ids"
 
 USES = [
@@ -114,6 +116,8 @@ USES = [
         MODELS,
         "force= _types_namespace=",
     ),
+    Use("langchain", "StructuredTool._run", "hosts/langchain", RESERVED),
+    Use("langchain", "StructuredTool._arun", "hosts/langchain", RESERVED),
     Use("ipykernel", "ZMQInteractiveShell.get_parent", "jupyter notebook/loading", CELLS, "self"),
     Use("ipython", "ZMQInteractiveShell.transform_cell", "jupyter", CELLS, "self raw_cell"),
     Use("ipython", "ZMQInteractiveShell.user_ns", "jupyter notebook/loading", CELLS),
@@ -188,6 +192,7 @@ ROOTS: dict[str, Callable[[], Any]] = {
     "config": _config,
     "server": _server,
     "BaseModel": lambda: BaseModel,
+    "StructuredTool": lambda: StructuredTool,
     "ZMQInteractiveShell": lambda: ZMQInteractiveShell,
     "sys": lambda: sys,
 }

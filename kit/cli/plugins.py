@@ -10,6 +10,7 @@ import typer
 
 from kit.cli.options import AsJson, ClientId, FollowRefs, Token, Url, installed, say
 from kit.errors import KitError
+from kit.openapi import forms
 from kit.openapi.documents import read_json
 
 
@@ -69,7 +70,9 @@ def check(
 
 
 def render(
-    host: Annotated[str, typer.Argument(help="chatgpt, actions, copilot, openai, agent_plugin or mcp.")],
+    host: Annotated[
+        str, typer.Argument(help="chatgpt, actions, copilot, openapi30, openai, agent_plugin or mcp.")
+    ],
     url: Url,
     out: Annotated[str | None, typer.Option(help="The folder to write to, instead of printing.")] = None,
 ) -> None:
@@ -81,8 +84,11 @@ def render(
     module = hosts.find(host)
     if not module.FILE:
         raise KitError(f"{module.TITLE} takes Python objects, not files.", f"Use kit.render(url, {host!r}).")  # fmt: skip
-    rendered = module.render(installed(url, None, ask=False))
+    plugin = installed(url, None, ask=False)
+    rendered = module.render(plugin)
     files = rendered if isinstance(rendered, dict) and "plugin.json" in rendered else {module.FILE: rendered}
+    for other in map(hosts.find, getattr(module, "BESIDE", ())):  # what its file names
+        files[other.FILE] = other.render(plugin)
     if out is None:
         say(_json(rendered))
         return
@@ -116,7 +122,8 @@ def call(
         name, equals, value = pair.partition("=")
         if not equals:
             raise typer.BadParameter(f"{pair!r} is not NAME=VALUE")
-        values[name] = _value(tool.arguments[name].schema if name in tool.arguments else {}, value)
+        schema = tool.arguments[name].schema if name in tool.arguments else {}
+        values[name] = _value(forms.kinds(schema, tool.follow), value)
     result = plugin.call(operation, values)
     say(result.data if isinstance(result.data, str) else _json(result.data))
     if not result.ok:
@@ -129,10 +136,9 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _value(schema: Any, text: str) -> Any:
+def _value(kinds: set[str], text: str) -> Any:
     """A value from the command line: text if the operation takes text, else JSON."""
-    types = schema.get("type", "")
-    if types == "string" or (isinstance(types, list) and "string" in types):
+    if "string" in kinds:
         return text
     try:
         return read_json(text)

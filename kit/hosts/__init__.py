@@ -17,7 +17,7 @@ from kit.hosts.findings import Finding, Findings
 if TYPE_CHECKING:
     from kit.description import Description
 
-HOSTS = ("chatgpt", "actions", "copilot", "openai", "agent_plugin", "mcp", "langchain")
+HOSTS = ("chatgpt", "actions", "copilot", "openapi30", "openai", "agent_plugin", "mcp", "langchain")
 DOCUMENTS = "documents"  # stands for a host in findings about the documents themselves
 
 
@@ -33,6 +33,7 @@ class Host(Rules, Protocol):
 
     TITLE: str  # its name for people
     FILE: str  # the file that the result of `render` is written to; "" for Python objects
+    # A host whose file names another's has `BESIDE`, the hosts whose files are written beside its own.
 
     def render(self, plugin: Description, **options: Any) -> Any:
         """What the host needs of the plugin, in its own form."""

@@ -17,6 +17,7 @@ from kit.hosts.findings import Finding
 from kit.hosts.texts import cut, texts_too_long
 from kit.openapi.operation import Parameter
 from kit.openapi.values import mapping, text
+from kit.openapi.version30 import METHODS, lowered
 from kit.tools.schemas import Converter
 
 if TYPE_CHECKING:
@@ -35,11 +36,10 @@ _PRODUCTION = "https://developers.openai.com/api/docs/actions/production"
 _FILES = "https://developers.openai.com/api/docs/actions/sending-files"
 _AUTH = "https://developers.openai.com/api/docs/actions/authentication"
 _NO_TEXT = "no official text: users report that the builder takes 30"
-_METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")  # of OpenAPI 3.1
 
 
 def render(plugin: Description) -> dict[str, Any]:
-    """An OpenAPI 3.1 document, valid for every plugin: fixed, its texts cut to the builder's limits.
+    """An OpenAPI 3.0.3 document, valid for every plugin: fixed, its texts cut to the builder's limits.
 
     It has one server, legal operationIds, `x-openai-isConsequential` on every operation and the manifest's auth
     as its security scheme. Headers and cookies are left out: the builder sends none.
@@ -48,7 +48,7 @@ def render(plugin: Description) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for tool in plugin.by_name.values():
         operation = tool.operation
-        if operation.method in _METHODS:
+        if operation.method in METHODS:
             # without the placeholders of a query, unless only they distinguish two operations
             free = operation.method.lower() not in paths.get(operation.address, {})
             path = operation.address if free else operation.path
@@ -77,7 +77,7 @@ def render(plugin: Description) -> dict[str, Any]:
         document["security"] = [{"auth": []}]
     if components:
         document["components"] = components
-    return document
+    return lowered(document)[0]
 
 
 def _operation(tool: Tool, converter: Converter) -> dict[str, Any]:
@@ -175,8 +175,8 @@ def check(plugin: Description) -> Iterator[Finding]:
                 message = f"{parameter.name!r} is a {parameter.location}: custom headers are not supported."
                 remedy = "Move it to the query or the body, or make it the API key."
                 yield _finding(severity, place, message, remedy, _PRODUCTION, name)
-        if operation.method not in _METHODS:
-            message = f"OpenAPI 3.1 has no method {operation.method}: left out."
+        if operation.method not in METHODS:
+            message = f"OpenAPI 3.0 has no method {operation.method}: left out."
             yield _finding("error", operation.pointer, message, "Use POST.", _PRODUCTION, name)
         body = operation.body
         if body is not None and not body.media_type.startswith(("application/", "text/")):

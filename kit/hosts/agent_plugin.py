@@ -17,6 +17,7 @@ from kit.addresses import host_of, is_private
 from kit.auth import NoAuth, OAuth
 from kit.hosts.findings import Finding
 from kit.hosts.texts import cut, followed, spec_url, summaries
+from kit.openapi import forms
 
 if TYPE_CHECKING:
     from kit.description import Description
@@ -204,22 +205,19 @@ def _operation(tool: Tool) -> str:
         lines += ["", "| argument | type | required | what it is |", "|---|---|---|---|"]
     for argument in [*tool.arguments.values()][:MAX_ARGUMENTS]:
         about = str(argument.schema.get("description") or "")
-        kind, required = escape(_kind(argument.schema)), "yes" if argument.required else "no"
+        kind, required = escape(_kind(argument.schema, tool)), "yes" if argument.required else "no"
         lines.append(f"| `{argument.name}` | {kind} | {required} | {escape(cut(about, 200))} |")
     if len(tool.arguments) > MAX_ARGUMENTS:
         lines += ["", f"And {len(tool.arguments) - MAX_ARGUMENTS} more arguments, in the tool's own schema."]
     return "\n".join(lines)
 
 
-def _kind(schema: dict[str, Any]) -> str:
-    values, kind = schema.get("enum"), schema.get("type")
-    if isinstance(values, list) and values:
-        return cut("one of " + ", ".join(map(str, values[:20])), 120)
-    kinds = kind if isinstance(kind, list) else [kind]
-    if kind is None and isinstance(schema.get("anyOf"), list):
-        kinds = [part.get("type") for part in schema["anyOf"] if isinstance(part, dict)]
-    named = [str(kind) for kind in kinds if kind not in (None, "null")]
-    return " or ".join(dict.fromkeys(named)) or "any"
+def _kind(schema: dict[str, Any], tool: Tool) -> str:
+    for form in forms.forms(schema, tool.follow):
+        if form.get("enum"):
+            return cut("one of " + ", ".join(map(str, form["enum"][:20])), 120)
+    kinds = forms.kinds(schema, tool.follow)
+    return " or ".join(kind for kind in forms.KINDS if kind in kinds and kind != "null") or "any"
 
 
 def _rest(tools: list[Tool]) -> list[str]:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from kit.auth import NoAuth, OAuth
 from kit.errors import KitError
+from kit.hosts import openapi30
 from kit.hosts.copilot_rules import TITLE as TITLE
 from kit.hosts.copilot_rules import check as check
 from kit.hosts.copilot_rules import function_names
-from kit.hosts.texts import MAX_TEXT, URL, cut, followed, spec_url, summaries
+from kit.hosts.texts import MAX_TEXT, URL, cut, followed, summaries
 from kit.openapi.values import mapping
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from kit.tools.tool import Tool
 
 FILE = "ai-plugin.json"
+BESIDE = ("openapi30",)
 SCHEMA = "https://developer.microsoft.com/json-schemas/copilot/plugin/v2.4/schema.json"
 
 MAX_STARTERS = 6
@@ -57,7 +59,8 @@ def render(plugin: Description, *, serves_mcp: bool = False) -> dict[str, Any]:
     """The plugin manifest, valid against Microsoft's schema of version 2.4 for every plugin.
 
     With `serves_mcp` Copilot calls the plugin's MCP server at `<base_url>/mcp` and asks it for its tools;
-    otherwise it reads the spec and makes the requests itself. The `reference_id` of a plugin with auth is
+    otherwise it reads the file beside the manifest, `kit.render(plugin, "openapi30")`, since Microsoft's parser
+    refuses any version but 3.0, and makes the requests itself. The `reference_id` of a plugin with auth is
     a variable that Microsoft's toolkit fills after the key or client is registered. Raises `KitError` for
     an MCP server with a key, which Copilot does not support.
     """
@@ -84,7 +87,7 @@ def render(plugin: Description, *, serves_mcp: bool = False) -> dict[str, Any]:
         names = function_names(plugin)
         functions = [_function(plugin, plugin.tool(tool), name) for tool, name in names.items()]
         runtime |= {
-            "spec": {"url": spec_url(plugin), "progress_style": "ShowUsage"},
+            "spec": {"url": openapi30.FILE, "progress_style": "ShowUsage"},
             "run_for_functions": [*names.values()],
         }
     starters = [{"text": text} for text in summaries(plugin, MAX_STARTERS)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from kit.addresses import host_of, is_private
 from kit.auth import NoAuth
 from kit.hosts.findings import Finding
-from kit.hosts.texts import MAX_TEXT, followed, spec_url
+from kit.hosts.texts import MAX_TEXT, followed
 from kit.openapi.values import as_list, mapping, pointer_token, unique
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ MAX_VISITS = 200_000  # schemas that one check visits: an untrusted document may
 # What Copilot does not support in a schema: severity, message, remedy, source.
 _FLAWS: dict[str, tuple[Literal["error", "warning"], str, str, str]] = {
     "nested": ("error", "has an object inside", "Flatten it: move each inner field to the top level.", ISSUES),
-    "polymorphic": ("error", "uses oneOf, allOf or anyOf", "Write one plain schema; an optional field is left out of 'required', not made anyOf with null.", ISSUES),
+    "polymorphic": ("error", "uses oneOf, allOf or anyOf", "Write one plain schema.", ISSUES),
     "circular": ("error", "has a schema that contains itself", "Flatten it: refer to the inner one by its id.", ISSUES),
     "enum": ("warning", "has an enum with values other than text", "Make it an enum of texts, or list the values in the description.", MANIFEST),
 }  # fmt: skip
@@ -97,26 +97,17 @@ def _manifest_rules(plugin: Description) -> Iterator[Finding]:
 
 
 def _address_rules(plugin: Description) -> Iterator[Finding]:
-    """Copilot fetches the spec and calls the API from Microsoft's servers, so both must be public."""
-    url = spec_url(plugin)
-    if "://" not in url:
-        message = f"The spec has no address: the Copilot manifest refers to the file {url} beside it."
-        remedy = f"Add the spec to the app package as {url}, or serve it."
-        yield _finding(
-            "warning", "manifest/api/url", message, remedy, f"{MANIFEST}#relative-references-in-urls"
-        )
-    for place, address in (("manifest/api/url", url), ("/servers", plugin.base_url)):
-        host = host_of(address)
-        if host and is_private(host):
-            message = f"{address} cannot be reached from Microsoft's servers."
-            remedy = "Serve the plugin at a public https address, and pass that as public_url."
-            yield _finding("error", place, message, remedy, f"{OVERVIEW}#how-plugins-work")
-        elif address.startswith("http://"):
-            message = f"{address} is not https: anyone on the way can read what is sent."
-            remedy = "Serve it over https."
-            yield _finding(
-                "warning", place, message, remedy, "no known document of Microsoft's requires https"
-            )
+    """Copilot calls the API from Microsoft's servers, so it must be public. The spec lies beside the manifest."""
+    address = plugin.base_url
+    host = host_of(address)
+    if host and is_private(host):
+        message = f"{address} cannot be reached from Microsoft's servers."
+        remedy = "Serve the plugin at a public https address, and pass that as public_url."
+        yield _finding("error", "/servers", message, remedy, f"{OVERVIEW}#how-plugins-work")
+    elif address.startswith("http://"):
+        message = f"{address} is not https: anyone on the way can read what is sent."
+        source = "no known document of Microsoft's requires https"
+        yield _finding("warning", "/servers", message, "Serve it over https.", source)
 
 
 def _operation_rules(operation: Operation, name: str, description: str) -> Iterator[Finding]:
@@ -258,9 +249,11 @@ class _Schemas:
                 refs.append((node["$ref"], min(1, level)))
                 continue
             for word in ("oneOf", "allOf", "anyOf"):
-                parts = node.get(word)
-                if isinstance(parts, list) and parts:
+                parts = as_list(node.get(word))
+                # "or null", and one alternative alone, are written as a plain schema: kit/openapi/version30.py
+                if sum(mapping(part).get("type") != "null" for part in parts) > 1:
                     flaws.setdefault("polymorphic", f"{at}/{word}".lstrip("/"))
+                if parts:
                     waiting += [(part, level, f"{at}/{word}/{n}") for n, part in enumerate(parts)]
             values = node.get("enum")
             if isinstance(values, list) and not all(isinstance(v, str) or v is None for v in values):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kit.auth import NoAuth
 from kit.hosts.findings import Finding
+from kit.openapi import forms
 from kit.openapi.values import mapping
 from kit.tools.selection import likeness
 
@@ -45,8 +46,11 @@ def check(plugin: Description) -> Iterator[Finding]:
                 yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, name)
             elif (
                 ("date" in word.replace("update", "") or word.endswith("_at"))
-                and argument.schema.get("type") == "string"
-                and not argument.schema.keys() & {"format", "enum", "description"}
+                and forms.kinds(argument.schema, tool.follow) - {"null"} == {"string"}
+                and not any(
+                    form.keys() & {"format", "enum", "const", "description"}
+                    for form in forms.forms(argument.schema, tool.follow)
+                )
             ):
                 message = f"The argument {argument.name!r} is a date by its name, but text by its type."
                 remedy = (

@@ -6,11 +6,13 @@ Here the model fills in arguments, and the kit makes the request.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from kit.errors import KitError
 from kit.hosts.findings import Finding
+from kit.openapi.values import unique
 
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
@@ -64,14 +66,18 @@ def make_tools(plugin: Callable) -> list[StructuredTool]:
             "Install it, then try again: pip install langchain langchain-openai",
         ) from None
 
+    reserved = reserved_names()
+
     def one(name: str, description: str, schema: dict[str, Any]) -> StructuredTool:
+        schema, own = _renamed(schema, reserved)
+
         # The model receives the result as text, the program as an object in the message's artifact.
         def call(**arguments: Any) -> tuple[str, Any]:
-            result = plugin.call(name, arguments)
+            result = plugin.call(name, {own.get(key, key): value for key, value in arguments.items()})
             return result.for_model(), result
 
         async def acall(**arguments: Any) -> tuple[str, Any]:
-            result = await plugin.acall(name, arguments)
+            result = await plugin.acall(name, {own.get(key, key): value for key, value in arguments.items()})
             return result.for_model(), result
 
         return StructuredTool(
@@ -85,3 +91,30 @@ def make_tools(plugin: Callable) -> list[StructuredTool]:
 
     tools = (tool["function"] for tool in plugin.tools("chat"))
     return [one(tool["name"], tool.get("description") or tool["name"], tool["parameters"]) for tool in tools]
+
+
+def reserved_names() -> frozenset[str]:
+    """The names that LangChain passes to a tool itself: an argument of such a name would be lost, or raise."""
+    from langchain_core.tools import FILTERED_ARGS, StructuredTool
+
+    # `run` passes the arguments on to `_run`, or `_arun`, as keywords beside its own
+    own = (StructuredTool._run, StructuredTool._arun)
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    named = {
+        p.name for method in own for p in inspect.signature(method).parameters.values() if p.kind not in kinds
+    }
+    return frozenset(named | {*FILTERED_ARGS})
+
+
+def _renamed(schema: dict[str, Any], reserved: Collection[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """A tool's parameters without names that are reserved, and the plugin's own names of those."""
+    properties: dict[str, Any] = schema["properties"]
+    names: dict[str, str] = {}
+    for name in properties:
+        if name in reserved:
+            names[name] = unique(f"{name}_value", {*properties, *names.values(), *reserved})
+    if not names:
+        return schema, {}
+    renamed = {names.get(name, name): it for name, it in properties.items()}
+    required = [names.get(name, name) for name in schema.get("required", [])]
+    return {**schema, "properties": renamed, "required": required}, {new: old for old, new in names.items()}

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 LOCATIONS = ("path", "query", "querystring", "header", "cookie")
 # OpenAPI 3.1, Parameter Object: definitions of these headers are ignored.
 IGNORED_HEADERS = ("accept", "content-type", "authorization")
+# Those by which HTTP frames a request or keeps a connection, which are its client's alone: RFC 9110, 7.2, 8.6, 10.1.1
+# and 7.6.1. One of the caller's would cut the request short, or send it to another host.
+FRAMING_HEADERS = (
+    "host", "content-length", "transfer-encoding", "expect", "connection", "keep-alive", "proxy-connection", "te",
+    "trailer", "upgrade",
+)  # fmt: skip
 
 _STYLES = {
     "path": ("simple", "label", "matrix"),
@@ -238,6 +244,11 @@ class Operation:
     def _parameter(self, raw: Mapping[str, Any], pointer: str) -> Parameter | None:
         location, name = self._location(raw, pointer), str(raw.get("name"))
         if location is None or (location == "header" and name.lower() in IGNORED_HEADERS):
+            return None
+        if location == "header" and name.strip().lower() in FRAMING_HEADERS:
+            self._problem(
+                pointer, f"the header {name!r} belongs to the HTTP client: left out, never sent as given"
+            )
             return None
         if swagger.is_schemaless(raw):
             if self.spec.version != "2.0":

@@ -80,6 +80,11 @@ class Spec:
         return {str(name): self.resolve(scheme) for name, scheme in schemes.items()}
 
     @property
+    def is_fastapi(self) -> bool:
+        """Whether FastAPI wrote the document: its answer to wrong arguments is among the schemas."""
+        return "HTTPValidationError" in mapping(mapping(self.document.get("components")).get("schemas"))
+
+    @property
     def problems(self) -> list[Problem]:
         """What had to be fixed or left out. Problems inside schemas appear once tools are made of them."""
         for operation in self.operations.values():

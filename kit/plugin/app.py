@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kit import jupyter
 from kit.auth import Auth, NoAuth
 from kit.errors import Forbidden
-from kit.manifest import LIMITS, SPEC_PATH, Manifest, cut, legal_name, manifest_card
+from kit.manifest import LIMITS, Manifest, cut, legal_name, manifest_card
 from kit.openapi.spec import Problem, Spec
 from kit.openapi.values import pointer_token
 from kit.openapi.views import spec_table
@@ -207,8 +207,7 @@ class Plugin(FastAPI):
             },
         )
         plugin._wrapped = app
-        if app.openapi_url:  # one document at both addresses
-            plugin._pages.by_path.setdefault(app.openapi_url, plugin._pages.by_path[SPEC_PATH])
+        plugin._pages.also_spec(app.openapi_url)
         return plugin
 
     # -- serving --------------------------------------------------------------

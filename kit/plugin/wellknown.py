@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kit.auth import OAuth
 from kit.manifest import MANIFEST_PATH, SPEC_PATH, manifest_card
 from kit.markup import logo, page
+from kit.openapi.version30 import lowered
 from kit.openapi.views import spec_table
 from kit.plugin.registry import has_path
 
@@ -36,12 +37,13 @@ CHATGPT_ORIGINS = ("https://chatgpt.com", "https://chat.openai.com")
 
 HEALTH_PATH = "/health"
 SPEC_YAML_PATH = "/.well-known/openapi.yaml"
+SPEC30_PATH = "/.well-known/openapi-3.0.json"  # for readers that know no later version
 MCP_PATH = "/mcp"
 # RFC 9728, section 3.1: the metadata of the whole plugin, and of its MCP server by the path of that
 RESOURCE_PATH = "/.well-known/oauth-protected-resource"
 RESOURCE_PATHS = (RESOURCE_PATH, RESOURCE_PATH + MCP_PATH)
 # The pages of the plugin. They need no credential, also where the author serves one instead.
-OPEN = (MANIFEST_PATH, SPEC_PATH, SPEC_YAML_PATH, *RESOURCE_PATHS, "/logo.svg", "/legal")
+OPEN = (MANIFEST_PATH, SPEC_PATH, SPEC_YAML_PATH, SPEC30_PATH, *RESOURCE_PATHS, "/logo.svg", "/legal")
 
 MAX_BASE_URLS = 16  # rendered copies kept: the Host header is the client's choice, memory is ours
 
@@ -117,11 +119,18 @@ class Pages:
             MANIFEST_PATH: ("application/json", self._manifest),
             SPEC_PATH: ("application/json", self._spec),
             SPEC_YAML_PATH: ("application/yaml", self._spec_yaml),
+            SPEC30_PATH: ("application/json", self._spec30),
             "/logo.svg": ("image/svg+xml", self._logo),
             "/legal": ("text/html", self._legal),
             **dict.fromkeys(RESOURCE_PATHS, ("application/json", self._resource)),
         }
         self.front_page = ("text/html", self._front)
+        self.also_spec(plugin.openapi_url)
+
+    def also_spec(self, path: str | None) -> None:
+        """Serves the spec at FastAPI's own address too, with the server that it has at the usual one."""
+        if path:
+            self.by_path[path] = self.by_path[SPEC_PATH]
 
     def __contains__(self, path: object) -> bool:
         needs_oauth = path in RESOURCE_PATHS and not isinstance(self.plugin.manifest.auth, OAuth)
@@ -165,6 +174,10 @@ class Pages:
 
     def _spec(self, base: str) -> bytes:
         document = self._document(base)
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def _spec30(self, base: str) -> bytes:
+        document, _ = lowered(self._document(base))
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _spec_yaml(self, base: str) -> bytes:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from kit.openapi import forms
 from kit.openapi.operation import Parameter
 from kit.tools import strict
-from kit.tools.schemas import HEAVY, MAX_DEPTH, Converter, allows_null
+from kit.tools.schemas import HEAVY, MAX_DEPTH, Converter
 
 # The keywords that determine the type of a value, directly or not.
 _TYPED = {"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "not", "if"}
@@ -30,11 +31,15 @@ def fit(schema: dict[str, Any], parameter: Parameter, converter: Converter) -> d
 
 
 def in_form(schema: dict[str, Any], required: bool, converter: Converter) -> dict[str, Any]:
-    """The schema of a form's field: an empty list of them is no field at all."""
-    opened = converter.opened(schema)
-    if required and opened.get("type") == "array" and not opened.get("minItems"):
-        return {**opened, "minItems": 1}
-    return schema
+    """The schema of a form's field: an empty list of them is no field at all, and a form has no null."""
+    if "null" in forms.kinds(schema, converter.followed):
+        schema = _without_null(converter.opened(schema))
+    if not required:
+        return schema
+    if forms.kinds(schema, converter.followed) != {"array"}:
+        return schema
+    least = max((form.get("minItems", 0) for form in forms.forms(schema, converter.followed)), default=0)
+    return schema if least else {**converter.opened(schema), "minItems": 1}
 
 
 def _narrowed(
@@ -67,7 +72,7 @@ def _narrowed(
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     """A schema that does not allow null; one that allows nothing else is unchanged."""
     kind = schema.get("type")
-    if isinstance(kind, list) and allows_null(schema) and len(kind) > 1:
+    if isinstance(kind, list) and "null" in kind and len(kind) > 1:
         rest = [name for name in kind if name != "null"]
         schema = {**schema, "type": rest[0] if len(rest) == 1 else rest}
     if None in schema.get("enum", ()) and len(schema["enum"]) > 1:

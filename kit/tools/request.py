@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.cookies import SimpleCookie
+from pathlib import Path
 from typing import Any
 
+from kit.openapi import forms
+from kit.openapi.forms import Follow
 from kit.openapi.operation import Body, Operation, Parameter, is_json
 from kit.tools import locations, serialization
 
@@ -39,12 +41,14 @@ def make_request(
     arguments: Mapping[str, Argument],
     values: Mapping[str, Any],
     body_schema: Mapping[str, Any],
+    follow: Follow,
 ) -> Request:
     """The request for the values of some of an operation's arguments, which are known to fit.
 
-    The URL begins with the path. `body_schema` tells the kind of each part of a multipart body.
+    The URL begins with the path. `body_schema` tells how each part of the body is written, `follow` what its
+    references lead to.
     """
-    path = operation.address
+    path = serialization.literal(operation.address)
     query: list[str] = []
     headers: list[tuple[str, str]] = []
     cookies: list[str] = []
@@ -54,6 +58,8 @@ def make_request(
     for name, value in values.items():
         argument = arguments[name]
         parameter = argument.parameter
+        if parameter is not None:
+            value = serialization.as_declared(value, argument.schema, follow)
         if parameter is None:
             has_body = True
             if argument.key is None:
@@ -69,12 +75,10 @@ def make_request(
         elif parameter.location == "header" and value in ([], {}):
             continue  # an empty value: the header is left out
         elif parameter.location == "header":
-            headers.append((parameter.name, serialization.simple(parameter, value)))
+            words = serialization.header(parameter, value, is_repeated=operation.spec.is_fastapi)
+            headers += [(parameter.name, word) for word in words]
         else:
-            cookies += [
-                f"{key}={SimpleCookie().value_encode(text)[1]}"
-                for key, text in serialization.form(parameter.name, value, parameter.explode)
-            ]
+            cookies += serialization.cookies(parameter, value)
     if cookies:
         headers.append(("Cookie", "; ".join(cookies)))
     if query:
@@ -83,44 +87,49 @@ def make_request(
     declared = operation.body
     if declared is not None and (has_body or declared.required):
         flat = any(a.key is not None for a in arguments.values())
-        _fill_body(request, declared, body if flat else whole, body_schema)
+        _fill_body(request, declared, body if flat else whole, body_schema, follow)
     return request
 
 
-def _fill_body(request: Request, declared: Body, value: Any, schema: Mapping[str, Any]) -> None:
+def _fill_body(
+    request: Request, declared: Body, value: Any, schema: Mapping[str, Any], follow: Follow
+) -> None:
     media_type = declared.media_type
     if media_type.startswith("multipart/"):
-        if not value:  # without parts the HTTP client would send no body
-            request.body = b"--none--\r\n"
-            request.headers.append(("Content-Type", "multipart/form-data; boundary=none"))
-            return
         request.files = [
             part
-            for key, item in value.items()
+            for key, item in (value or {}).items()
             for part in serialization.parts(
-                key, item, schema.get("properties", {}).get(key, {}), declared.encoding
+                key, item, forms.members(schema, key, follow), declared.encoding, follow
             )
         ]
+        if not request.files:  # without parts the HTTP client would send no body
+            request.body = b"--none--\r\n"
+            request.headers.append(("Content-Type", "multipart/form-data; boundary=none"))
         return
+    if not isinstance(value, bytes | Path) or is_json(media_type):
+        value = serialization.as_declared(value, schema, follow)
     if locations.is_lines(media_type):
-        lines = [json.dumps(serialization.plain(item), ensure_ascii=False) for item in value or []]
+        lines = [json.dumps(item, ensure_ascii=False) for item in value or []]
         start = "\x1e" if "seq" in media_type else ""
         content = "".join(f"{start}{line}\n" for line in lines).encode()
     elif is_json(media_type):
-        content = json.dumps(serialization.plain(value), ensure_ascii=False).encode()
+        content = json.dumps(value, ensure_ascii=False).encode()
         media_type = "application/json" if "*" in media_type else media_type
     elif media_type.startswith("application/x-www-form-urlencoded"):
         pairs = []
         for key, item in (value or {}).items():
+            if item is None:
+                continue  # a form has no null
             encoding = declared.encoding.get(key, {})
             style = Parameter(
                 key, "query", style=encoding.get("style", "form"), explode=encoding.get("explode", True)
             )
-            nested = isinstance(item, dict) and style.style == "form"
-            pairs += serialization.query(style, json.dumps(item) if nested else item, plus=True)
+            is_nested = isinstance(item, dict) and style.style == "form"
+            pairs += serialization.query(style, json.dumps(item) if is_nested else item, plus=True)
         content = "&".join(pairs).encode()
     else:
-        content = value if isinstance(value, bytes) else serialization.text(value).encode()
+        content = serialization.content(value)
         media_type = "application/octet-stream" if "*" in media_type else media_type
     request.body = content
     request.headers.append(("Content-Type", media_type))

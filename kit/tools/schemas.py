@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kit.markup import short
+from kit.openapi import forms
 from kit.openapi.spec import Spec
 from kit.openapi.values import mapping, references, unique
 from kit.tools import patterns, repairs
@@ -126,6 +127,11 @@ class Converter:
             seen.add(schema["$ref"])
             schema = self._by_name[schema["$ref"].removeprefix(self.defs)].schema
         return {} if set(schema) == {"$ref"} else schema  # a circle of references means nothing
+
+    def followed(self, schema: Any) -> Any:
+        """What a converted schema's `$ref` leads to in `$defs`; the schema itself without one."""
+        named = self._by_name.get(str(mapping(schema).get("$ref")).removeprefix(self.defs))
+        return named.schema if named else schema
 
     def weight(self, schema: dict[str, Any]) -> int:
         """How many schemas one value is checked against, in alternatives of alternatives: up to a billion.
@@ -298,7 +304,8 @@ class Converter:
         repairs.fix_values(out, self._problem)
         if "discriminator" in schema:
             self._discriminate(schema, out)
-        if (schema.get("nullable") is True or schema.get("x-nullable") is True) and not allows_null(out):
+        is_nullable = schema.get("nullable") is True or schema.get("x-nullable") is True
+        if is_nullable and "null" not in forms.kinds(out, self.followed):
             if isinstance(out.get("type"), str):
                 out["type"] = [out["type"], "null"]
             elif out:
@@ -365,12 +372,6 @@ class Converter:
     def _problem(self, message: str) -> None:
         self._has_problems = True
         self.spec.problem(self._pointer, message)
-
-
-def allows_null(schema: Mapping[str, Any]) -> bool:
-    """Whether the `type` of a schema names null."""
-    kind = schema.get("type")
-    return kind == "null" or (isinstance(kind, list) and "null" in kind)
 
 
 def merged(schema: dict[str, Any], converter: Converter, depth: int = 0) -> dict[str, Any]:

@@ -11,9 +11,11 @@ import json
 import re
 from collections.abc import Container, Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from kit.markup import code, columns, details, escape, pre, short, table
+from kit.openapi import forms
 from kit.openapi.documents import read_json
 from kit.openapi.operation import Body, Operation, is_json
 from kit.openapi.spec import Spec
@@ -190,6 +192,10 @@ class Tool:
             for name, argument in self.arguments.items()
         }
 
+    def follow(self, schema: Any) -> Any:
+        """What the `$ref` of an argument's schema leads to; the schema itself without one."""
+        return self._converter.followed(schema)
+
     # -- arguments ------------------------------------------------------------
 
     def problems(self, arguments: Any) -> list[str]:
@@ -207,6 +213,7 @@ class Tool:
                     problems.append(f"{name}: is required and missing")
                 continue
             problems += dict.fromkeys(self._misfits(name, arguments[name]))  # without repetitions
+            problems += _unreadable(name, arguments[name])
             is_header = argument.parameter and argument.parameter.location == "header"
             if is_header and re.search(r"[\r\n\0]", str(arguments[name])):
                 problems.append(f"{name}: a header cannot hold a line break")
@@ -234,7 +241,7 @@ class Tool:
         for name, value in self._placed(arguments).items():
             argument = self.arguments.get(name)
             if argument is not None:
-                kinds = _kinds(argument.schema)
+                kinds = forms.kinds(argument.schema, self.follow)
                 if value is None and not argument.required and kinds and "null" not in kinds:
                     continue
                 place = argument.parameter
@@ -267,7 +274,8 @@ class Tool:
 
     def request(self, arguments: Mapping[str, Any]) -> Request:
         """The HTTP request for arguments without problems. The URL begins with the path."""
-        return make_request(self.operation, self.arguments, arguments, self._body_schema)
+        schema = self._body_schema
+        return make_request(self.operation, self.arguments, arguments, schema, self.follow)
 
 
 def make_tools(spec: Spec) -> dict[str, Tool]:
@@ -304,6 +312,14 @@ def _is_form(body: Body) -> bool:
     return body.media_type.startswith(("application/x-www-form-urlencoded", "multipart/"))
 
 
+def _unreadable(name: str, value: Any) -> list[str]:
+    """The files among a value's paths that cannot be read. A text is never taken for a path: a model writes texts."""
+    if isinstance(value, list | tuple):
+        return [problem for item in value for problem in _unreadable(name, item)]
+    is_missing = isinstance(value, Path) and not value.is_file()
+    return [f"{name}: there is no file {str(value)!r}"] if is_missing else []
+
+
 def _as_json(value: Any) -> Any:
     """A value for a JSON Schema validator, to which the bytes of a file are a text like any other."""
     value = serialization.plain(value)
@@ -331,14 +347,6 @@ def _fits_plainly(schema: Mapping[str, Any], value: Any) -> bool:
             or (kind == "array" and all(_fits_plainly(schema["items"], it) for it in value))
         )
     )
-
-
-def _kinds(schema: Mapping[str, Any]) -> set[str]:
-    kind = schema.get("type")
-    kinds = set(kind) if isinstance(kind, list) else {kind} if isinstance(kind, str) else set()
-    for part in schema.get("anyOf", []) + schema.get("oneOf", []):
-        kinds |= _kinds(part)
-    return kinds
 
 
 def _from_text(text: str, kinds: set[str]) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openapi_spec_validator import OpenAPIV31SpecValidator
+from openapi_spec_validator import OpenAPIV30SpecValidator
 from paths import NOTEBOOKS
 from strangers import Stranger, manifest, openapi
 
@@ -54,7 +54,7 @@ def test_the_addresses_are_those_of_the_server_or_the_public_url(todo: kit.Plugi
         )
     public = kit.Plugin("todo", description_for_model="x", public_url="https://todo.example.com")
     assert kit.render(public, "chatgpt")["api"]["url"] == "https://todo.example.com/.well-known/openapi.json"
-    assert kit.render(public, "copilot")["runtimes"][0]["spec"]["url"].startswith("https://todo.example.com/")
+    assert kit.render(public, "openapi30")["servers"] == [{"url": "https://todo.example.com"}]
 
 
 def test_actions_is_a_valid_document_within_the_builders_limits() -> None:
@@ -76,8 +76,8 @@ def test_actions_is_a_valid_document_within_the_builders_limits() -> None:
         return 0
 
     document = kit.render(plugin, "actions")
-    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
-    assert document["openapi"] == "3.1.0"
+    assert list(OpenAPIV30SpecValidator(document).iter_errors()) == []
+    assert document["openapi"] == "3.0.3"
     assert document["servers"] == [{"url": "https://bank.example.com"}]
     one = document["paths"]["/pay/{account}"]["post"]
     assert one["operationId"] == "pay"
@@ -181,7 +181,7 @@ def test_rules_of_actions() -> None:
     assert has(findings, "the limit is 300")
     assert has(findings, "description of 'q' has 701 characters, the limit is 700")
     assert has(findings, "more than 30 may be refused")
-    assert has(findings, "error .*: OpenAPI 3.1 has no method QUERY")
+    assert has(findings, "error .*: OpenAPI 3.0 has no method QUERY")
     assert has(findings, "The body is multipart/form-data")
     assert has(findings, "'get it' is not the name of a function: 'get_it' is")
 
@@ -276,7 +276,7 @@ def test_check_and_render_on_the_command_line(tmp_path: Path, server: kit.Server
     assert run("check", server.url, "--host", "nobody").returncode == 1
 
     process = run("render", "actions", server.url)
-    assert json.loads(process.stdout)["openapi"] == "3.1.0"
+    assert json.loads(process.stdout)["openapi"] == "3.0.3"
     process = run("render", "agent_plugin", server.url, "--out", str(tmp_path / "package"))
     assert process.returncode == 0, process.stderr
     assert (tmp_path / "package" / "plugin.json").is_file()
@@ -326,7 +326,7 @@ def test_every_host_is_told_the_auth_that_the_plugin_has() -> None:
         (service, "http", "ApiKeyPluginVault"),
     ):
         actions = kit.render(plugin, "actions")
-        assert list(OpenAPIV31SpecValidator(actions).iter_errors()) == []
+        assert list(OpenAPIV30SpecValidator(actions).iter_errors()) == []
         assert actions["components"]["securitySchemes"]["auth"]["type"] == kind
         assert actions["paths"]["/rates"]["get"]["security"] == []
         assert "security" not in actions["paths"]["/balance"]["get"]
