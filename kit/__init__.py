@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kit.client.installed import CallResult as CallResult
     from kit.client.installed import InstalledPlugin as InstalledPlugin
     from kit.errors import ChatError as ChatError
+    from kit.errors import DatabaseAway as DatabaseAway
     from kit.errors import DatabaseBusy as DatabaseBusy
     from kit.errors import DatabaseError as DatabaseError
     from kit.errors import ExportError as ExportError

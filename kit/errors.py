@@ -12,6 +12,7 @@ KitError
 │   └── ExportError      its plugin cannot be exported, or not into that folder
 ├── ProjectError         a folder is not a project, or cannot become one; .folder
 ├── DatabaseError        a database cannot be opened, read or written as asked; .database
+│   ├── DatabaseAway     it cannot be reached, or cannot work now: no server, no room, a broken file
 │   └── DatabaseBusy     it was in use for too long; the same call may be retried
 ├── UnknownHost          there is no host of that name; .host
 ├── InstallError         a plugin cannot be installed from its URL; .source
@@ -139,6 +140,10 @@ class DatabaseError(KitError):
     """A database cannot be opened, read or written as asked. `database` is its URL, without a password."""
 
     database: str = ""
+
+
+class DatabaseAway(DatabaseError):
+    """The database cannot be reached, or cannot work now: an operation that lets it through answers 503."""
 
 
 class DatabaseBusy(DatabaseError):

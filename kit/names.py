@@ -6,8 +6,8 @@ _HOMES = {
     "checking": "check render",
     "client.discovery": "ainstall install",
     "client.installed": "CallResult InstalledPlugin",
-    "errors": "ChatError DatabaseBusy DatabaseError ExportError InstallError KitError ManifestError NotebookError "
-    "OperationClash OperationError PortInUse ProjectError ServeError SettingsError SpecError UnknownHost",
+    "errors": "ChatError DatabaseAway DatabaseBusy DatabaseError ExportError InstallError KitError ManifestError "
+    "NotebookError OperationClash OperationError PortInUse ProjectError ServeError SettingsError SpecError UnknownHost",
     "hosts.findings": "Finding Findings",
     "loop": "nested",
     "manifest": "Manifest NoAuth OAuth ServiceHttp UserHttp",

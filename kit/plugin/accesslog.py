@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 from collections.abc import Awaitable
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 from urllib.parse import unquote
-from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kit.plugin.problems import id_of, request_id
 from kit.redaction import hide
 
 _log = logging.getLogger("kit.requests")
-_SANE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _FACTS = ("method", "path", "status", "ms")
-
-request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 class JsonLines(logging.Formatter):
@@ -114,8 +109,7 @@ class _Entry:
         self.forward = send
         self.status = 0
         self.is_written = False
-        sent = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        self.request_id = sent.decode() if _SANE.fullmatch(sent) else uuid4().hex
+        self.request_id = id_of(scope["headers"])
 
     def send(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from weakref import WeakSet
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,13 +18,14 @@ from kit import jupyter
 from kit.manifest import LIMITS, Auth, Manifest, NoAuth, manifest_card
 from kit.openapi.spec import Spec
 from kit.openapi.views import spec_table
-from kit.plugin import accesslog, settings
+from kit.plugin import accesslog, problems, settings
 from kit.plugin.accesslog import AccessLog
-from kit.plugin.limits import AllowedHosts, BodyLimit, Timeout
+from kit.plugin.admission import Admission
+from kit.plugin.limits import SizeLimits, Timeout
 from kit.plugin.refresh import Refresh
 from kit.plugin.registry import Registry, name_operations, operation_name, operations
 from kit.plugin.startup import Startup
-from kit.plugin.wellknown import CHATGPT_ORIGINS, CORS, Health, Pages, WellKnown, is_read, route_path
+from kit.plugin.wellknown import CHATGPT_ORIGINS, Health, Pages, WellKnown, is_read, route_path
 
 _live: WeakSet[Plugin] = WeakSet()
 
@@ -88,6 +90,8 @@ class Plugin(FastAPI):
                 "description": self.manifest.description_for_human,
                 "generate_unique_id_function": lambda route: route.name,
                 **fastapi,
+                # the author's own come last: of two for one error, they answer
+                "exception_handlers": {**problems.HANDLERS, **(fastapi.get("exception_handlers") or {})},
             }
         )
         self._pages = Pages(self)
@@ -123,6 +127,8 @@ class Plugin(FastAPI):
         wrapped = self._wrapped.openapi() if self._wrapped else None
         if self._finished is None or self._finished[0] is not document or self._finished[1] is not wrapped:
             finished = document
+            if self.exception_handlers.get(RequestValidationError) is problems.misfit:
+                problems.declare(finished)
             if wrapped is not None:
                 finished = copy.deepcopy(wrapped)
                 _merge(finished, document)
@@ -182,17 +188,16 @@ class Plugin(FastAPI):
             Middleware(Health, apps=apps),
             # outside everything that can refuse or fail: every answer gets a line and an id
             Middleware(AccessLog) if own.log_format else None,
-            # before anything of the author's runs
-            Middleware(AllowedHosts, hosts=own.allowed_hosts) if own.allowed_hosts else None,
+            # before anything of the author's runs; CORS is in it, around limits and FastAPI's error handling: a page
+            # can read 413, 504 and 500 too
+            Middleware(Admission, plugin=self, hosts=own.allowed_hosts),
             # before a request is read with an outdated model
             Middleware(Refresh, registry=self._registry),
-            # outside the limits and FastAPI's error handling: a page can read 413, 504 and 500 too
-            Middleware(CORS, origins=self._cors_origins),
             None if self.user_middleware else self._well_known,
             # before the clock starts: a body that is too long by its header is refused immediately
-            Middleware(BodyLimit, max_body=own.max_body) if own.max_body else None,
+            Middleware(SizeLimits, own.max_body, own.max_headers, own.max_header_bytes),
             # around the author's middleware, which may be slow itself
-            Middleware(Timeout, seconds=own.request_timeout) if own.request_timeout else None,
+            Middleware(Timeout, seconds=own.request_timeout),
         ]
         stack = super().build_middleware_stack()
         for layer in filter(None, reversed(layers)):
@@ -200,7 +205,7 @@ class Plugin(FastAPI):
         return stack
 
     async def _nothing_matched(self, scope: Scope, receive: Receive, send: Send) -> None:
-        extension = self._extension(scope) if scope["type"] == "http" else None
+        extension = self._extension(scope)
         if extension is not None:
             await extension(scope, receive, send)
         elif self._wrapped is not None:
@@ -213,7 +218,8 @@ class Plugin(FastAPI):
 
     def _extension(self, scope: Scope) -> ASGIApp | None:
         """The extension at the path of the request, unless a wrapped app has something there."""
-        extension = self.extensions.get(route_path(scope).rstrip("/"))
+        is_http = scope["type"] == "http"
+        extension = self.extensions.get(route_path(scope).rstrip("/")) if is_http else None
         routes = self._wrapped.routes if extension and self._wrapped else ()
         return None if any(route.matches(scope)[0] is not Match.NONE for route in routes) else extension
 
@@ -229,7 +235,12 @@ class Plugin(FastAPI):
             self._registry.take_over(earlier._registry, earlier._builtin_routes)
             added = [layer for layer in earlier.user_middleware if layer not in earlier._own_middleware]
             self.user_middleware[:0] = added  # the latest is the outermost
-            self.exception_handlers = {**earlier.exception_handlers, **self.exception_handlers}
+            own = {
+                kind: it
+                for kind, it in self.exception_handlers.items()
+                if it not in problems.HANDLERS.values()
+            }
+            self.exception_handlers = {**earlier.exception_handlers, **own}
             self.dependency_overrides.update(earlier.dependency_overrides)
             self.state = earlier.state
         self.replace_earlier()

@@ -1,4 +1,4 @@
-"""What a plugin serves besides its operations: manifest, spec, logo, legal page, front page, health, CORS.
+"""What a plugin serves besides its operations: manifest, spec, logo, legal page, front page, health.
 
 Manifest and spec are kept as bytes, one pair for each base URL that asked, and rendered again only
 when an operation or a field of the manifest has changed.
@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection, MutableMapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -212,27 +211,3 @@ class Health:
     def _is_asked(self, scope: Scope) -> bool:
         own = any(has_path(app.routes, HEALTH_PATH) for app in self.apps)
         return route_path(scope) == HEALTH_PATH and is_read(scope) and not own
-
-
-class CORS(CORSMiddleware):
-    """Starlette's CORS for requests from `origins`. Every other origin is left to the author."""
-
-    def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
-        super().__init__(
-            app,
-            allow_origins=origins,
-            allow_methods=["*"],
-            # "*" makes Starlette answer with the requested names, which browsers require for
-            # Authorization and which covers ChatGPT's own openai-* headers.
-            allow_headers=["*"],
-            # Chromium before 2025 requires this in the preflight of a page that calls localhost.
-            allow_private_network=True,
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            for name, value in scope["headers"]:
-                if name == b"origin" and self.is_allowed_origin(value.decode("latin-1")):
-                    await super().__call__(scope, receive, send)
-                    return
-        await self.app(scope, receive, send)

@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit.addresses import LOCAL_NAMES, host_of
+from kit.addresses import host_of, is_this_machine
 from kit.errors import KitError
 from kit.markup import page
 from kit.openapi.documents import read_json
@@ -137,7 +137,7 @@ class _Guard:
     def _refusal(self, request: Request) -> Response | None:
         headers, path = request.headers, request.url.path
         host = host_of(f"//{headers.get('host', '')}")
-        if host not in LOCAL_NAMES and host not in self._hosts and "*" not in self._hosts:
+        if not is_this_machine(host) and host not in self._hosts and "*" not in self._hosts:
             return PlainTextResponse(f"This page is not served as {host!r}.", 403)
         if path.startswith("/static/"):
             return None

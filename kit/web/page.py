@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from kit import loop
 from kit.chat.client import ModelClient
 from kit.errors import KitError
-from kit.jupyter import Frame, browser_url
+from kit.jupyter import Frame, browser_hosts, browser_url
 from kit.server.server import Server
 from kit.server.thread import ServerThread
 from kit.sockets import listen
@@ -35,7 +35,7 @@ class LocalChatGPT:
         self._state = State(options, _label(options))
         sock = listen("127.0.0.1", port)
         self.port: int = sock.getsockname()[1]
-        self._thread = ServerThread(make_app(self._state, self._token, self._hosts()), sock)
+        self._thread = ServerThread(make_app(self._state, self._token, browser_hosts(self.port)), sock)
         self._thread.start()
 
     def install(self, source: Server | str, token: str | None = None) -> None:
@@ -63,11 +63,6 @@ class LocalChatGPT:
             if self in _pages:
                 _pages.remove(self)
         self._thread.stop()
-
-    def _hosts(self) -> frozenset[str]:
-        """The names by which a proxy in front of the notebook is reached; "*" if they are unknown."""
-        base = browser_url(self.port)
-        return frozenset() if base is None else frozenset({urlsplit(base).hostname or "*"})
 
     def __enter__(self) -> LocalChatGPT:
         return self
