@@ -104,6 +104,11 @@ def is_this_machine(host: str) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
+def is_public_name(host: str) -> bool:
+    """Whether it has the form of a domain name that anyone can register: no number, and not without a dot."""
+    return "." in host.rstrip(".") and not _is_address(host)
+
+
 def host_of(url: str) -> str:
     """The host in a URL, in lower case; empty if it has none or is not a URL."""
     try:

@@ -28,6 +28,9 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
+from kit.redaction import hide_urls
+from kit.visible import visible
+
 
 @dataclass(eq=False, repr=False)
 class KitError(Exception):
@@ -41,7 +44,8 @@ class KitError(Exception):
         return _unpickled, (type(self), self.args), self.__dict__
 
     def __str__(self) -> str:
-        return f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
+        text = f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
+        return visible(hide_urls(text))
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows: the lines the user wrote, without those of libraries, then the message."""

@@ -2,8 +2,8 @@
 
 A server that only this machine reaches protects itself from the pages that its user visits. Such a page can give its
 own name the address 127.0.0.1 (DNS rebinding), and send what a form sends. So only names of this machine are answered,
-as by Jupyter and Vite, and no page of another site changes anything unless CORS admits it. Programs send neither
-`Origin` nor `Sec-Fetch-Site`, and are not concerned.
+as by Jupyter and Vite (a number, or a name without a dot, is no name of a page in the internet), and no page of another
+site changes anything unless CORS admits it. Programs send neither `Origin` nor `Sec-Fetch-Site`, and are not concerned.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit import sockets
-from kit.addresses import host_of, is_this_machine
+from kit.addresses import host_of, is_public_name, is_this_machine
 from kit.jupyter import browser_hosts
 from kit.plugin.problems import Problem
 from kit.plugin.wellknown import base_url
@@ -88,7 +88,7 @@ class Admission:
             return not self.names
         # the header itself: what a proxy would name (X-Forwarded-Host), a page may send too
         host = host_of(f"//{(sent or b'').decode('latin-1')}")
-        if is_this_machine(host):
+        if is_this_machine(host) or not is_public_name(host):
             if len(self._local) < 64:
                 self._local.add(sent or b"")
             return True

@@ -25,7 +25,7 @@ from kit.plugin.limits import SizeLimits, Timeout
 from kit.plugin.refresh import Refresh
 from kit.plugin.registry import Registry, name_operations, operation_name, operations
 from kit.plugin.startup import Startup
-from kit.plugin.wellknown import CHATGPT_ORIGINS, Health, Pages, WellKnown, is_read, route_path
+from kit.plugin.wellknown import CHATGPT_ORIGINS, INNER, Health, Pages, WellKnown, is_read, route_path
 
 _live: WeakSet[Plugin] = WeakSet()
 
@@ -210,6 +210,7 @@ class Plugin(FastAPI):
             await extension(scope, receive, send)
         elif self._wrapped is not None:
             clean = {key: value for key, value in scope.items() if key not in ("router", "app", "fastapi")}
+            scope[INNER] = clean
             await self._wrapped(clean, receive, send)
         elif scope["type"] == "http" and scope["path"] == "/" and is_read(scope):
             await self._pages(scope, receive, send)

@@ -15,7 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kit.diagrams import Exchange, Sequence
 from kit.markup import box, code, columns, details, short, table
 from kit.openapi.documents import read_json
-from kit.redaction import hide
+from kit.plugin.wellknown import parameters
+from kit.redaction import hide, hide_given
+from kit.visible import visible_line
 
 MAX_ENTRIES = 200  # requests kept, the latest. More would not fit the processor's cache
 MAX_BODY = 20_000  # bytes kept of each body
@@ -57,7 +59,7 @@ class LoggedRequest:
         return _readable(self._sent)
 
     def __repr__(self) -> str:
-        return f"{self.method} {self.path} -> {self.status} in {self.ms:.0f} ms"
+        return visible_line(f"{self.method} {self.path} -> {self.status} in {self.ms:.0f} ms")
 
 
 def _readable(body: bytes) -> Any:
@@ -190,7 +192,9 @@ class _Recording:
                     self.start,
                     perf_counter(),
                     self.scope["method"],
-                    self.scope["path"],
+                    hide_given(self.scope["path"], given)
+                    if (given := parameters(self.scope))
+                    else self.scope["path"],
                     self.scope["query_string"],
                     self.status,
                     self.received,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 CHATGPT_ORIGINS = ("https://chatgpt.com", "https://chat.openai.com")
 
 HEALTH_PATH = "/health"
+INNER = "kit.inner"  # in a scope: the one that a wrapped app got
 SPEC_YAML_PATH = "/.well-known/openapi.yaml"
 
 MAX_BASE_URLS = 16  # rendered copies kept: the Host header is the client's choice, memory is ours
@@ -78,6 +79,11 @@ def route_path(scope: Scope) -> str:
     path: str = scope["path"]
     root = scope.get("root_path")
     return path[len(root) :] if root and f"{path}/".startswith(f"{root}/") else path
+
+
+def parameters(scope: Scope) -> dict[str, Any]:
+    """The parameters in the path of a request, once it has been routed; those of a wrapped app too."""
+    return scope.get(INNER, scope).get("path_params") or {}
 
 
 def is_read(scope: Scope) -> bool:

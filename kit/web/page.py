@@ -115,5 +115,5 @@ def _label(options: dict[str, Any]) -> dict[str, Any]:
         return {"name": "Understudy", "is_understudy": True, "note": model.notes[0]}
     base = os.environ.get("OPENAI_BASE_URL", "")
     name = options.get("model") or os.environ.get("OPENAI_MODEL") or ""
-    server = urlsplit(base).netloc
+    server = urlsplit(base).netloc.rpartition("@")[2]
     return {"name": name or server or "OpenAI", "is_understudy": False, "note": server}

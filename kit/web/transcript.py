@@ -51,7 +51,7 @@ def _chat(plugins: list[PluginEntry], denied: list[str]) -> str:
     arguments = []
     for entry in plugins:
         token = ', token=os.environ["KIT_TOKEN"]' if entry.token else ""
-        arguments.append(f"kit.install({entry.source!r}{token})")
+        arguments.append(f"kit.install({hide(entry.source)!r}{token})")
     if denied:
         arguments.append(f"confirm=lambda call: call.operation not in {denied!r}")
     return f"chat = kit.Chat({', '.join(arguments)})"
