@@ -162,7 +162,7 @@ def test_mcp_can_be_called_by_a_page_of_this_machine(local: kit.Server) -> None:
     answer = httpx2.options(f"{local.url}/mcp", headers={**origin, **asked})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, origin["Origin"])
     assert httpx2.options(f"{local.url}/mcp").status_code == 204
-    answer = httpx2.post(f"{local.url}/mcp", headers=origin, json={})
+    answer = httpx2.post(f"{local.url}/mcp", headers=origin, json={}, timeout=60)  # it imports the package
     assert "Mcp-Session-Id" in answer.headers["access-control-expose-headers"]
     refused = httpx2.post(f"{local.url}/mcp", headers={"Origin": EVIL}, json={})
     assert (refused.status_code, refused.json()["jsonrpc"]) == (403, "2.0")
