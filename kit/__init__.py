@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from kit.client.signin import SignIn as SignIn
     from kit.errors import AuthError as AuthError
     from kit.errors import ChatError as ChatError
+    from kit.errors import DatabaseAway as DatabaseAway
     from kit.errors import DatabaseBusy as DatabaseBusy
     from kit.errors import DatabaseError as DatabaseError
     from kit.errors import ExportError as ExportError

@@ -153,6 +153,23 @@ def is_private(host: str) -> bool:
         return "." not in name or name.endswith(_PRIVATE_SUFFIXES)
 
 
+def is_this_machine(host: str) -> bool:
+    """Whether a name or number means this machine (RFC 6761: `localhost` and all below it), or a plugin in this process."""
+    host = host.rstrip(".").lower()
+    if host in LOCAL_NAMES or host.endswith((".localhost", ".in-process")):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def is_public_name(host: str) -> bool:
+    """Whether it has the form of a domain name that anyone can register: no number, and not without a dot."""
+    return "." in host.rstrip(".") and not _is_address(host)
+
+
 def host_of(url: str) -> str:
     """The host in a URL, in lower case; empty if it has none or is not a URL."""
     try:

@@ -14,6 +14,7 @@ KitError
 │   └── ExportError      its plugin cannot be exported, or not into that folder
 ├── ProjectError         a folder is not a project, or cannot become one; .folder
 ├── DatabaseError        a database cannot be opened, read or written as asked; .database
+│   ├── DatabaseAway     it cannot be reached, or cannot work now: no server, no room, a broken file
 │   └── DatabaseBusy     it was in use for too long; the same call may be retried
 ├── UnknownHost          there is no host of that name; .host
 ├── InstallError         a plugin cannot be installed from its URL; .source
@@ -30,6 +31,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
+from kit.redaction import hide_urls
 from kit.visible import visible
 
 
@@ -45,7 +47,8 @@ class KitError(Exception):
         return _unpickled, (type(self), self.args), self.__dict__
 
     def __str__(self) -> str:
-        return visible(f"{self.problem}\n{self.remedy}" if self.remedy else self.problem)
+        text = f"{self.problem}\n{self.remedy}" if self.remedy else self.problem
+        return visible(hide_urls(text))
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows: the lines the user wrote, without those of libraries, then the message."""
@@ -152,6 +155,10 @@ class DatabaseError(KitError):
     """A database cannot be opened, read or written as asked. `database` is its URL, without a password."""
 
     database: str = ""
+
+
+class DatabaseAway(DatabaseError):
+    """The database cannot be reached, or cannot work now: an operation that lets it through answers 503."""
 
 
 class DatabaseBusy(DatabaseError):

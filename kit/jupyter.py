@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,14 @@ def browser_url(port: int) -> str | None:
     if prefix:
         return f"{prefix.rstrip('/')}/proxy/{port}"
     return None
+
+
+def browser_hosts(port: int) -> frozenset[str]:
+    """The names by which the reader's browser reaches a local port through a proxy; "*" if they are unknown."""
+    if "google.colab" in sys.modules and not os.environ.get("KIT_BROWSER_URL"):
+        return frozenset("*")
+    base = browser_url(port)
+    return frozenset() if base is None else frozenset({urlsplit(base).hostname or "*"})
 
 
 class Frame:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 
 from kit.errors import PortInUse, ServeError
@@ -53,26 +53,54 @@ def send_at_once() -> None:
     hands to its workers does not: each answer would wait for the client's delayed ACK, 40 ms. The workers
     share the socket, so the first one does it for all. On Windows this does nothing.
     """
-    try:
-        numbers = [int(name) for name in os.listdir("/dev/fd")]  # of Linux and macOS
-    except OSError:
-        return
-    for number in numbers:
-        with contextlib.suppress(OSError):  # the descriptor of the listing itself is closed by now
-            if stat.S_ISSOCK(os.fstat(number).st_mode):
-                _send_at_once(number)
-
-
-def _send_at_once(number: int) -> None:
-    is_blocking = os.get_blocking(number)
-    with socket.socket(fileno=os.dup(number)) as sock:
-        os.set_blocking(number, is_blocking)  # `socket.setdefaulttimeout` would have changed it for both
-        if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_STREAM:
-            return
+    for sock in _own():
         try:
             sock.getpeername()  # not SO_ACCEPTCONN: the first worker's is bound, and listens later
         except OSError:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def is_for_this_machine(address: tuple[str, int]) -> bool:
+    """Whether only this machine reaches the server at `address`, the local end of a connection that came by loopback.
+
+    That is so unless this process listens at the port for all addresses. Which server it is does not matter: `kit`,
+    uvicorn or another.
+    """
+    port = address[1]
+    for number in [_open_to_all[port]] if port in _open_to_all else _numbers():
+        for sock in _own([number]):
+            with contextlib.suppress(OSError):
+                listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+                if listens and sock.getsockname()[:2] in (("0.0.0.0", port), ("::", port)):
+                    _open_to_all[port] = number
+                    return False
+    return _open_to_all.pop(port, None) is None or is_for_this_machine(address)
+
+
+_open_to_all: dict[int, int] = {}  # by port, the descriptor of a socket that listens for all addresses
+
+
+def _numbers() -> list[int]:
+    """This process's descriptors; none where the system does not list them."""
+    try:
+        return [int(name) for name in os.listdir("/dev/fd")]  # of Linux and macOS
+    except OSError:
+        return []
+
+
+def _own(numbers: Iterable[int] | None = None) -> Iterator[socket.socket]:
+    """Each TCP socket of this process, as a copy that is closed afterwards."""
+    for number in _numbers() if numbers is None else numbers:
+        with contextlib.suppress(OSError):  # the descriptor of the listing itself is closed by now
+            if not stat.S_ISSOCK(os.fstat(number).st_mode):
+                continue
+            is_blocking = os.get_blocking(number)
+            with socket.socket(fileno=os.dup(number)) as sock:
+                os.set_blocking(
+                    number, is_blocking
+                )  # `socket.setdefaulttimeout` would have changed it for both
+                if sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM:
+                    yield sock
 
 
 def _port_in_use(host: str, port: int) -> PortInUse:

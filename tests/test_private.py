@@ -26,6 +26,7 @@ import fastapi.routing
 import pytest
 import uvicorn
 import uvicorn.config
+import uvicorn.protocols.http.httptools_impl
 from fastapi import APIRouter, FastAPI
 from ipykernel.zmqshell import ZMQInteractiveShell
 from langchain_core.tools import StructuredTool
@@ -57,6 +58,11 @@ HEALTH = "test_limits.py::test_health_is_no_value_of_a_parameter_and_asks_no_mid
 OPENED = "test_auth.py::test_what_is_open_and_what_is_not"
 WRAPPED = "test_wrap.py::test_an_app_is_served_and_installed_as_it_is"
 ENDS = "test_shutdown.py::test_no_request_that_was_accepted_is_lost"
+SLOW = "test_connections.py::test_a_client_that_is_slow_with_its_headers_is_told_and_closed"
+LONG = "test_connections.py::test_headers_without_an_end_are_refused_and_not_taken_in"
+LATE = "test_connections.py::test_a_body_that_is_not_finished_after_the_answer_ends_the_connection"
+FULL = "test_connections.py::test_the_longest_idle_connection_makes_room_for_a_new_one"
+PIPED = "test_connections.py::test_what_is_no_request_gets_a_problem"
 STARTS = "test_server.py::test_it_starts_and_stops_quickly"
 KILLED = "test_workers.py::test_of_four_workers_one_is_killed_under_load"
 BROKEN = "test_workers.py::test_a_plugin_that_does_not_load_ends_them_all_and_tells_once"
@@ -105,6 +111,30 @@ USES = [
     Use("uvicorn", "config.http_protocol_class", "runner/graceful", ENDS, "config= server_state= app_state="),
     Use("uvicorn", "config.http_protocol_class.shutdown", "runner/graceful", ENDS, "self"),
     Use("uvicorn", "config.backlog", "runner/graceful", ENDS),
+    Use("uvicorn", "config.http", "runner/graceful", LONG),
+    Use(
+        "uvicorn", "httptools.HttpToolsProtocol", "runner/connections", LONG, "config server_state app_state"
+    ),
+    Use("uvicorn", "httptools.HttpToolsProtocol.data_received", "runner/connections", LONG, "self data"),
+    Use("uvicorn", "httptools.HttpToolsProtocol.on_headers_complete", "runner/connections", LONG, "self"),
+    Use("uvicorn", "httptools.HttpToolsProtocol.on_body", "runner/connections", LATE, "self body"),
+    Use("uvicorn", "httptools.HttpToolsProtocol.on_message_complete", "runner/connections", LATE, "self"),
+    Use("uvicorn", "httptools.HttpToolsProtocol.send_400_response", "runner/connections", PIPED, "self msg"),
+    Use(
+        "uvicorn",
+        "httptools.HttpToolsProtocol._unset_keepalive_if_required",
+        "runner/connections",
+        LONG,
+        "self",
+    ),
+    Use("uvicorn", "protocol.app", "runner/connections", FULL),
+    Use("uvicorn", "protocol.cycle", "runner/connections", SLOW),
+    Use("uvicorn", "protocol.flow", "runner/connections", SLOW),
+    Use("uvicorn", "protocol.loop", "runner/connections", LONG),
+    Use("uvicorn", "protocol.transport", "runner/connections", SLOW),
+    Use("uvicorn", "protocol.connections", "runner/connections", FULL),
+    Use("uvicorn", "protocol.timeout_keep_alive", "runner/connections", LONG),
+    Use("uvicorn", "protocol.timeout_keep_alive_task", "runner/connections", LONG),
     Use("uvicorn", "config.timeout_graceful_shutdown", "runner/graceful server/thread", ENDS),
     Use("uvicorn", "uvicorn.config.LOGGING_CONFIG", "runner/command", ENDS),
     Use("uvicorn", "uvicorn.config.STARTUP_FAILURE", "runner/supervisor runner/command", BROKEN),
@@ -168,6 +198,15 @@ def _server() -> uvicorn.Server:
         return runner.run(started())
 
 
+def _protocol() -> Any:
+    async def made() -> Any:
+        server = _server()
+        return uvicorn.protocols.http.httptools_impl.HttpToolsProtocol(_config(), server.server_state, {})
+
+    with asyncio.Runner() as runner:
+        return runner.run(made())
+
+
 def _socket() -> socket.socket:
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
@@ -191,6 +230,8 @@ ROOTS: dict[str, Callable[[], Any]] = {
     "uvicorn": lambda: uvicorn,
     "config": _config,
     "server": _server,
+    "httptools": lambda: uvicorn.protocols.http.httptools_impl,
+    "protocol": _protocol,
     "BaseModel": lambda: BaseModel,
     "StructuredTool": lambda: StructuredTool,
     "ZMQInteractiveShell": lambda: ZMQInteractiveShell,

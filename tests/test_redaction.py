@@ -25,6 +25,7 @@ from kit.web.transcript import as_code
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzYW0ifQ.c2lnbmF0dXJlc2lnbmF0dXJl"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\nq8Zt3kLw\n-----END RSA PRIVATE KEY-----"
+P = "Pl4nt3dS3cr3t"
 # Texts that contain a secret, and the parts of them that must not be shown.
 FORMS: dict[str, tuple[str, ...]] = {
     "OpenAI": ("mine is sk-proj-abcDEF0123456789", "abcDEF"),
@@ -52,6 +53,26 @@ FORMS: dict[str, tuple[str, ...]] = {
     "YAML": ("private_key: hunter22", "hunter22"),
     "header": ("X-Auth-Key: hunter22", "hunter22"),
     "cookie": ('Cookie: sid="hunter22"; theme=dark', "hunter22"),
+    "query": (f"/cb?key={P}&code={P}&sig={P}&auth={P}&session={P}&pw={P}&otp=483911&n=1", P, "483911"),
+    "presigned": (f"https://b.s3.example/o?X-Amz-Signature={P}&X-Amz-Date=1&x=2", P),
+    "shared access": (f"?sv=2022&sig={P}", P),
+    "token alone in a URL": (f"https://{P}@github.com/x.git", P),
+    "no scheme": (f"cannot connect to app:{P}@db:5432/prod", P),
+    "base URL": (f"ConnectError: http://me:{P}@llm.internal:8000/v1", P),
+    "webhook": (f"https://hooks.slack.com/services/T000/B000/{P}", P),
+    "webhook of Discord": (f"https://discord.com/api/webhooks/123456/{P}", P),
+    "SendGrid": ("SG.aaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbb", "bbbbbbbbbb"),
+    "Telegram": ("https://api.telegram.org/bot1234:AAHdqTcvCH1vGWJxf/getMe", "AAHdqTcv"),
+    "small bearer": (f"authorization is bearer {P}", P),
+    "curl": (f"curl -u sam:{P} http://x", P),
+    "auth of a client": (f'get(url, auth=("sam", "{P}"))', P),
+    "segment": (f"/reset/token/{P}/done", P),
+    "element": (f"<a><password>{P}</password></a>", P),
+    "part without quotes": (f"--x\r\nContent-Disposition: form-data; name=password\r\n\r\n{P}\r\n--x--", P),
+    "cut JSON": ('{"n": 1, "password": "' + P, P),
+    "wrong JSON": ('{"password": "' + P + '",,}', P),
+    "list, cut": ('{"passwords": ["a", "' + P, P),
+    "storage account": (f"AccountName=a;AccountKey={P}==;x=1", P),
     "encoded": ("url=postgresql%3A%2F%2Fapp%3As3cr3tpw%40db", "s3cr3tpw"),
 }  # fmt: skip
 NAMES = (
@@ -65,7 +86,8 @@ HARMLESS = (
     "https://example.com:8000/users/sam?page=2#top", "http://localhost:8000?mail=sam@example.com", "Sam <sam@example.com>",
     "passenger=2&secretary=3", "Password: at least 8 characters", "def f(token: str, password: str) -> None:",
     "a risk-averse disk-utility", "the key is under the mat", "12:30:45", '{"tokens": 12, "total_tokens": 7}', "50% off",
-    "token_type=bearer", '"token": null',
+    "token_type=bearer", "mailto:sam@example.com", "https://sam@example.com/x", "/api/tokens/list", "basic and bearer auth",
+    "key: value", "code=200", "auth=None", "<b>code</b>", '"token": null',
 )  # fmt: skip
 
 
@@ -223,6 +245,44 @@ def test_a_name_is_enough(name: str) -> None:
 def test_what_is_harmless_stays(text: str) -> None:
     assert hide(text) == text
     assert hide({"note": [text]}) == {"note": [text]}
+
+
+def test_an_ambiguous_name_hides_what_looks_made_up() -> None:
+    for name in ("key", "code", "auth", "session"):
+        assert hide({name: P, "n": [{name: 7}]}) == {name: "***", "n": [{name: 7}]}
+        assert hide({name: "buy milk"}) == {name: "buy milk"}
+        assert P not in hide(f"{name}={P}")
+
+
+def test_encoded_twice_is_hidden_too() -> None:
+    assert P not in hide("?next=" + quote(quote(f"https://app:{P}@db/x", safe=""), safe=""))
+
+
+def test_a_call_and_the_log_hide_a_secret_in_the_path(capsys: pytest.CaptureFixture[str]) -> None:
+    plugin = kit.Plugin("verify", description_for_model="Verifies.")
+
+    @plugin.get("/verify/{token}")
+    def verify(token: str) -> str:
+        return "yes"
+
+    with kit.serve(plugin) as server:
+        call = kit.install(server).call("verify", token="hunter zwei")
+        shown = repr(call) + call._repr_html_() + repr(server.calls) + server.calls._repr_html_()
+    with kit.serve(kit.Plugin.wrap(plugin)) as server:
+        httpx2.get(f"{server.url}/verify/hunter%20zwei")
+        shown += repr(server.calls)
+    assert "zwei" not in shown
+    assert shown.count("/verify/***") > 3
+
+
+def test_an_error_shows_no_secret_of_its_url() -> None:
+    url = f"http://sam:{P}@127.0.0.1:1/x?api_key={P}"
+    for error in (
+        kit.InstallError(f"{url!r} does not answer.", "Is it right?", source=url),
+        kit.KitError(url),
+    ):
+        assert P not in str(error)
+    assert str(kit.KitError("password: too short")) == "password: too short"
 
 
 def test_what_describes_a_secret_stays() -> None:

@@ -10,7 +10,7 @@ from kit import jupyter
 from kit.client.installed import CallResult, call_card
 from kit.diagrams import Exchange, Sequence
 from kit.markup import arguments_line, box, details, escape, markdown, short
-from kit.redaction import hide
+from kit.redaction import hide, hide_given
 from kit.visible import visible, visible_line
 
 
@@ -63,7 +63,7 @@ class Reply:
         for call in self.calls:  # those of one round run concurrently
             if call.url:
                 target = call.plugin or "plugin"
-                line = hide(f"{call.method} {_path(call.url)}")
+                line = f"{call.method} {hide_given(_path(call.url), call.arguments)}"
                 start = max(0.0, call.started - self.began)
                 exchanges.append(Exchange(chat, target, line, start, call.seconds, call.outcome, call.ok))
             else:

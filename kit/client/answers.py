@@ -156,10 +156,18 @@ def data_of(answer: Answer) -> Any:
             return text
     if "json" in essence or not essence or text.lstrip()[:1] in ("{", "["):
         try:
-            return read_json(text)
+            data = read_json(text)
         except Unreadable:
             return text
+        return _reason(data) if essence == "application/problem+json" else data
     return text
+
+
+def _reason(data: Any) -> Any:
+    """A problem (RFC 9457) without what says no more than the status does, and the id that differs each time."""
+    if not isinstance(data, dict) or data.get("type", "about:blank") != "about:blank":
+        return data
+    return {key: value for key, value in data.items() if key not in ("type", "title", "status", "request_id")}
 
 
 def _note(answer: Answer, text: str) -> str:

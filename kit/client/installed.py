@@ -19,7 +19,7 @@ from kit.errors import KitError
 from kit.hosts.langchain import make_tools
 from kit.markup import arguments_line, code, details, escape, pre, pretty
 from kit.openapi.documents import Unreadable, read_values
-from kit.redaction import hide
+from kit.redaction import hide, hide_given
 from kit.tools.request import Request
 from kit.tools.tool import Tool
 from kit.visible import visible_line
@@ -167,7 +167,9 @@ def call_card(call: CallResult, is_open: bool = True) -> str:
     mark = "✓" if call.ok else "✗"
     line = f"{escape(call.operation)}({escape(arguments_line(call.arguments))})"
     slow = f", {call.seconds:.1f} s" if call.seconds >= 1 else ""
-    request = f"<div>{code(hide(f'{call.method} {call.url}'))}</div>" if call.url else ""
+    request = (
+        f"<div>{code(f'{call.method} {hide_given(call.url, call.arguments)}')}</div>" if call.url else ""
+    )
     answer = "answer" if call.url else "why"
     return details(
         f"{mark} <code>{line}</code> → {call.outcome}{slow}",

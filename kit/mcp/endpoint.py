@@ -7,15 +7,16 @@ A plugin served in this process answers with its current operations, on its serv
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit.addresses import LOCAL_NAMES, host_of
+from kit.addresses import host_of, is_this_machine
 from kit.errors import KitError
+from kit.plugin.admission import admits
 from kit.plugin.wellknown import MCP_PATH
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from kit.plugin.app import Plugin
 
 PATH = MCP_PATH
+ALLOW = "POST"
 
 
 def make_app(plugin: InstalledPlugin, origins: Collection[str] = ()) -> ASGIApp:
@@ -40,7 +42,7 @@ def make_app(plugin: InstalledPlugin, origins: Collection[str] = ()) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        rejection = _rejection(scope, origins)
+        rejection = _rejection(scope, lambda origin: origin in origins or _is_own(origin, scope))
         if scope["path"].rstrip("/") != PATH:
             rejection = _error_response(404, f"{scope['path']} does not exist: the MCP server is at {PATH}.")
         if rejection is not None:
@@ -60,29 +62,30 @@ async def _answer(server: Server[Any], scope: Scope, receive: Receive, send: Sen
         await manager.handle_request(scope, receive, send)
 
 
-def _rejection(scope: Scope, origins: Collection[str]) -> JSONResponse | None:
+def _rejection(scope: Scope, admits: Callable[[str], bool]) -> Response | None:
     """Rejects foreign origins, as the protocol requires, and methods other than POST.
 
     A GET would open a stream for messages that the server initiates. A plugin sends none.
     """
     origin = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"origin"), None)
-    if origin is not None and not _is_allowed(origin, scope, origins):
+    if origin is not None and not admits(origin):
         return _error_response(403, f"Pages of {origin} may not call this MCP server.")
+    if scope["method"] == "OPTIONS":
+        return Response(status_code=204, headers={"Allow": ALLOW})
     if scope["method"] != "POST":
         return _error_response(405, "This is an MCP server: MCP clients call it by POST.")
     return None
 
 
-def _is_allowed(origin: str, scope: Scope, origins: Collection[str]) -> bool:
-    """Whether a page may call. The Host header proves nothing: with DNS rebinding it is the page's own."""
-    own_host = (scope.get("server") or ("",))[0]
+def _is_own(origin: str, scope: Scope) -> bool:
+    """Whether a page is of this machine. The Host header proves nothing: with DNS rebinding it is the page's own."""
     host = host_of(origin)
-    return origin in origins or (host != "" and host in (*LOCAL_NAMES, own_host))
+    return host != "" and (is_this_machine(host) or host == (scope.get("server") or ("",))[0])
 
 
 def _error_response(status: int, message: str) -> JSONResponse:
     error = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": message}}
-    return JSONResponse(error, status, {"Allow": "POST"} if status == 405 else None)
+    return JSONResponse(error, status, {"Allow": ALLOW} if status == 405 else None)
 
 
 class Endpoint:
@@ -94,9 +97,9 @@ class Endpoint:
         self._server: Server[Any] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        public = urlsplit(self._plugin.public_url or "")
-        origins = (*self._plugin._cors_origins, f"{public.scheme}://{public.netloc}")
-        rejection = _rejection(scope, origins)
+        plugin, public = self._plugin, urlsplit(self._plugin.public_url or "")
+        own = f"{public.scheme}://{public.netloc}"
+        rejection = _rejection(scope, lambda origin: origin == own or admits(plugin, origin, scope))
         if rejection is not None:
             await rejection(scope, receive, send)
             return

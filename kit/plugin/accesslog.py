@@ -6,27 +6,25 @@ logged while a request is handled carries its id. Secrets are hidden.
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
-import re
 import sys
 from collections.abc import Awaitable
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 from urllib.parse import unquote
-from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kit.redaction import hide
+from kit.plugin.problems import id_of, request_id
+from kit.plugin.wellknown import parameters
+from kit.redaction import hide, hide_given
+from kit.visible import encodable, visible, visible_line
 
 _log = logging.getLogger("kit.requests")
-_SANE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _FACTS = ("method", "path", "status", "ms")
-
-request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 class JsonLines(logging.Formatter):
@@ -47,17 +45,56 @@ class JsonLines(logging.Formatter):
                 line[name] = value
         if record.exc_info:
             line["exception"] = hide(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return str(encodable(json.dumps(line, ensure_ascii=False, default=str)))
 
 
 class TextLines(logging.Formatter):
-    """A line for a person: time, level, message, request id."""
+    """A line for a person: time, level, message, request id. What a request holds makes no second line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Called by logging."""
         known = getattr(record, "request_id", "") or request_id.get()
-        line = str(hide(super().format(record)))
-        return line + (f" [{known}]" if known and not record.exc_info else "")
+        record = copy.copy(record)  # other handlers get it as it is
+        _sanitize(record)
+        first, *more = super().format(record).split("\n")
+        return "\n".join([f"{first} [{known}]" if known and known not in first else first, *more])
+
+
+class Sanitizer(logging.Filter):
+    """Hides secrets and shows control characters in what uvicorn logs in its own form, its access log too."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Called by logging."""
+        if record.name == "uvicorn.access" and isinstance(record.args, tuple):  # its formatter reads them
+            record.args = tuple(_line(arg) if isinstance(arg, str) else arg for arg in record.args)
+        elif not hasattr(record, "color_message"):  # those are about its own start and end
+            _sanitize(record)
+            if record.exc_info and (known := request_id.get()):
+                record.msg += f" [{known}]"
+        return True
+
+
+def _sanitize(record: logging.LogRecord) -> None:
+    """Gives the texts of a record a form that shows no secret. Only its first line begins where lines of a log do."""
+    record.msg, record.args = _indented(record.getMessage().strip()), ()
+    if record.exc_info:  # another formatter may have left its text in the record
+        record.exc_text = "  " + _indented(logging.Formatter().formatException(record.exc_info))
+
+
+def _indented(text: str) -> str:
+    return visible(hide(text)).replace("\n", "\n  ")
+
+
+def _line(text: str) -> str:
+    return visible_line(hide(text))
+
+
+def protect() -> None:
+    """Makes uvicorn's own loggers hide secrets and control characters. A second call changes nothing."""
+    for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(each, Sanitizer) for each in logger.filters):
+            logger.addFilter(Sanitizer())
 
 
 def write(log_format: str) -> None:
@@ -114,8 +151,7 @@ class _Entry:
         self.forward = send
         self.status = 0
         self.is_written = False
-        sent = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        self.request_id = sent.decode() if _SANE.fullmatch(sent) else uuid4().hex
+        self.request_id = id_of(scope["headers"])
 
     def send(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
@@ -133,7 +169,8 @@ class _Entry:
         ms = round((perf_counter() - self.start) * 1000, 1)
         method, path = self.scope["method"], self.scope["path"]
         query = unquote(self.scope["query_string"].decode("latin-1"))
-        path = hide(f"{path}?{query}" if query else path)
+        path = hide_given(path, parameters(self.scope))
+        path = _line(f"{path}?{query}" if query else path)
         facts = dict(zip(_FACTS, (method, path, status, ms), strict=True), request_id=self.request_id)
         level = logging.ERROR if status >= 500 else logging.INFO
         _log.log(level, "%s %s %s in %s ms", method, path, status, ms, extra=facts)

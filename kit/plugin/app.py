@@ -11,26 +11,25 @@ from typing import Any, Protocol
 from weakref import WeakSet
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit import jupyter
 from kit.auth import Auth, NoAuth
-from kit.errors import Forbidden
 from kit.manifest import LIMITS, Manifest, cut, legal_name, manifest_card
 from kit.openapi.spec import Problem, Spec
 from kit.openapi.values import pointer_token
 from kit.openapi.views import spec_table
-from kit.plugin import accesslog, guard, settings
+from kit.plugin import accesslog, guard, problems, settings
 from kit.plugin.accesslog import AccessLog
-from kit.plugin.limits import AllowedHosts, BodyLimit, Timeout
+from kit.plugin.admission import Admission
+from kit.plugin.limits import SizeLimits, Timeout
 from kit.plugin.refresh import Refresh
 from kit.plugin.registry import Registry, name_operations, operation_name, operations
 from kit.plugin.startup import Startup
-from kit.plugin.wellknown import CHATGPT_ORIGINS, CORS, Health, Pages, WellKnown, is_read, route_path
+from kit.plugin.wellknown import CHATGPT_ORIGINS, INNER, Health, Pages, WellKnown, is_read, route_path
 
 MOUNTED = "an application is mounted there: its operations are not in the spec, and give no tools"
 _live: WeakSet[Plugin] = WeakSet()
@@ -97,6 +96,8 @@ class Plugin(FastAPI):
                 "description": self.manifest.description_for_human,
                 "generate_unique_id_function": lambda route: route.name,
                 **fastapi,
+                # the author's own come last: of two for one error, they answer
+                "exception_handlers": {**problems.HANDLERS, **(fastapi.get("exception_handlers") or {})},
             }
         )
         self._pages = Pages(self)
@@ -104,7 +105,6 @@ class Plugin(FastAPI):
         self._guard = Middleware(guard.Guard, self)
         # innermost: the author's middleware sees the pages, and adds its headers to what the guard refuses
         self.user_middleware += [self._well_known, self._guard]
-        self.exception_handlers.setdefault(Forbidden, _forbidden)
         self.router.default = self._nothing_matched
         self._builtin_routes: list[BaseRoute] = list(self.router.routes)
         self._own_middleware = list(self.user_middleware)
@@ -145,9 +145,12 @@ class Plugin(FastAPI):
         wrapped = self._wrapped.openapi() if self._wrapped else None
         state = (document, wrapped, self.manifest.auth)
         if self._finished is None or any(a is not b for a, b in zip(self._finished[0], state, strict=True)):
-            finished = copy.deepcopy(document if wrapped is None else wrapped)
+            finished = copy.deepcopy(document)
+            if self.exception_handlers.get(RequestValidationError) is problems.misfit:
+                problems.declare(finished)
             if wrapped is not None:
-                _merge(finished, document)
+                own, finished = finished, copy.deepcopy(wrapped)
+                _merge(finished, own)
             taken: set[str] = set()
             for app in filter(None, (self._wrapped, self)):
                 name_operations(finished, app.routes, taken)
@@ -226,17 +229,16 @@ class Plugin(FastAPI):
             Middleware(Health, apps=apps),
             # outside everything that can refuse or fail: every answer gets a line and an id
             Middleware(AccessLog) if own.log_format else None,
-            # before anything of the author's runs
-            Middleware(AllowedHosts, hosts=own.allowed_hosts) if own.allowed_hosts else None,
+            # before anything of the author's runs; CORS is in it, around limits and FastAPI's error handling: a page
+            # can read 413, 504 and 500 too
+            Middleware(Admission, plugin=self, hosts=own.allowed_hosts),
             # before a request is read with an outdated model
             Middleware(Refresh, registry=self._registry),
-            # outside the limits and FastAPI's error handling: a page can read 413, 504 and 500 too
-            Middleware(CORS, origins=self._cors_origins),
             self._well_known if self.user_middleware == [self._guard] else None,
             # before the clock starts: a body that is too long by its header is refused immediately
-            Middleware(BodyLimit, max_body=own.max_body) if own.max_body else None,
+            Middleware(SizeLimits, own.max_body, own.max_headers, own.max_header_bytes),
             # around the author's middleware, which may be slow itself
-            Middleware(Timeout, seconds=own.request_timeout) if own.request_timeout else None,
+            Middleware(Timeout, seconds=own.request_timeout),
         ]
         stack = super().build_middleware_stack()
         for layer in filter(None, reversed(layers)):
@@ -244,11 +246,12 @@ class Plugin(FastAPI):
         return stack
 
     async def _nothing_matched(self, scope: Scope, receive: Receive, send: Send) -> None:
-        extension = self._extension(scope) if scope["type"] == "http" else None
+        extension = self._extension(scope)
         if extension is not None:
             await extension(scope, receive, send)
         elif self._wrapped is not None:
             clean = {key: value for key, value in scope.items() if key not in ("router", "app", "fastapi")}
+            scope[INNER] = clean
             await self._wrapped(clean, receive, send)
         elif scope["type"] == "http" and scope["path"] == "/" and is_read(scope):
             await self._pages(scope, receive, send)
@@ -257,7 +260,8 @@ class Plugin(FastAPI):
 
     def _extension(self, scope: Scope) -> ASGIApp | None:
         """The extension at the path of the request, unless a wrapped app has something there."""
-        extension = self.extensions.get(route_path(scope).rstrip("/"))
+        is_http = scope["type"] == "http"
+        extension = self.extensions.get(route_path(scope).rstrip("/")) if is_http else None
         routes = self._wrapped.routes if extension and self._wrapped else ()
         return None if any(route.matches(scope)[0] is not Match.NONE for route in routes) else extension
 
@@ -273,7 +277,12 @@ class Plugin(FastAPI):
             self._registry.take_over(earlier._registry, earlier._builtin_routes)
             added = [layer for layer in earlier.user_middleware if layer not in earlier._own_middleware]
             self.user_middleware[:0] = added  # the latest is the outermost
-            self.exception_handlers = {**earlier.exception_handlers, **self.exception_handlers}
+            own = {
+                kind: it
+                for kind, it in self.exception_handlers.items()
+                if it not in problems.HANDLERS.values()
+            }
+            self.exception_handlers = {**earlier.exception_handlers, **own}
             self.dependency_overrides.update(earlier.dependency_overrides)
             self.state = earlier.state
         self.replace_earlier()
@@ -318,10 +327,6 @@ class Served(Protocol):
 
     def follow(self, plugin: Plugin) -> None:
         """Serves another plugin in its place."""
-
-
-async def _forbidden(request: Request, error: Exception) -> Response:
-    return JSONResponse({"detail": getattr(error, "problem", "")}, 403, {"cache-control": "no-store"})
 
 
 def _titled(name: str) -> str:

@@ -30,7 +30,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import DatabaseBusy, DatabaseError
+from kit.errors import DatabaseAway, DatabaseBusy, DatabaseError
 from kit.markup import code, escape, short, table
 
 if TYPE_CHECKING:
@@ -44,6 +44,16 @@ _CHECKS = {
     "sqlite": "Is it a file of SQLite, and may you write to it and its folder?",
     "postgresql": "Does that server run, and are its address, the name, user and password right?",
 }
+# It cannot work now, whatever is asked: no file, no room, a file that is broken or none of SQLite's
+_UNFIT = (
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB,
+)  # fmt: skip
+_UNFIT_STATES = (
+    "08",
+    "53",
+    "57",
+    "58",
+)  # of PostgreSQL: connection, resources, its operator, its system (Appendix A)
 _BEGIN = {  # None: a transaction that was begun with the engine, past read() and write()
     ("sqlite", "read"): ("PRAGMA query_only = ON", "BEGIN"),
     ("sqlite", "write"): ("PRAGMA query_only = OFF", "BEGIN IMMEDIATE"),
@@ -189,6 +199,7 @@ class Database:
 
     @contextmanager
     def _session(self, mode: str) -> Iterator[Session]:
+        from sqlalchemy.exc import TimeoutError as PoolTimeout
         from sqlmodel import Session
 
         if self in (outer := _open.get()):
@@ -205,7 +216,10 @@ class Database:
         _open.set((*outer, self))
         try:
             with Session(self.engine.execution_options(kit=mode), expire_on_commit=False) as session:
-                session.connection()  # begins the transaction now, so that the first read counts too
+                try:
+                    session.connection()  # begins the transaction now, so that the first read counts too
+                except PoolTimeout:
+                    raise _late(_place(self.engine)) from None
                 yield session
                 session.flush()  # in a read(), what was added is not silently dropped
                 if mode == "write":
@@ -230,16 +244,23 @@ def _explain(context: ExceptionContext) -> DatabaseError | None:
     place = _place(context.engine)
     if number == sqlite3.SQLITE_BUSY or state == "55P03":
         return _late(place)
-    if connection is None or context.is_disconnect or number == sqlite3.SQLITE_NOTADB:
-        return DatabaseError(
-            f"{place} cannot be used: {short(str(error), 400)}", _CHECKS[context.dialect.name], database=place
-        )
-    reads = connection.get_execution_options().get("kit") == "read"
-    if reads and (number == sqlite3.SQLITE_READONLY or state == "25006"):
+    reads = connection is not None and connection.get_execution_options().get("kit") == "read"
+    refused = number == sqlite3.SQLITE_READONLY or state == "25006"
+    if reads and refused:
         return DatabaseError(
             "A session opened with read() cannot write.",
             "Use write(), and not in a GET operation: a browser or a model may repeat a GET.",
             database=place,
+        )
+    if (
+        connection is None
+        or context.is_disconnect
+        or refused
+        or number in _UNFIT
+        or state[:2] in _UNFIT_STATES
+    ):
+        return DatabaseAway(
+            f"{place} cannot be used: {short(str(error), 400)}", _CHECKS[context.dialect.name], database=place
         )
     return None
 

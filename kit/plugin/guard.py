@@ -18,13 +18,13 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from kit.auth import Auth, NoAuth, OAuth
 from kit.errors import AuthError, Forbidden
+from kit.plugin.problems import Problem
 from kit.plugin.registry import has_path, operations
 from kit.plugin.wellknown import HEALTH_PATH, MCP_PATH, OPEN, RESOURCE_PATH, base_url, is_read, route_path
 from kit.redaction import hide
@@ -124,7 +124,7 @@ class Guard:
             headers["www-authenticate"] = self._challenge(auth, error, scope)
         else:
             headers |= dict(error.headers or {})
-        app: ASGIApp = JSONResponse({"detail": error.detail}, error.status_code, headers)
+        app: ASGIApp = Problem(error.status_code, error.detail, headers)
         if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
             app = WebSocketClose(1008, "Unauthorized")  # before it is accepted: the server answers 403
         for layer in _cors_of(self.plugin._wrapped):  # pages that its author admits read the refusal too

@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kit.diagrams import Exchange, Sequence
 from kit.markup import box, code, columns, details, short, table
 from kit.openapi.documents import read_json
-from kit.redaction import hide
+from kit.plugin.wellknown import parameters
+from kit.redaction import hide, hide_given
 from kit.visible import visible_line
 
 MAX_ENTRIES = 200  # requests kept, the latest. More would not fit the processor's cache
@@ -191,7 +192,9 @@ class _Recording:
                     self.start,
                     perf_counter(),
                     self.scope["method"],
-                    self.scope["path"],
+                    hide_given(self.scope["path"], given)
+                    if (given := parameters(self.scope))
+                    else self.scope["path"],
                     self.scope["query_string"],
                     self.status,
                     self.received,

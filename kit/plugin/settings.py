@@ -3,9 +3,13 @@
 | variable | default | |
 |---|---|---|
 | PUBLIC_URL | none | the https address that manifest and spec name |
-| ALLOWED_HOSTS | all | host names, comma separated; `*.example.com` is all subdomains |
+| ALLOWED_HOSTS | all; on this machine its own names | host names, comma separated; `*.example.com` is all subdomains |
 | MAX_BODY_BYTES | 10000000 | a larger request gets status 413; 0 means no limit |
-| REQUEST_TIMEOUT | 45 | seconds until an answer must begin, else status 504; 0 means no limit |
+| MAX_HEADERS | 100 | a request with more headers gets status 431; 0 means no limit |
+| MAX_HEADER_BYTES | 65536 | a request with longer headers gets status 431; 0 means no limit |
+| MAX_CONNECTIONS | 3/4 of the process's files | those that wait for their client are closed for more, else status 503; the kit's servers only |
+| HEADER_TIMEOUT | 20 | seconds until the headers of a request are there, else status 408; 0 means no limit; the kit's servers only |
+| REQUEST_TIMEOUT | 45 | seconds until an answer must begin, else status 504, or 408 without its body; 0 means no limit |
 | SHUTDOWN_TIMEOUT | 30 | seconds for the requests under way when `kit serve` is stopped |
 | LOG_FORMAT | none | `json` or `text`: a line for each request on stderr |
 """
@@ -28,8 +32,12 @@ class Settings:
     """One reading of the environment. Sizes are bytes, times seconds; 0 means no limit."""
 
     public_url: str | None
-    allowed_hosts: tuple[str, ...]  # empty: all
+    allowed_hosts: tuple[str, ...]  # empty: not set; "*" is all
     max_body: int
+    max_headers: int
+    max_header_bytes: int
+    max_connections: int
+    header_timeout: float
     request_timeout: float
     shutdown_timeout: float
     log_format: str  # "json", "text" or ""
@@ -52,6 +60,11 @@ def from_environment() -> Settings:
         public_url=public_url,
         allowed_hosts=hosts,
         max_body=int(_number("MAX_BODY_BYTES", "10000000", "bytes", r"\d+")),
+        # Apache's LimitRequestFields; what h11, uvicorn's other parser, takes; the least of Apache's RequestReadTimeout
+        max_headers=int(_number("MAX_HEADERS", "100", "headers", r"\d+")),
+        max_header_bytes=int(_number("MAX_HEADER_BYTES", "65536", "bytes", r"\d+")),
+        max_connections=int(_number("MAX_CONNECTIONS", str(_descriptors() * 3 // 4), "connections", r"\d+")),
+        header_timeout=_number("HEADER_TIMEOUT", "20", "seconds"),
         request_timeout=_number("REQUEST_TIMEOUT", "45", "seconds"),
         shutdown_timeout=_number("SHUTDOWN_TIMEOUT", "30", "seconds"),
         log_format=log_format,
@@ -73,6 +86,16 @@ def _number(name: str, default: str, unit: str, form: str = r"\d+(\.\d+)?") -> f
     return float(value)
 
 
+def _descriptors() -> int:
+    """How many files and sockets this process may have open; 0 if there is no limit, or no knowing."""
+    try:
+        import resource  # of Unix
+    except ImportError:
+        return 0
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 0 if soft == resource.RLIM_INFINITY else soft
+
+
 def _public_url() -> str | None:
     if not (value := _variable("PUBLIC_URL")):
         return None
@@ -91,4 +114,4 @@ def _hosts() -> tuple[str, ...]:
                 "Write names without scheme, port and path: plugin.example.com,*.example.org",
                 setting="ALLOWED_HOSTS",
             )
-    return () if "*" in hosts else tuple(host.strip("[]") for host in hosts)
+    return tuple(host.strip("[]") for host in hosts)

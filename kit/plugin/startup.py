@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kit.plugin import accesslog
+
 if TYPE_CHECKING:
     from kit.plugin.app import Plugin
 
 
 class Startup:
-    """Middleware: sets up the sockets of a server process, and warns about state in a worker's memory."""
+    """Middleware: sets up the log and the sockets of a server process, and warns about state in a worker's memory."""
 
     def __init__(self, app: ASGIApp, plugin: Plugin) -> None:
         self.app = app
@@ -26,6 +28,7 @@ class Startup:
         await self.app(scope, receive, send)
 
     def _begin(self) -> None:
+        accesslog.protect()
         if threading.current_thread() is threading.main_thread():  # the process is the server's
             from kit import sockets
 

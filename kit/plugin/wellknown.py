@@ -1,4 +1,4 @@
-"""What a plugin serves besides its operations: manifest, spec, logo, legal page, front page, health, CORS.
+"""What a plugin serves besides its operations: manifest, spec, logo, legal page, front page, health.
 
 Manifest and spec are kept as bytes, one pair for each base URL that asked, and rendered again only
 when an operation or a field of the manifest has changed.
@@ -15,7 +15,6 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 CHATGPT_ORIGINS = ("https://chatgpt.com", "https://chat.openai.com")
 
 HEALTH_PATH = "/health"
+INNER = "kit.inner"  # in a scope: the one that a wrapped app got
 SPEC_YAML_PATH = "/.well-known/openapi.yaml"
 SPEC30_PATH = "/.well-known/openapi-3.0.json"  # for readers that know no later version
 MCP_PATH = "/mcp"
@@ -89,6 +89,11 @@ def route_path(scope: Scope) -> str:
     path: str = scope["path"]
     root = scope.get("root_path")
     return path[len(root) :] if root and f"{path}/".startswith(f"{root}/") else path
+
+
+def parameters(scope: Scope) -> dict[str, Any]:
+    """The parameters in the path of a request, once it has been routed; those of a wrapped app too."""
+    return scope.get(INNER, scope).get("path_params") or {}
 
 
 def is_read(scope: Scope) -> bool:
@@ -253,27 +258,3 @@ class Health:
     def _is_asked(self, scope: Scope) -> bool:
         own = any(has_path(app.routes, HEALTH_PATH) for app in self.apps)
         return route_path(scope) == HEALTH_PATH and is_read(scope) and not own
-
-
-class CORS(CORSMiddleware):
-    """Starlette's CORS for requests from `origins`. Every other origin is left to the author."""
-
-    def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
-        super().__init__(
-            app,
-            allow_origins=origins,
-            allow_methods=["*"],
-            # "*" makes Starlette answer with the requested names, which browsers require for
-            # Authorization and which covers ChatGPT's own openai-* headers.
-            allow_headers=["*"],
-            # Chromium before 2025 requires this in the preflight of a page that calls localhost.
-            allow_private_network=True,
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            for name, value in scope["headers"]:
-                if name == b"origin" and self.is_allowed_origin(value.decode("latin-1")):
-                    await super().__call__(scope, receive, send)
-                    return
-        await self.app(scope, receive, send)

@@ -32,6 +32,7 @@ from kit.tools.tool import Tool, make_tools
 
 CONSEQUENTIAL = "x-openai-isConsequential"
 BASE = "http://localhost:8000"  # the address in the exported documents
+_SAME = {"Host": BASE.partition("//")[2], "X-Request-ID": "proof"}  # an error has the id of its request
 START_TIMEOUT = 60.0  # seconds until the first answer: importing a large package can take long
 ANSWER_TIMEOUT = 10.0  # seconds for each operation
 MAX_BODY = 1_000_000  # bytes of an answer that are compared
@@ -155,7 +156,7 @@ class PluginProcess:
         end = time.monotonic() + limit
         connection = http.client.HTTPConnection("127.0.0.1", self.facts["port"], timeout=limit)
         try:
-            connection.request(method, url, headers={"Host": BASE.partition("//")[2], **(headers or {})})
+            connection.request(method, url, headers={**_SAME, **(headers or {})})
             response = connection.getresponse()
             kind, body = response.headers.get("content-type", ""), b""
             while part := response.read1(65536):

@@ -25,7 +25,7 @@ from kit.errors import KitError, ServeError
 from kit.manifest import MANIFEST_PATH, SPEC_PATH
 from kit.notebook.target import Target
 from kit.plugin.guard import require_protection
-from kit.plugin.settings import from_environment
+from kit.plugin.settings import Settings, from_environment
 from kit.runner.graceful import GracefulServer
 from kit.runner.supervisor import supervise
 
@@ -69,7 +69,7 @@ def run(
             supervise(partial(_worker, target, extend), sock, count)
             return
 
-        plugin, config = _load(target, extend)
+        plugin, config, settings = _load(target, extend)
         lines = [
             f"{plugin.manifest.name_for_human} is served at {url}",
             f"manifest  {url}{MANIFEST_PATH}",
@@ -79,7 +79,7 @@ def run(
             lines += [f"public    {public}", *(notes(plugin, public) if notes else [])]
         announcement = "\n  ".join(lines) + "\nPress Ctrl+C to stop."
         try:
-            GracefulServer(config, sock, on_start=lambda: print(announcement, flush=True)).run()
+            GracefulServer(config, sock, settings, on_start=lambda: print(announcement, flush=True)).run()
         except SystemExit as error:
             if error.code == STARTUP_FAILURE:
                 raise ServeError(
@@ -88,24 +88,27 @@ def run(
             raise
 
 
-def _load(target: str, extend: Extend | None) -> tuple[Plugin, uvicorn.Config]:
+def _load(target: str, extend: Extend | None) -> tuple[Plugin, uvicorn.Config, Settings]:
     # Before the plugin is made: its settings may turn these lines into JSON.
     logging.config.dictConfig(LOGGING_CONFIG)
     plugin = Target(target).plugin()
     require_protection(plugin)
     if extend:
         extend(plugin)
-    limit = from_environment().shutdown_timeout or None
+    settings = from_environment()
+    limit = settings.shutdown_timeout or None
     # Windows' default loop cannot watch the listening socket.
     loop = "asyncio:SelectorEventLoop" if sys.platform == "win32" else "auto"
-    return plugin, uvicorn.Config(
+    config = uvicorn.Config(
         plugin, loop=loop, log_config=None, access_log=False, timeout_graceful_shutdown=limit  # type: ignore[arg-type]
     )  # fmt: skip
+    return plugin, config, settings
 
 
 def _worker(target: str, extend: Extend | None, sock: socket.socket) -> GracefulServer:
     """What each of several processes runs."""
-    return GracefulServer(_load(target, extend)[1], sock, is_sole=False)
+    _, config, settings = _load(target, extend)
+    return GracefulServer(config, sock, settings, is_sole=False)
 
 
 def _exit(*_: object) -> NoReturn:

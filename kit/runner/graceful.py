@@ -21,6 +21,9 @@ from typing import Any
 
 import uvicorn
 
+from kit.plugin.settings import Settings
+from kit.runner.connections import limited, make_room, sweep
+
 LINGER = 0.5  # seconds of silence after which a client counts as idle, once nothing new is accepted
 RETRY = 1.0  # seconds until it accepts again when the process has run out of file descriptors
 
@@ -35,20 +38,24 @@ class GracefulServer(uvicorn.Server):
 
     To stop, by a signal or `end()`, is to accept what has arrived, answer it with `Connection: close`, and close
     each connection after `linger` seconds of silence. Requests under way get `timeout_graceful_shutdown`.
-    `is_sole`: no other process accepts from the socket. `on_start` is called when the first request can be answered.
+    `limits` are those of its connections (`kit.runner.connections`). `is_sole`: no other process accepts from the
+    socket. `on_start` is called when the first request can be answered.
     """
 
     def __init__(
         self,
         config: uvicorn.Config,
         sock: socket.socket,
+        limits: Settings,
         *,
         is_sole: bool = True,
         linger: float = LINGER,
         on_start: Callable[[], None] = lambda: None,
     ) -> None:
+        config.http = limited(limits)
         super().__init__(config)
         self._socket = sock
+        self._limits = limits
         self._is_sole = is_sole
         self._linger = linger
         self._on_start = on_start
@@ -74,6 +81,8 @@ class GracefulServer(uvicorn.Server):
         tick = 0
         while not await self.on_tick(tick):
             tick += 1
+            if tick % 10 == 0:
+                sweep(self._open)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), 0.1)
 
@@ -84,7 +93,7 @@ class GracefulServer(uvicorn.Server):
         asyncio.get_running_loop().remove_reader(self._socket)
         if self._is_sole:
             turn_away(self._socket)
-        self._accept()
+        self._accept(self.config.backlog)
         self._socket.close()
         if self._arriving:
             await asyncio.wait(self._arriving)
@@ -109,12 +118,16 @@ class GracefulServer(uvicorn.Server):
 
     def _resume(self) -> None:
         if self._socket.fileno() != -1:
-            asyncio.get_running_loop().add_reader(self._socket, self._accept)
+            asyncio.get_running_loop().add_reader(self._socket, self._accept_some)
 
-    def _accept(self) -> None:
-        """Accepts the waiting connections, as many at once as asyncio would."""
+    def _accept_some(self) -> None:
+        # As many at once as asyncio would. One of several processes leaves the next to the others.
+        self._accept(self.config.backlog if self._is_sole else 1)
+
+    def _accept(self, most: int) -> None:
+        """Accepts the waiting connections."""
         loop = asyncio.get_running_loop()
-        for _ in range(self.config.backlog):
+        for _ in range(most):
             try:
                 connection, _ = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -122,18 +135,26 @@ class GracefulServer(uvicorn.Server):
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
                     raise
-                _log.error("No more connections for %g s: %s.", RETRY, error.strerror)
                 loop.remove_reader(self._socket)
+                if make_room(self._open):
+                    loop.call_soon(self._resume)  # by then that connection is closed
+                    return
+                _log.error("No more connections for %g s: %s.", RETRY, error.strerror)
                 loop.call_later(RETRY, self._resume)
                 return
-            task = loop.create_task(self._serve_connection(connection))
+            most_open, count = self._limits.max_connections, len(self._open) + len(self._arriving)
+            is_full = 0 < most_open <= count and not make_room(self._open)
+            task = loop.create_task(self._serve_connection(connection, is_full))
             self._arriving.add(task)
             task.add_done_callback(self._arriving.discard)
 
-    async def _serve_connection(self, connection: socket.socket) -> None:
+    async def _serve_connection(self, connection: socket.socket, is_full: bool) -> None:
         connection.setblocking(False)
         with contextlib.suppress(OSError):  # the client is gone already
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+            loop = asyncio.get_running_loop()
+            _, protocol = await loop.connect_accepted_socket(self._protocol, connection)
+            if is_full:
+                protocol.be_busy()
             return
         connection.close()
 

@@ -15,6 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from kit.errors import ServeError
+from kit.plugin.settings import from_environment
 from kit.runner.graceful import GracefulServer
 
 START_TIMEOUT = 30.0  # seconds; a plugin's lifespan may open databases
@@ -34,6 +35,7 @@ class ServerThread:
     def __init__(self, app: ASGIApp, sock: socket.socket) -> None:
         self._socket = sock
         self._app = app
+        self._limits = from_environment()
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._server: GracefulServer | None = None
@@ -103,7 +105,9 @@ class ServerThread:
         config = uvicorn.Config(
             self._app, loop="asyncio", log_config=None, access_log=False, interface="asgi3"
         )  # fmt: skip
-        self._server = GracefulServer(config, self._socket, linger=LINGER, on_start=self._ready.set)
+        self._server = GracefulServer(
+            config, self._socket, self._limits, linger=LINGER, on_start=self._ready.set
+        )
         await self._server.serve()
 
 

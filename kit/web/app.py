@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit.addresses import LOCAL_NAMES, host_of
+from kit.addresses import host_of, is_this_machine
 from kit.errors import KitError
 from kit.markup import escape, page
 from kit.openapi.documents import read_json
@@ -143,7 +143,7 @@ class _Guard:
     def _refusal(self, request: Request) -> Response | None:
         headers, path = request.headers, request.url.path
         host = host_of(f"//{headers.get('host', '')}")
-        if host not in LOCAL_NAMES and host not in self._hosts and "*" not in self._hosts:
+        if not is_this_machine(host) and host not in self._hosts and "*" not in self._hosts:
             return PlainTextResponse(f"This page is not served as {host!r}.", 403)
         # Coming back from an authorization server the browser has no token, but a state that only the page knows.
         if path.startswith("/static/") or path == CALLBACK:

@@ -20,6 +20,7 @@ from kit.chat.reply import CallEnded, CallStarted, Finished, TextDelta
 from kit.client.installed import CallResult
 from kit.errors import KitError
 from kit.markup import markdown, short
+from kit.redaction import hide_given
 from kit.visible import encodable
 from kit.web.plugins import PluginEntry, PluginRegistry
 
@@ -212,7 +213,7 @@ def _outcome(result: CallResult) -> Event:
         "outcome": result.outcome,
         "seconds": result.seconds,
         "method": result.method,
-        "url": result.url,
+        "url": hide_given(result.url, result.arguments),
         "arguments": result.arguments,
         "data": text,
     }

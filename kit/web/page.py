@@ -12,7 +12,7 @@ from kit import loop
 from kit.chat.client import ModelClient, shown_name
 from kit.chat.options import check as check_options
 from kit.client.credentials import Auth, for_several
-from kit.jupyter import Frame, browser_url
+from kit.jupyter import Frame, browser_hosts, browser_url
 from kit.server.server import Server
 from kit.server.thread import ServerThread
 from kit.sockets import listen
@@ -39,7 +39,7 @@ class LocalChatGPT:
         self._state.plugins.callback = (
             f"{browser_url(self.port) or f'http://127.0.0.1:{self.port}'}{CALLBACK}"
         )
-        self._thread = ServerThread(make_app(self._state, self._token, self._hosts()), sock)
+        self._thread = ServerThread(make_app(self._state, self._token, browser_hosts(self.port)), sock)
         self._thread.start()
 
     def install(self, source: Server | str, auth: Auth | None = None) -> None:
@@ -67,11 +67,6 @@ class LocalChatGPT:
             if self in _pages:
                 _pages.remove(self)
         self._thread.stop()
-
-    def _hosts(self) -> frozenset[str]:
-        """The names by which a proxy in front of the notebook is reached; "*" if they are unknown."""
-        base = browser_url(self.port)
-        return frozenset() if base is None else frozenset({urlsplit(base).hostname or "*"})
 
     def __enter__(self) -> LocalChatGPT:
         return self

@@ -22,6 +22,7 @@ from kit.client.installed import InstalledPlugin
 from kit.client.signin import Authorization, Session, SignIn
 from kit.errors import KitError, SignInError
 from kit.markup import logo
+from kit.redaction import hide
 from kit.server.server import Server
 
 MAX_LOGO = 200_000  # bytes; a larger one is replaced by the initials
@@ -292,7 +293,7 @@ def _documents(plugin: InstalledPlugin) -> str:
 def _fetch_step(answer: Answer, seconds: float) -> dict[str, Any]:
     return {
         "step": "Fetched" if answer.status == 200 else "Looked for",
-        "text": answer.url,
+        "text": hide(answer.url),
         "detail": f"{answer.status}, {len(answer.content):,} bytes, {seconds * 1000:.0f} ms",
         "ok": answer.status == 200,
     }

@@ -57,7 +57,7 @@ def _chat(plugins: list[PluginEntry], denied: list[str]) -> str:
             auth = f', auth=kit.SignIn(os.environ["CLIENT_ID{own}"], os.environ["CLIENT_SECRET{own}"])'
         else:
             auth = f", auth={variable}" if entry.plugin.credentials else ""
-        arguments.append(f"kit.install({entry.source!r}{auth})")
+        arguments.append(f"kit.install({hide(entry.source)!r}{auth})")
     if denied:
         arguments.append(f"confirm=lambda call: call.operation not in {denied!r}")
     return f"chat = kit.Chat({', '.join(arguments)})"

@@ -111,3 +111,51 @@ def test_without_the_variable_nothing_is_logged_or_added(tmp_path: Path) -> None
     with running(tmp_path, APP, *ROADS["kit"]) as server:
         assert "x-request-id" not in httpx2.get(f"{server.url}/say/hello").headers
         assert "GET" not in server.log
+
+
+FORGED = "/say/x%0A2026-11-26%2000:00:00,000%20ERROR%20forged?n=%0D%0A2026-11-26%20forged%1b[2J%E2%80%A8x"
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_request_forges_no_line_and_moves_no_cursor(tmp_path: Path, log_format: str) -> None:
+    with running(tmp_path, APP, *ROADS["kit"], LOG_FORMAT=log_format) as server:
+        httpx2.get(f"{server.url}{FORGED}", headers={"X-Request-ID": "mine-1"})
+        while "GET" not in server.log:
+            time.sleep(0.02)
+        log = server.log
+        assert not any(
+            line.startswith("2026-11-26 ") and "forged" in line.split()[2:4] for line in log.splitlines()
+        )
+        assert len([line for line in log.splitlines() if "GET" in line]) == 1
+        assert "\x1b[2J" not in log
+
+
+def test_uvicorns_own_lines_show_no_secret_and_are_not_forged(tmp_path: Path) -> None:
+    with running(tmp_path, APP, *ROADS["uvicorn"]) as server:
+        httpx2.get(f"{server.url}/say/x?api_key=hunter22&sig=hunter22")
+        httpx2.get(f"{server.url}{FORGED.replace('say', 'nothing')}")
+        httpx2.get(f"{server.url}/fail")
+        while "ValueError" not in server.log:
+            time.sleep(0.02)
+        log = server.log
+        assert "hunter22" not in log
+        assert "/say/x?api_key=***&sig=***" in log
+        assert "  nor tomorrow" in log  # a line of an exception does not begin where lines of the log do
+        assert not any(line.startswith(("nor", "2026")) for line in log.splitlines())
+        assert "\x1b[2J" not in log
+
+
+def test_a_secret_in_the_path_is_hidden_by_its_parameters_name(tmp_path: Path) -> None:
+    app = (
+        APP
+        + """
+@plugin.get("/verify/{token}")
+def verify(token: str) -> str:
+    return "yes"
+"""
+    )
+    with running(tmp_path, app, *ROADS["kit"], LOG_FORMAT="text") as server:
+        httpx2.get(f"{server.url}/verify/hunter-zwei")
+        while "GET" not in server.log:
+            time.sleep(0.02)
+        assert "GET /verify/*** 200" in server.log

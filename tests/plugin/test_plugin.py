@@ -125,7 +125,7 @@ def test_what_fastapi_offers_works() -> None:
         assert client.get("/who", headers={"x-user": "sam"}).json() == {"name": "sam", "database": "open"}
         assert client.post("/form", data={"text": "hello"}).json() == "hello"
         assert client.get("/secret").status_code == 401
-        assert client.get("/broken").json() == {"detail": "nothing here"}
+        assert client.get("/broken").json()["detail"] == "nothing here"
         assert client.get("/bad").status_code == 418
         assert client.get("/more/things?tag=a&tag=b").json() == ["a", "b"]
         assert client.get("/mounted/inside").json() == "mounted"
