@@ -42,7 +42,7 @@ def listen(host: str, port: int) -> socket.socket:
 def url(sock: socket.socket) -> str:
     """Where programs on this machine reach a listening socket, without a trailing slash."""
     host, port = sock.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared with, not listened on
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

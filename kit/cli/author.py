@@ -69,7 +69,7 @@ def lab(
     options += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     command = [sys.executable, "-m", "jupyterlab", "00_start_here.ipynb", *options]
     with contextlib.suppress(KeyboardInterrupt):
-        raise typer.Exit(subprocess.run(command, cwd=path).returncode)
+        raise typer.Exit(subprocess.run(command, cwd=path).returncode)  # noqa: S603 - a list of arguments, no shell
 
 
 def demo(

@@ -126,7 +126,7 @@ class Notebook:
         code = compile(cell.source, place, "exec", flags=flags, dont_inherit=True)
         try:
             with jupyter.loading_cell(self.path.name, cell.number, cell.source):
-                exec(code, module.__dict__)
+                exec(code, module.__dict__)  # noqa: S102 - what the author wrote is to run
         except KitError as error:
             raise self.error(
                 f"{_capital(cell)} of {self.path} does not work: {error.problem}", error.remedy, cell=cell

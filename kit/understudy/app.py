@@ -93,7 +93,7 @@ async def _retrieve_model(request: Request) -> Response:
 
 
 async def _bad_request(request: Request, error: Exception) -> Response:
-    assert isinstance(error, BadRequest)
+    assert isinstance(error, BadRequest)  # noqa: S101 - for mypy: never false
     return JSONResponse(error.body(), error.status)
 
 
@@ -147,7 +147,7 @@ class Understudy:
 
     @property
     def base_url(self) -> str:
-        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104 - compared with, not listened on
         return f"http://{host}:{self.port}/v1"
 
     @property
