@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kit.errors import ChatError as ChatError
     from kit.errors import DatabaseBusy as DatabaseBusy
     from kit.errors import DatabaseError as DatabaseError
+    from kit.errors import DatabaseMisfit as DatabaseMisfit
     from kit.errors import ExportError as ExportError
     from kit.errors import InstallError as InstallError
     from kit.errors import KitError as KitError

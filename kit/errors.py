@@ -12,7 +12,8 @@ KitError
 │   └── ExportError      its plugin cannot be exported, or not into that folder
 ├── ProjectError         a folder is not a project, or cannot become one; .folder
 ├── DatabaseError        a database cannot be opened, read or written as asked; .database
-│   └── DatabaseBusy     it was in use for too long; the same call may be retried
+│   ├── DatabaseBusy     it was in use for too long; the same call may be retried
+│   └── DatabaseMisfit   it cannot hold a value; a served operation answers 422
 ├── UnknownHost          there is no host of that name; .host
 ├── InstallError         a plugin cannot be installed from its URL; .source
 └── ChatError            a conversation cannot go on; the chat itself stays usable; .reply
@@ -143,6 +144,10 @@ class DatabaseError(KitError):
 
 class DatabaseBusy(DatabaseError):
     """The database was in use for too long. The same call may be retried."""
+
+
+class DatabaseMisfit(DatabaseError):
+    """The database cannot hold a value: a number is too large, a text has a NUL. A served operation answers 422."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -6,7 +6,7 @@ _HOMES = {
     "checking": "check render",
     "client.discovery": "ainstall install",
     "client.installed": "CallResult InstalledPlugin",
-    "errors": "ChatError DatabaseBusy DatabaseError ExportError InstallError KitError ManifestError NotebookError "
+    "errors": "ChatError DatabaseBusy DatabaseError DatabaseMisfit ExportError InstallError KitError ManifestError NotebookError "
     "OperationClash OperationError PortInUse ProjectError ServeError SettingsError SpecError UnknownHost",
     "hosts.findings": "Finding Findings",
     "loop": "nested",

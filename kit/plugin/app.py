@@ -17,7 +17,7 @@ from kit import jupyter
 from kit.manifest import LIMITS, Auth, Manifest, NoAuth, manifest_card
 from kit.openapi.spec import Spec
 from kit.openapi.views import spec_table
-from kit.plugin import accesslog, settings
+from kit.plugin import accesslog, misfits, settings
 from kit.plugin.accesslog import AccessLog
 from kit.plugin.limits import AllowedHosts, BodyLimit, Timeout
 from kit.plugin.refresh import Refresh
@@ -100,6 +100,7 @@ class Plugin(FastAPI):
         if self._settings.log_format:
             accesslog.write(self._settings.log_format)
         self._take_over()
+        misfits.handle(self)  # last: a handler of the author's, taken over or not, comes first
         _live.add(self)
 
     # -- what the plugin is ---------------------------------------------------
