@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit import jupyter
+from kit.errors import ManifestError
 from kit.manifest import LIMITS, Auth, Manifest, NoAuth, manifest_card
 from kit.openapi.spec import Spec
 from kit.openapi.views import spec_table
@@ -59,7 +60,8 @@ class Plugin(FastAPI):
         cors_origins: tuple[str, ...] = CHATGPT_ORIGINS,
         **fastapi: Any,
     ) -> None:
-        if not description_for_human and len(description_for_model) <= LIMITS["description_for_human"]:
+        # what is no text, the manifest refuses with all else that is wrong
+        if not description_for_human and len(str(description_for_model)) <= LIMITS["description_for_human"]:
             description_for_human = description_for_model
         self._settings = settings.from_environment()
         public_url = self._settings.public_url or public_url
@@ -75,7 +77,7 @@ class Plugin(FastAPI):
             home=public_url or "",
         )
         self.public_url = public_url
-        self._cors_origins = tuple(cors_origins)
+        self._cors_origins = _origins(cors_origins)
         self._wrapped: FastAPI | None = None
         self._finished: tuple[Any, Any, dict[str, Any]] | None = None
         # What else the plugin serves, by path: `/mcp`. Its own operations and a wrapped app come first.
@@ -275,6 +277,18 @@ class Served(Protocol):
 
     def follow(self, plugin: Plugin) -> None:
         """Serves another plugin in its place."""
+
+
+def _origins(value: Any) -> tuple[str, ...]:
+    origins = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else (value,)
+    if isinstance(value, str) or not all(isinstance(origin, str) for origin in origins):
+        message = f"must be a list of origins such as ['https://chatgpt.com'], not {value!r:.60}"
+        raise ManifestError(
+            f"cors_origins {message}.",
+            "Fix it and run this cell again.",
+            violations=[("cors_origins", message)],
+        )
+    return origins
 
 
 def _titled(name: str) -> str:
