@@ -43,6 +43,8 @@ SLOW = (
     "lambda",
     "kernel",
     "export_errors",
+    "endurance",
+    "export_stopped",
     "project",
     "databases",
     "workers",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from typing import Annotated
@@ -39,6 +40,8 @@ def export(
     from kit.notebook.target import Target
     from kit.project.export import export as run
 
+    # a CI job that is cancelled: what the export has started and written ends with it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     source, files = Target(notebook), include or ()
     report = run(
         source.path, folder, name=source.name or None, include=files, mcp=mcp, token=token, force=force

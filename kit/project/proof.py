@@ -259,7 +259,7 @@ def _serve(what: str, command: list[str], scratch: Path) -> Iterator[PluginProce
     errors = scratch / "stderr.txt"
     with errors.open("w") as sink:
         process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
-            command, cwd=scratch, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink, text=True
+            command, cwd=scratch, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, text=True
         )  # fmt: skip
     try:
         plugin = PluginProcess(process, errors)
