@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kit.errors import DatabaseAway as DatabaseAway
     from kit.errors import DatabaseBusy as DatabaseBusy
     from kit.errors import DatabaseError as DatabaseError
+    from kit.errors import DatabaseMisfit as DatabaseMisfit
     from kit.errors import ExportError as ExportError
     from kit.errors import Forbidden as Forbidden
     from kit.errors import InstallError as InstallError

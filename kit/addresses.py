@@ -16,7 +16,7 @@ from kit.errors import InstallError, ServeError
 from kit.redaction import hide
 
 NOWHERE = "https://nowhere.invalid"  # RFC 2606: no host has such a name
-LOCAL_NAMES = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared with, not listened on
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".in-process")
 _DOCUMENT = re.compile(r"\.(json|ya?ml)$", re.IGNORECASE)
 # Of IANA's registries of special-purpose addresses (RFC 6890), those that some versions of Python take for global.

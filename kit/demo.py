@@ -42,7 +42,11 @@ def make_plugin() -> Plugin:
     def list_todos(username: str) -> list[str]:
         return lists.get(username, [])
 
-    @plugin.delete("/users/{username}/todos/{number}", summary="Delete a todo of a user by its number")
+    @plugin.delete(
+        "/users/{username}/todos/{number}",
+        summary="Delete a todo of a user by its number",
+        responses={404: {"description": "The user has no todo of that number"}},
+    )
     def delete_todo(username: str, number: int) -> list[str]:
         todos = lists.get(username, [])
         if not 1 <= number <= len(todos):

@@ -15,7 +15,8 @@ KitError
 ├── ProjectError         a folder is not a project, or cannot become one; .folder
 ├── DatabaseError        a database cannot be opened, read or written as asked; .database
 │   ├── DatabaseAway     it cannot be reached, or cannot work now: no server, no room, a broken file
-│   └── DatabaseBusy     it was in use for too long; the same call may be retried
+│   ├── DatabaseBusy     it was in use for too long; the same call may be retried
+│   └── DatabaseMisfit   it cannot hold a value; a served operation answers 422
 ├── UnknownHost          there is no host of that name; .host
 ├── InstallError         a plugin cannot be installed from its URL; .source
 │   └── SignInError      its user could not be signed in, or no longer is
@@ -163,6 +164,10 @@ class DatabaseAway(DatabaseError):
 
 class DatabaseBusy(DatabaseError):
     """The database was in use for too long. The same call may be retried."""
+
+
+class DatabaseMisfit(DatabaseError):
+    """The database cannot hold a value: a number is too large, a text has a NUL. A served operation answers 422."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -59,8 +59,10 @@ class Manifest:
 
     def __post_init__(self, home: str) -> None:
         self.problems: list[Violation] = []
-        violations = self.violations()
-        if home and "://" in str(self.legal_info_url) and not same_site(home, self.legal_info_url):
+        wrong_home = [("public_url", message) for message in _check_url(home)] if home else []
+        violations = [*self.violations(), *wrong_home]
+        is_url = isinstance(self.legal_info_url, str) and "://" in self.legal_info_url
+        if home and is_url and not wrong_home and not same_site(home, self.legal_info_url):
             # platform.openai.com/docs/plugins/production: the second-level domains must be the same
             message = f"must be on the plugin's own domain, that of {home}: not {self.legal_info_url}"
             violations.append(("legal_info_url", message))

@@ -8,7 +8,7 @@ _HOMES = {
     "client.discovery": "ainstall install",
     "client.installed": "CallResult InstalledPlugin",
     "client.signin": "SignIn",
-    "errors": "AuthError ChatError DatabaseAway DatabaseBusy DatabaseError ExportError Forbidden InstallError KitError ManifestError NotebookError "
+    "errors": "AuthError ChatError DatabaseAway DatabaseBusy DatabaseError DatabaseMisfit ExportError Forbidden InstallError KitError ManifestError NotebookError "
     "OperationClash OperationError PortInUse ProjectError ServeError SettingsError SignInError SpecError UnknownHost",
     "hosts.findings": "Finding Findings",
     "loop": "nested",

@@ -42,7 +42,7 @@ def listen(host: str, port: int) -> socket.socket:
 def url(sock: socket.socket) -> str:
     """Where programs on this machine reach a listening socket, without a trailing slash."""
     host, port = sock.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared with, not listened on
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -71,7 +71,7 @@ def is_for_this_machine(address: tuple[str, int]) -> bool:
         for sock in _own([number]):
             with contextlib.suppress(OSError):
                 listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-                if listens and sock.getsockname()[:2] in (("0.0.0.0", port), ("::", port)):
+                if listens and sock.getsockname()[:2] in (("0.0.0.0", port), ("::", port)):  # noqa: S104 - reads what another socket has
                     _open_to_all[port] = number
                     return False
     return _open_to_all.pop(port, None) is None or is_for_this_machine(address)

@@ -12,6 +12,7 @@ from typing import Any
 
 import oracles
 import pytest
+from hypothesis import HealthCheck, settings
 from kernel import Kernel
 from paths import SHARED
 from postgres import postgres, url  # noqa: F401
@@ -26,6 +27,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # What comes with LangChain takes 1.6 s of processor in each pytest, and in those that the tests start themselves.
 os.environ.setdefault("PYTEST_ADDOPTS", "-p no:langsmith_plugin")
 
+# The same cases in each run; `HYPOTHESIS_PROFILE=long` looks for new ones, as many as `KIT_EXAMPLES` says.
+_ANY_MACHINE = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
+settings.register_profile("same", max_examples=60, derandomize=True, **_ANY_MACHINE)
+settings.register_profile("long", max_examples=int(os.environ.get("KIT_EXAMPLES", "2000")), **_ANY_MACHINE)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
 # The files that start browsers, kernels, databases and other processes, or read the whole corpus; the longest
 # first, so that no worker starts one of them when the other is about to finish.
 SLOW = (
@@ -38,6 +45,8 @@ SLOW = (
     "export_errors",
     "export_auth",
     "auth",
+    "endurance",
+    "export_stopped",
     "project",
     "databases",
     "workers",
@@ -47,6 +56,7 @@ SLOW = (
     "mcp",
     "containers",
     "notebook",
+    "schemathesis",
 )
 
 

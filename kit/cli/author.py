@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from typing import Annotated
@@ -40,6 +41,8 @@ def export(
     from kit.notebook.target import Target
     from kit.project.export import export as run
 
+    # a CI job that is cancelled: what the export has started and written ends with it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     source, files = Target(notebook), include or ()
     given = auth(token, [notebook])
     if isinstance(given, Named):
@@ -74,7 +77,7 @@ def lab(
     options += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     command = [sys.executable, "-m", "jupyterlab", "00_start_here.ipynb", *options]
     with contextlib.suppress(KeyboardInterrupt):
-        raise typer.Exit(subprocess.run(command, cwd=path).returncode)
+        raise typer.Exit(subprocess.run(command, cwd=path).returncode)  # noqa: S603 - a list of arguments, no shell
 
 
 def demo(

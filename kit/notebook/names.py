@@ -8,6 +8,8 @@ import symtable
 from collections.abc import Iterator
 
 MAGIC = re.compile(r"^\s*(%{1,2}\w|!|\?|[\w.]+\?{1,2}\s*$)|^\s*[\w, ]+=\s*(%\w|!)")
+# What Python raises for a source that it cannot read: NUL and half a character, or an expression that is too deep, too.
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 _TYPE_PARAMETERS = ("TypeVar", "ParamSpec", "TypeVarTuple")  # nodes of Python 3.12's `def f[T]`
 
 
@@ -56,5 +58,5 @@ def loosely_defined(source: str) -> set[str]:
     source = "\n".join("pass" if MAGIC.match(line) else line for line in source.splitlines())
     try:
         return names_of(source, ast.parse(source))[0]
-    except SyntaxError:
+    except UNREADABLE:
         return set()

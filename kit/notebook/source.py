@@ -18,7 +18,7 @@ from typing import Any
 
 from kit import jupyter
 from kit.errors import ExportError, KitError, NotebookError
-from kit.notebook.names import MAGIC, defines_unseen, loosely_defined, names_of
+from kit.notebook.names import MAGIC, UNREADABLE, defines_unseen, loosely_defined, names_of
 from kit.openapi.documents import read_json
 
 _MARKER = re.compile(r"^\s*#\s*\|\s*exporti?s?\b")
@@ -126,7 +126,7 @@ class Notebook:
         code = compile(cell.source, place, "exec", flags=flags, dont_inherit=True)
         try:
             with jupyter.loading_cell(self.path.name, cell.number, cell.source):
-                exec(code, module.__dict__)
+                exec(code, module.__dict__)  # noqa: S102 - what the author wrote is to run
         except KitError as error:
             raise self.error(
                 f"{_capital(cell)} of {self.path} does not work: {error.problem}", error.remedy, cell=cell
@@ -142,7 +142,7 @@ class Notebook:
                 "Move that cell up: the cells run from top to bottom.",
                 cell=cell,
             ) from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._cell_failed(cell, error, place) from error
         return int(flags | (code.co_flags & _FUTURES))
 
@@ -155,7 +155,15 @@ class Notebook:
         try:
             tree = ast.parse(cell.source)
             compile(tree, str(self.path), "exec", dont_inherit=True)
-        except SyntaxError as error:
+            return tree, *names_of(cell.source, tree)
+        except UNREADABLE as error:
+            if not isinstance(error, SyntaxError):
+                why = "is too deep" if isinstance(error, RecursionError | MemoryError) else str(error)
+                raise self.error(
+                    f"{_capital(cell)} of {self.path} cannot be read by Python: {why}.",
+                    "Split what is long into several statements; remove characters that are not text.",
+                    cell=cell,
+                ) from None
             lines = cell.source.splitlines() or [""]
             line = lines[min(error.lineno or 1, len(lines)) - 1]
             if MAGIC.match(line):
@@ -168,7 +176,6 @@ class Notebook:
                 remedy,
                 cell=cell,
             ) from None
-        return tree, *names_of(cell.source, tree)
 
     def _magic(self, cell: SourceCell, line: str) -> NotebookError:
         return self.error(
@@ -189,7 +196,7 @@ class Notebook:
             why, remedy = "which no cell defines", "Define or import it in a cell marked `#| export`."
         return self.error(f"{_capital(cell)} of {self.path} needs {name!r}, {why}.", remedy, cell=cell)
 
-    def _cell_failed(self, cell: SourceCell, error: Exception, place: str) -> NotebookError:
+    def _cell_failed(self, cell: SourceCell, error: BaseException, place: str) -> NotebookError:
         trace, number = error.__traceback__, None
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == place:
@@ -202,7 +209,7 @@ class Notebook:
         elif isinstance(error, FileNotFoundError):
             remedy = f"A relative path starts from the folder that the process was started in: {Path.cwd()}."
         return self.error(
-            f"{_capital(cell)} of {self.path} raised {type(error).__name__}: {error}{where}",
+            f"{_capital(cell)} of {self.path} raised {type(error).__name__}: {_message(error)}{where}",
             remedy,
             cell=cell,
         )
@@ -217,7 +224,16 @@ class Notebook:
 
 
 def _text(source: Any) -> str:
-    return "".join(source) if isinstance(source, list) else str(source or "")
+    """The source of a cell, which nbformat keeps as a text or as lines, without a byte order mark."""
+    parts = source if isinstance(source, list) else [source]
+    return "".join(part for part in parts if isinstance(part, str)).removeprefix("\ufeff")
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # the error is the user's own class
+        return "(its text cannot be shown)"
 
 
 def _capital(cell: SourceCell) -> str:

@@ -166,7 +166,7 @@ def _parse_with_pyyaml(text: str, source: str, position: int) -> Any:
             if documents > 1:
                 raise SpecError(f"{source} holds more than one document.", NO_SPEC, source=source)
             read = getattr(event.end_mark, "index", 0)
-        return yaml.load(text, Loader=_loader())
+        return yaml.load(text, Loader=_loader())  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         mark: Any = getattr(error, "problem_mark", None)
         stop = mark.index if mark else getattr(error, "position", 0)

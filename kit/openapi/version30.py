@@ -168,7 +168,7 @@ class _Writer:
 
     def _body(self, operation: Operation) -> dict[str, Any]:
         body = operation.body
-        assert body is not None
+        assert body is not None  # noqa: S101 - for mypy: never false
         if operation.method in ("GET", "HEAD", "DELETE", "TRACE"):
             problem = (
                 f"OpenAPI 3.0 gives the body of a {operation.method} no meaning: its readers may leave it out"

@@ -6,7 +6,7 @@ import copy
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -18,11 +18,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit import jupyter
 from kit.auth import Auth, NoAuth
+from kit.errors import ManifestError
 from kit.manifest import LIMITS, Manifest, cut, legal_name, manifest_card
 from kit.openapi.spec import Problem, Spec
 from kit.openapi.values import pointer_token
 from kit.openapi.views import spec_table
-from kit.plugin import accesslog, guard, problems, settings
+from kit.plugin import accesslog, guard, misfits, problems, settings
 from kit.plugin.accesslog import AccessLog
 from kit.plugin.admission import Admission
 from kit.plugin.limits import SizeLimits, Timeout
@@ -67,7 +68,8 @@ class Plugin(FastAPI):
         cors_origins: tuple[str, ...] = CHATGPT_ORIGINS,
         **fastapi: Any,
     ) -> None:
-        if not description_for_human and len(description_for_model) <= LIMITS["description_for_human"]:
+        # what is no text, the manifest refuses with all else that is wrong
+        if not description_for_human and len(str(description_for_model)) <= LIMITS["description_for_human"]:
             description_for_human = description_for_model
         self._settings = settings.from_environment()
         public_url = self._settings.public_url or public_url
@@ -83,7 +85,7 @@ class Plugin(FastAPI):
             home=public_url or "",
         )
         self.public_url = public_url
-        self._cors_origins = tuple(cors_origins)
+        self._cors_origins = _origins(cors_origins)
         self._wrapped: FastAPI | None = None
         self._finished: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         # What else the plugin serves, by path: `/mcp`. Its own operations and a wrapped app come first.
@@ -112,6 +114,7 @@ class Plugin(FastAPI):
         if self._settings.log_format:
             accesslog.write(self._settings.log_format)
         self._take_over()
+        misfits.handle(self)  # last: a handler of the author's, taken over or not, comes first
         _live.add(self)
 
     # -- what the plugin is ---------------------------------------------------
@@ -327,6 +330,18 @@ class Served(Protocol):
 
     def follow(self, plugin: Plugin) -> None:
         """Serves another plugin in its place."""
+
+
+def _origins(value: Any) -> tuple[str, ...]:
+    origins = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else (value,)
+    if isinstance(value, str) or not all(isinstance(origin, str) for origin in origins):
+        message = f"must be a list of origins such as ['https://chatgpt.com'], not {value!r:.60}"
+        raise ManifestError(
+            f"cors_origins {message}.",
+            "Fix it and run this cell again.",
+            violations=[("cors_origins", message)],
+        )
+    return origins
 
 
 def _titled(name: str) -> str:

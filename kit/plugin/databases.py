@@ -30,7 +30,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import DatabaseAway, DatabaseBusy, DatabaseError
+from kit.errors import DatabaseAway, DatabaseBusy, DatabaseError, DatabaseMisfit
 from kit.markup import code, escape, short, table
 
 if TYPE_CHECKING:
@@ -238,12 +238,19 @@ def _begin(connection: Connection) -> None:
 def _explain(context: ExceptionContext) -> DatabaseError | None:
     """The kit's error for what a user can fix; the rest stays SQLAlchemy's."""
     error, connection = context.original_exception, context.connection
-    number, state = getattr(error, "sqlite_errorcode", 0) & 0xFF, getattr(error, "sqlstate", "")
+    number, state = getattr(error, "sqlite_errorcode", 0) & 0xFF, getattr(error, "sqlstate", None) or ""
     if context.is_pre_ping or context.engine is None:
         return None  # the pool only tested a connection
     place = _place(context.engine)
     if number == sqlite3.SQLITE_BUSY or state == "55P03":
         return _late(place)
+    # of SQLite's driver, of psycopg before it sends, of PostgreSQL (Appendix A, class 22)
+    if isinstance(error, OverflowError) or type(error).__name__ == "DataError" or state[:2] == "22":
+        return DatabaseMisfit(
+            f"{place} cannot hold a value: {short(str(error), 400)}.",
+            "Limit what the operation takes, as in Field(le=...).",
+            database=place,
+        )
     reads = connection is not None and connection.get_execution_options().get("kit") == "read"
     refused = number == sqlite3.SQLITE_READONLY or state == "25006"
     if reads and refused:

@@ -64,7 +64,7 @@ class LifespanManager:
 
     async def _ask(self, event: str) -> Message:
         """The reply of the app to an event; success for an app without lifespan support."""
-        assert self._task is not None
+        assert self._task is not None  # noqa: S101 - for mypy: never false
         reply = self._reply = asyncio.get_running_loop().create_future()
         self._events.put_nowait({"type": event})
         waiting: set[asyncio.Future[Any]] = {self._task, reply}

@@ -198,7 +198,7 @@ class Pages:
     def _resource(self, resource: str) -> bytes:
         """The metadata of RFC 9728, by which an MCP client finds the authorization server."""
         auth = self.plugin.manifest.auth
-        assert isinstance(auth, OAuth)
+        assert isinstance(auth, OAuth)  # noqa: S101 - for mypy: never false
         token = urlsplit(auth.authorization_url)
         metadata = {
             "resource": resource,

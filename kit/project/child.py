@@ -12,6 +12,7 @@ import os
 import re
 import site
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ def main(kind: str, *arguments: str) -> None:
     """`notebook PATH NAME`, or `export FOLDER PACKAGES...`: a folder with app.py, and where its packages are."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # a cell may print
+    _end_with_parent()
     try:
         app, facts = _notebook(*arguments) if kind == "notebook" else _export(*arguments)
         from kit.sockets import listen
@@ -39,6 +41,20 @@ def main(kind: str, *arguments: str) -> None:
     import uvicorn
 
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is gone, killed or not: then its end of our stdin closes."""
+    parent, empty = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)  # a cell may read
+    os.close(empty)
+
+    def wait() -> None:
+        while os.read(parent, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _notebook(path: str, name: str) -> tuple[Any, dict[str, Any]]:

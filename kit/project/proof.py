@@ -261,8 +261,8 @@ def _serve(what: str, command: list[str], scratch: Path) -> Iterator[PluginProce
     environment = {**kept, "DATABASE_URL": f"sqlite:///{(scratch / 'proof.db').as_posix()}"}
     errors = scratch / "stderr.txt"
     with errors.open("w") as sink:
-        process = subprocess.Popen(
-            command, cwd=scratch, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink, text=True
+        process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
+            command, cwd=scratch, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, text=True
         )  # fmt: skip
     try:
         plugin = PluginProcess(process, errors)

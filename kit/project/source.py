@@ -75,7 +75,7 @@ def formatted(text: str, neighbours: Iterable[str] = ()) -> str | None:
 
 def _run(ruff: str, verb: str, text: str, *options: str) -> str:
     command = [ruff, verb, "--isolated", "--no-cache", *options, "--stdin-filename", "app.py", "-"]
-    return subprocess.run(command, input=text.encode(), capture_output=True, check=True).stdout.decode()
+    return subprocess.run(command, input=text.encode(), capture_output=True, check=True).stdout.decode()  # noqa: S603 - a list of arguments, no shell
 
 
 def _imported(text: str) -> dict[str, tuple[str, str]]:

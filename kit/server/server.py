@@ -62,7 +62,7 @@ class Server:
     @property
     def url(self) -> str:
         """Where programs on this machine reach the plugin, without a trailing slash."""
-        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104 - compared with, not listened on
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property

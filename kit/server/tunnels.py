@@ -71,7 +71,7 @@ def _running(command: list[str], address: Callable[[str], str], where: str) -> I
             f"The program {name} is not on this machine.",
             f"Install it, or pass the address of your own tunnel as public_url. {where}",
         )
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
         [program, *command[1:]],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -85,7 +85,7 @@ def _running(command: list[str], address: Callable[[str], str], where: str) -> I
     is_known = threading.Event()
 
     def read() -> None:  # to the end: a full pipe would stop the program
-        assert process.stdout is not None
+        assert process.stdout is not None  # noqa: S101 - for mypy: never false
         for line in process.stdout:
             output.append(line.strip())
             url = "" if urls else address(line)

@@ -83,32 +83,32 @@ def _for_rust(pattern: str) -> tuple[str, int]:
     """A pattern of JavaScript as one of Rust's `regex`, and how many atoms it has, repetitions written out."""
     out: list[str] = []
     sizes, last = [0], 0  # of the open groups; of what a quantifier repeats
-    for token in _tokens(pattern):
-        repeats = token[0] == "{" and len(token) > 1
-        if token[0] == "\\":
-            out.append(_escape(token))
-        elif token[0] == "[" and len(token) > 1:
-            out.append(_class(token))
+    for part in _parts(pattern):
+        repeats = part[0] == "{" and len(part) > 1
+        if part[0] == "\\":
+            out.append(_escape(part))
+        elif part[0] == "[" and len(part) > 1:
+            out.append(_class(part))
         elif repeats:
-            out.append(token.replace("{,", "{0,"))
+            out.append(part.replace("{,", "{0,"))
         else:
-            out.append(f"\\{token}" if token in "{}]" else token)
+            out.append(f"\\{part}" if part in "{}]" else part)
         if repeats:
-            most = max(1, *(int(number) for number in re.findall(r"\d+", token)))
+            most = max(1, *(int(number) for number in re.findall(r"\d+", part)))
             sizes[-1] = min(MAX_STEPS, sizes[-1] + last * (most - 1))
             last = min(MAX_STEPS, last * most)
-        elif token[0] == "(":
+        elif part[0] == "(":
             sizes.append(0)
-        elif token == ")" and len(sizes) > 1:
+        elif part == ")" and len(sizes) > 1:
             last = sizes.pop()
             sizes[-1] += last
-        elif token not in "*+?|^$":
+        elif part not in "*+?|^$":
             last = 1
             sizes[-1] += 1
     return "".join(out), max(1, sum(sizes))
 
 
-def _tokens(pattern: str) -> Iterator[str]:
+def _parts(pattern: str) -> Iterator[str]:
     """Raises `ValueError` for a class that does not end."""
     position = 0
     while position < len(pattern):
@@ -119,17 +119,17 @@ def _tokens(pattern: str) -> Iterator[str]:
         position = match.end()
 
 
-def _escape(token: str, in_class: bool = False) -> str:
-    if token[1:2] == "c" and len(token) == 3:
-        return f"\\x{ord(token[2].upper()) - 64:02x}"
-    if in_class and token == r"\b":
+def _escape(part: str, in_class: bool = False) -> str:
+    if part[1:2] == "c" and len(part) == 3:
+        return f"\\x{ord(part[2].upper()) - 64:02x}"
+    if in_class and part == r"\b":
         return r"\x08"
-    return token[1:] if token[1:2] > "\x7f" else _ESCAPES.get(token, token)
+    return part[1:] if part[1:2] > "\x7f" else _ESCAPES.get(part, part)
 
 
-def _class(token: str) -> str:
+def _class(part: str) -> str:
     """A class in brackets. In Rust's, `[`, `&&`, `--` and `~~` are operators, and no range ends with a set."""
-    start, body = _opened(token)
+    start, body = _opened(part)
     out, previous = [start], ""
     members = _MEMBER.findall(body)
     for number, member in enumerate(members):
@@ -146,26 +146,26 @@ def _class(token: str) -> str:
     return f"{''.join(out)}]" if body else r"[\s\S]"  # `[^]` is any character; `[]` is no class here
 
 
-def _opened(token: str) -> tuple[str, str]:
+def _opened(part: str) -> tuple[str, str]:
     """A class in brackets as its opening and its body, in which a leading `]` is escaped."""
-    start = token[: 2 if token[1] == "^" else 1]
-    body = token[len(start) : -1]
+    start = part[: 2 if part[1] == "^" else 1]
+    body = part[len(start) : -1]
     return start, f"\\{body}" if body.startswith("]") else body
 
 
 def _without_flags(pattern: str, ignores_case: bool, dot_is_all: bool) -> str:
     r"""A pattern that means without flags what it means with `i` and `s`: `a` is `[aA]`, `.` is `[\s\S]`."""
     out = []
-    for token in _tokens(pattern):
-        if token == "." and dot_is_all:
-            token = r"[\s\S]"
-        elif ignores_case and token[0] == "[" and len(token) > 1:
-            start, body = _opened(token)
+    for part in _parts(pattern):
+        if part == "." and dot_is_all:
+            part = r"[\s\S]"
+        elif ignores_case and part[0] == "[" and len(part) > 1:
+            start, body = _opened(part)
             letters = re.sub(rf"{_ESCAPE}|\[:\^?[a-z]+:\]", " ", body, flags=re.DOTALL)
             others = re.findall(r"[a-z]-[a-z]|[A-Z]-[A-Z]|[A-Za-z]", letters)
             body = f"\\{body}" if body.startswith("-") else body
-            token = f"{start}{''.join(others).swapcase()}{body}]"
-        elif ignores_case and len(token) == 1 and token.isascii() and token.isalpha():
-            token = f"[{token}{token.swapcase()}]"
-        out.append(token)
+            part = f"{start}{''.join(others).swapcase()}{body}]"
+        elif ignores_case and len(part) == 1 and part.isascii() and part.isalpha():
+            part = f"[{part}{part.swapcase()}]"
+        out.append(part)
     return "".join(out)

@@ -10,18 +10,28 @@ from functools import lru_cache
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from kit.openapi.documents import read_json
 from kit.server.thread import ServerThread
 from kit.sockets import listen
 from kit.understudy import responses
 from kit.understudy.dialogue import Answer, respond
-from kit.understudy.requests import BadRequest, ModelRequest, read_chat, read_responses
+from kit.understudy.requests import (
+    CHAT,
+    RESPONSES,
+    BadRequest,
+    ModelRequest,
+    check,
+    read_body,
+    read_chat,
+    read_responses,
+)
 from kit.understudy.slots import ToolReading, read_tools
 
+MAX_BODY = 10_000_000  # bytes, as much as a served plugin takes
 MAX_STORED = 1000  # responses that previous_response_id can name; the oldest go first
 
 
@@ -42,15 +52,15 @@ def make_app() -> Starlette:
 
 
 async def _create_chat_completion(request: Request) -> Response:
-    chat = read_chat(await _body(request))
-    answer = _answer(chat)
+    chat = read_chat(await _body(request, CHAT))
+    answer = await run_in_threadpool(_answer, chat)
     if chat.stream:
         return _stream((_data(chunk) for chunk in responses.chat_chunks(chat, answer)), "data: [DONE]\n\n")
     return JSONResponse(responses.chat_completion(chat, answer))
 
 
 async def _create_response(request: Request) -> Response:
-    stored, body = request.app.state.stored, await _body(request)
+    stored, body = request.app.state.stored, await _body(request, RESPONSES)
     previous = body.get("previous_response_id")
     if previous and previous not in stored:
         raise BadRequest(
@@ -59,7 +69,7 @@ async def _create_response(request: Request) -> Response:
             code="previous_response_not_found",
         )
     model_request = read_responses(body, stored[previous][1] if previous else ())
-    answer = _answer(model_request)
+    answer = await run_in_threadpool(_answer, model_request)
     response = responses.response(model_request, answer)
     if response["store"]:
         stored[response["id"]] = (response, [*model_request.items, *response["output"]])
@@ -93,7 +103,7 @@ async def _retrieve_model(request: Request) -> Response:
 
 
 async def _bad_request(request: Request, error: Exception) -> Response:
-    assert isinstance(error, BadRequest)
+    assert isinstance(error, BadRequest)  # noqa: S101 - for mypy: never false
     return JSONResponse(error.body(), error.status)
 
 
@@ -113,14 +123,17 @@ def _readings(tools: str) -> tuple[ToolReading, ...]:
     return tuple(read_tools(json.loads(tools)))
 
 
-async def _body(request: Request) -> Mapping[str, Any]:
+async def _body(request: Request, schema: Mapping[str, Any]) -> dict[str, Any]:
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > MAX_BODY:
+            raise BadRequest(f"The body of your request has more than {MAX_BODY:,} bytes.", status=413)
     try:
-        body = read_json(await request.body())
+        body = read_body(bytes(content))
     except ValueError:
         raise BadRequest("We could not parse the JSON body of your request.") from None
-    if not isinstance(body, dict):
-        raise BadRequest("The body of your request must be a JSON object.")
-    return body
+    return check(body, schema)
 
 
 def _data(event: Mapping[str, Any]) -> str:
@@ -147,7 +160,7 @@ class Understudy:
 
     @property
     def base_url(self) -> str:
-        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104 - compared with, not listened on
         return f"http://{host}:{self.port}/v1"
 
     @property

@@ -39,6 +39,7 @@ _NEXT = re.compile(
     r"(?<=[.!?;])\s+|\n+|,?\s+and\s+then\s+|[,;]?\s+then\s+|,?\s+and\s+also\s+|,?\s+and\s+|,\s+(?=also\s)|\s*;\s*",
     re.IGNORECASE,
 )
+MAX_LENGTH = 2000  # characters of a message: what the words of one are compared with grows with their square
 
 
 @dataclass
@@ -102,6 +103,8 @@ def respond(
         text = prose.report(results, tools)
         return Answer(text=f"{text}\n\n{plan.question}" if plan.question else text)
     text = entries[last].text
+    if len(text) > MAX_LENGTH:
+        return Answer(text=prose.too_long(text, MAX_LENGTH))
     return Answer(text=plan.question or prose.small_talk(text, tools, is_small_talk(read(text))))
 
 
@@ -110,25 +113,23 @@ def _replay(entries: Sequence[Entry], tools: Sequence[ToolReading], choice: str)
     plan = _Plan()
     known: dict[str, Any] = {}
     last_call: Entry | None = None
+    person = ""
     turns = [i for i, entry in enumerate(entries) if entry.role == "user"]
     for start, i, end in zip([-1, *turns], turns, [*turns[1:], None], strict=False):
-        before = entries[start + 1 : i]
-        for entry in before:
+        before, text = entries[start + 1 : i], entries[i].text
+        for entry in entries[start + 1 : i + 1]:
             if entry.role == "call":
                 known.update(entry.arguments)
                 last_call = entry
-        text = entries[i].text
+            elif entry.role in ("system", "user"):
+                person = next((match[1] for match in reversed([*_NAME.finditer(entry.text)])), person)
         # Only a turn that ended in a question matters for the next one: the others need no plan.
-        if plan.question and _says(before, plan.question):
+        if len(text) > MAX_LENGTH:
+            plan = _Plan()
+        elif plan.question and _says(before, plan.question):
             plan = _resume(plan, text, tools, known)
         elif end is None or _says(entries[i + 1 : end], "?"):
-            people = [
-                match[1]
-                for entry in entries[: i + 1]
-                if entry.role in ("system", "user")
-                for match in _NAME.finditer(entry.text)
-            ]
-            plan = _plan(text, tools, known, people[-1] if people else "", "auto" if end else choice)
+            plan = _plan(text, tools, known, person, "auto" if end else choice)
             if not plan.steps and not plan.missing and last_call and _FOLLOWING.match(text):
                 plan = _repeat(text, tools, last_call)
     return plan

@@ -23,6 +23,7 @@ from kit.words import FUNCTION
 
 BEAM = 24
 PER_SLOT = 8  # candidates kept for one slot
+MAX_LEVEL = 2  # objects in objects: one that refers to itself has no end
 MISSING = 1.3  # the cost of a required argument that is not found
 UNEXPLAINED = 0.4  # the cost of a word that neither the tool nor an argument explains
 UNUSED = 0.9  # the same for a value: nobody mentions a number or a date without a reason
@@ -101,10 +102,14 @@ def _left_over(sentence: Sentence, reading: ToolReading, mask: int) -> float:
 
 def _goes_with_used(sentence: Sentence, value: Value, mask: int) -> bool:
     """Whether `and` or a comma ties a value to a used one of its kind: it gets a call of its own."""
-    before = [i for i in range(value.first) if sentence.tokens[i].is_word or i in sentence.taken]
-    while before and sentence.tokens[before[-1]].low in ("and", "or"):
-        before.pop()
-    other = sentence.taken.get(before[-1]) if before else None
+    i = value.first - 1
+    while (
+        i >= 0
+        and i not in sentence.taken
+        and (not sentence.tokens[i].is_word or sentence.tokens[i].low in ("and", "or"))
+    ):
+        i -= 1
+    other = sentence.taken.get(i)
     return other is not None and other.kind == value.kind and bool(mask >> other.first & 1)
 
 
@@ -143,12 +148,11 @@ def candidates(sentence: Sentence, reading: ToolReading, slot: Slot) -> list[Can
 
 
 def _object(sentence: Sentence, reading: ToolReading, slot: Slot) -> list[Candidate]:
-    inner = slot.schema.get("properties")
-    if not inner:
+    if not slot.schema.get("properties") or reading.level == MAX_LEVEL:
         return []
-    nested = ToolReading(
-        {"name": reading.name, "description": reading.description, "parameters": slot.schema}
-    )
+    parameters = {**slot.schema, "$defs": slot.definitions}
+    tool = {"name": reading.name, "description": reading.description, "parameters": parameters}
+    nested = ToolReading(tool, reading.level + 1)
     filling = fill(sentence, nested)
     if filling.missing or not filling.arguments:
         return []

@@ -29,9 +29,10 @@ def lists(
     if len(quotes) > 1:
         options.append(Candidate([q.value for q in quotes], sum(bits(q.first, q.last) for q in quotes), 1.5))
     starts = commands(sentence, reading)
+    ends = _ends(sentence, starts)
     for first in range(len(sentence.tokens)):
-        if _is_part(sentence, first, starts) and (first == 0 or _begins(sentence, first, starts, slot)):
-            items, mask = _items(sentence, first, starts, slot)
+        if ends[first] > first and (first == 0 or _begins(sentence, first, starts, slot)):
+            items, mask = _items(sentence, first, ends, slot)
             if items:
                 options.append(Candidate(items, mask, _score(sentence, reading, slot, first, starts, items)))
     return options
@@ -52,17 +53,14 @@ def _formed(singles: list[Candidate]) -> list[Candidate]:
     return [Candidate([c.value for c in kept], mask, max(c.score for c in kept))] if kept else []
 
 
-def _items(sentence: Sentence, first: int, starts: set[int], slot: Slot) -> tuple[list[str], int]:
+def _items(sentence: Sentence, first: int, ends: list[int], slot: Slot) -> tuple[list[str], int]:
     """The items from a token on, with commas and `and` between them, and their tokens."""
     tokens, n = sentence.tokens, len(sentence.tokens)
     items: list[str] = []
     mask = 0
     i = first
     while i < n:
-        end = i
-        while end < n and _is_part(sentence, end, starts):
-            end += 1
-        a, b = i, end
+        a, b = i, ends[i]
         while a < b and (
             tokens[a].low in DETERMINERS
             or (tokens[a].stem in slot.stems | slot.described and not items and b - a > 1)
@@ -75,7 +73,7 @@ def _items(sentence: Sentence, first: int, starts: set[int], slot: Slot) -> tupl
         is_quote = sentence.kind_at(a) == "quote" and b - a == 1
         items.append(str(sentence.taken[a].value) if is_quote else sentence.words(a, b))
         mask |= bits(a, b)
-        i = end
+        i = end = ends[i]
         while i < n and tokens[i].low in (",", "and", "or", "&", "plus"):
             i += 1
         if i == end:
@@ -99,9 +97,15 @@ def _score(
     )
 
 
-def _is_part(sentence: Sentence, i: int, starts: set[int]) -> bool:
-    """Whether the token can be part of an item."""
-    return not is_break(sentence, i, starts) or sentence.kind_at(i) in ("quote", "code")
+def _ends(sentence: Sentence, starts: set[int]) -> list[int]:
+    """For each token, where the words from it on that can be part of an item end: at itself, if it cannot."""
+    ends = [len(sentence.tokens)] * (len(sentence.tokens) + 1)
+    for i in reversed(range(len(sentence.tokens))):
+        if is_break(sentence, i, starts) and sentence.kind_at(i) not in ("quote", "code"):
+            ends[i] = i
+        elif i + 1 < len(sentence.tokens):
+            ends[i] = ends[i + 1]
+    return ends
 
 
 def _begins(sentence: Sentence, i: int, starts: set[int], slot: Slot) -> bool:

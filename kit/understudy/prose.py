@@ -42,6 +42,14 @@ def small_talk(text: str, tools: Sequence[ToolReading], is_small: bool) -> str:
     return f"None of the operations I can call fits that. {WHO} {_abilities(tools)}"
 
 
+def too_long(text: str, limit: int) -> str:
+    """Why a text is not read."""
+    return (
+        f"Your message has {len(text):,} characters, and the understudy reads {limit:,}: nothing was called. "
+        "Say it in fewer words, or use a real model."
+    )
+
+
 def is_cancel(text: str) -> bool:
     """Whether the user takes back what they asked for."""
     return bool(_CANCEL.match(text))
@@ -64,7 +72,12 @@ def _first_line(text: str) -> str:
 
 def ask(tool: ToolReading, slot: Slot) -> str:
     """A question for one missing argument, in the words of its description where it has one."""
-    about = _first_line(slot.description).rstrip(".") or " ".join(identifier_words(slot.name))
+    about = (
+        _first_line(slot.description).rstrip(".")
+        or " ".join(identifier_words(slot.name))
+        or slot.name
+        or "an argument"
+    )
     first, _, _ = about.partition(" ")
     if first[1:] == first[1:].lower():
         about = about[0].lower() + about[1:]

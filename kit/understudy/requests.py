@@ -6,10 +6,13 @@ Shapes: OpenAI's own API description (github.com/openai/openai-openapi, version 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from jsonschema import Draft202012Validator
 
 from kit.openapi.documents import read_json
 from kit.understudy.dialogue import Entry
@@ -53,18 +56,136 @@ class ModelRequest:
         return tokens(json.dumps([e.text or e.arguments for e in self.entries]) + json.dumps(self.tools))
 
 
+def read_body(content: bytes) -> Any:
+    """The JSON of a request or of a call's arguments. Raises `ValueError` for what JSON, OpenAI's or anyone's, cannot hold.
+
+    Half a character, which UTF-8 cannot write, becomes `?`; a number beyond the range of numbers is an error.
+    """
+    value = read_json(content, parse_float=_finite, parse_constant=_finite)
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def check(body: Any, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The body, if what the understudy reads of it has the types of `CHAT` or `RESPONSES`. Raises `BadRequest`."""
+    if not isinstance(body, dict):
+        raise BadRequest("The body of your request must be a JSON object.")
+    error = next(Draft202012Validator(schema).iter_errors(body), None)
+    if error is None:
+        return body
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path)
+    if error.validator == "required":
+        lacking = next(name for name in error.validator_value if name not in error.instance)
+        where = f"{where}.{lacking}".lstrip(".")
+        raise BadRequest(f"Missing required parameter: '{where}'.", where, code="missing_required_parameter")
+    where = where.lstrip(".")
+    if error.validator == "type":
+        kinds = [kind for kind in _listed(error.validator_value) if kind != "null"]
+        message = f"Invalid type for '{where}': expected {' or '.join(kinds)}."
+        raise BadRequest(message, where, code="invalid_type")
+    raise BadRequest(f"Invalid value for '{where}': {error.message:.200}.", where, code="invalid_value")
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _optional(*kinds: str, **more: Any) -> dict[str, Any]:
+    return {"type": [*kinds, "null"], **more}
+
+
+def _named(*required: str, **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": required, "properties": properties}
+
+
+_FUNCTION = _named(
+    "name", name={"type": "string"}, description=_optional("string"), parameters=_optional("object")
+)
+_CHOSEN = _named(
+    name=_optional("string"), function=_optional("object", properties={"name": _optional("string")})
+)
+_CHOSEN_TOOLS = {"tools": _optional("array", items=_CHOSEN), "mode": _optional("string")}
+_ANY_API = {
+    "model": {"type": "string"},
+    "tools": _optional("array", items={"$ref": "#/$defs/tool"}),
+    "tool_choice": {
+        **_CHOSEN,
+        "type": ["string", "object", "null"],
+        "properties": {
+            **_CHOSEN["properties"], **_CHOSEN_TOOLS, "allowed_tools": _optional("object", properties=_CHOSEN_TOOLS)
+        },
+    },
+    "stream": _optional("boolean"),
+    "parallel_tool_calls": _optional("boolean"),
+    "temperature": _optional("number"),
+    "top_p": _optional("number"),
+    "metadata": _optional("object"),
+}  # fmt: skip
+_CONTENT = _optional("string", "array")
+_IS_FUNCTION = {"required": ["type"], "properties": {"type": {"const": "function"}}}
+# What the understudy reads of a request, and the types that OpenAI's description gives it.
+CHAT = {
+    **_named(
+        "model",
+        "messages",
+        **_ANY_API,
+        messages={
+            "type": "array",
+            "minItems": 1,
+            "items": _named(
+                "role",
+                role={"enum": ["system", "developer", "user", "assistant", "tool", "function"]},
+                content=_CONTENT,
+                tool_calls=_optional("array", items=_named(function=_optional("object"))),
+            ),
+        },
+        n=_optional("integer", minimum=1, maximum=128),
+        stream_options=_optional("object"),
+        response_format=_optional("object"),
+    ),
+    "$defs": {"tool": {**_named(function=_FUNCTION), "if": _IS_FUNCTION, "then": {"required": ["function"]}}},
+}
+RESPONSES = {
+    **_named(
+        "model",
+        "input",
+        **_ANY_API,
+        input={
+            "type": ["string", "array"],
+            "items": {
+                **_named(type=_optional("string"), content=_CONTENT, output=_CONTENT),
+                "if": {"properties": {"type": {"enum": ["message", None]}}},
+                "then": _named("role", role={"enum": ["system", "developer", "user", "assistant"]}),
+            },
+        },
+        instructions=_optional("string"),
+        previous_response_id=_optional("string"),
+        max_output_tokens=_optional("integer"),
+        truncation=_optional("string"),
+        store=_optional("boolean"),
+        text=_optional("object", properties={"format": _optional("object")}),
+    ),
+    "$defs": {
+        "tool": {
+            **_named(tools=_optional("array", items={"$ref": "#/$defs/tool"})),
+            "if": _IS_FUNCTION,
+            "then": _FUNCTION,
+        }
+    },
+}
+
+
 def read_chat(body: Mapping[str, Any]) -> ModelRequest:
-    """A request to `/v1/chat/completions`. Raises `BadRequest`."""
-    _require(body, "model", str)
-    messages = _require(body, "messages", list)
-    if not messages:
-        raise BadRequest("Invalid 'messages': empty array. Expected at least one message.", "messages")
+    """A checked request to `/v1/chat/completions`. Raises `BadRequest`."""
     entries: list[Entry] = []
-    for i, message in enumerate(messages):
-        role = message.get("role") if isinstance(message, Mapping) else None
-        if role not in ("system", "developer", "user", "assistant", "tool", "function"):
-            raise BadRequest(f"Invalid value for 'messages[{i}].role': {role!r}.", f"messages[{i}].role")
-        text = _content(message.get("content"), f"messages[{i}].content")
+    for message in body["messages"]:
+        role, text = message["role"], _content(message.get("content"))
         if role == "tool":
             entries.append(Entry("result", text, id=str(message.get("tool_call_id", ""))))
             continue
@@ -80,30 +201,21 @@ def read_chat(body: Mapping[str, Any]) -> ModelRequest:
 
 
 def read_responses(body: Mapping[str, Any], earlier: Sequence[Any] = ()) -> ModelRequest:
-    """A request to `/v1/responses`; `earlier` are the items that `previous_response_id` refers to."""
-    _require(body, "model", str)
-    content = body.get("input")
-    if not isinstance(content, str | list):
-        raise BadRequest("Missing required parameter: 'input'.", "input", code="missing_required_parameter")
+    """A checked request to `/v1/responses`; `earlier` are the items that `previous_response_id` refers to."""
+    content = body["input"]
     new = [{"role": "user", "content": content}] if isinstance(content, str) else content
     items = [*earlier, *new]
     entries: list[Entry] = []
-    if isinstance(body.get("instructions"), str):
+    if body.get("instructions"):
         entries.append(Entry("system", body["instructions"]))
-    for i, item in enumerate(items):
-        kind = item.get("type", "message") if isinstance(item, Mapping) else None
+    for item in items:
+        kind = item.get("type") or "message"
         if kind == "message":
-            role = item.get("role")
-            if role not in ("system", "developer", "user", "assistant"):
-                raise BadRequest(f"Invalid value for 'input[{i}].role': {role!r}.", f"input[{i}].role")
-            entries.append(Entry(_role(role), _content(item.get("content"), f"input[{i}].content")))
+            entries.append(Entry(_role(item["role"]), _content(item.get("content"))))
         elif kind == "function_call":
             entries.append(_call(item.get("call_id", ""), item.get("name", ""), item.get("arguments", "")))
         elif kind == "function_call_output":
-            text = _content(item.get("output"), f"input[{i}].output")
-            entries.append(Entry("result", text, id=str(item.get("call_id", ""))))
-        elif kind is None:
-            raise BadRequest(f"Invalid type for 'input[{i}]': expected an object.", f"input[{i}]")
+            entries.append(Entry("result", _content(item.get("output")), id=str(item.get("call_id", ""))))
     _check_results(entries)
     _no_schema((body.get("text") or {}).get("format"), "text.format")
     request = _model_request(entries, list(_functions(body.get("tools") or [])), body)
@@ -116,14 +228,14 @@ def _functions(tools: Sequence[Mapping[str, Any]], namespace: str = "") -> Itera
         if tool.get("type") == "function":
             yield {**tool, "namespace": namespace} if namespace else tool
         elif tool.get("type") == "namespace":
-            yield from _functions(tool.get("tools") or [], str(tool.get("name", "")))
+            yield from _functions(tool.get("tools") or [], str(tool.get("name") or ""))
 
 
 def _model_request(
     entries: list[Entry], tools: list[Mapping[str, Any]], body: Mapping[str, Any]
 ) -> ModelRequest:
     for i, tool in enumerate(tools):
-        if not re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", str(tool.get("name", ""))):
+        if not re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", tool["name"]):
             raise BadRequest(
                 f"Invalid 'tools[{i}].name': string does not match pattern. Expected a string that matches "
                 "the pattern '^[a-zA-Z0-9_-]+$'.",
@@ -153,39 +265,20 @@ def _model_request(
     )
 
 
-def _require(body: Mapping[str, Any], name: str, kind: type) -> Any:
-    value = body.get(name)
-    if not isinstance(value, kind):
-        what = "Missing required parameter" if value is None else "Invalid type for parameter"
-        raise BadRequest(
-            f"{what}: '{name}'.", name, code="missing_required_parameter" if value is None else "invalid_type"
-        )
-    return value
-
-
 def _role(role: str) -> Any:
     return "system" if role == "developer" else "result" if role == "function" else role
 
 
-def _content(content: Any, where: str) -> str:
-    if content is None:
-        return ""
+def _content(content: str | Sequence[Any] | None) -> str:
     if isinstance(content, str):
         return content
-    if isinstance(content, list):
-        return "\n".join(
-            str(part.get("text") or part.get("refusal") or "")
-            for part in content
-            if isinstance(part, Mapping)
-        )
-    raise BadRequest(
-        f"Invalid type for '{where}': expected a string or an array.", where, code="invalid_type"
-    )
+    parts = [part for part in content or () if isinstance(part, Mapping)]
+    return "\n".join(str(part.get("text") or part.get("refusal") or "") for part in parts)
 
 
 def _call(identifier: Any, name: Any, arguments: Any) -> Entry:
     try:
-        parsed = read_json(arguments) if isinstance(arguments, str) else arguments
+        parsed = read_body(arguments.encode()) if isinstance(arguments, str) else arguments
     except ValueError:
         parsed = {}
     arguments = parsed if isinstance(parsed, dict) else {}

@@ -6,7 +6,9 @@ run of words.
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -106,15 +108,17 @@ class Sentence:
 def read(text: str) -> Sentence:
     """Cuts a text into tokens and finds the values in it."""
     spans: list[tuple[int, int, str, Any, str]] = []
+    covered = bytearray(len(text))
     for kind, pattern in _PATTERNS:
         for match in pattern.finditer(text):
             start, end = match.span()
             while end > start and text[end - 1].isspace():
                 end -= 1
-            if any(start < e and s < end for s, e, *_ in spans):
+            if any(covered[start:end]):
                 continue
             if (value := _value(kind, text[start:end], match)) is not None:
                 spans.append((start, end, *value))
+                covered[start:end] = b"1" * (end - start)
     spans.sort()
     tokens: list[Token] = []
     values: list[Value] = []
@@ -133,19 +137,22 @@ def read(text: str) -> Sentence:
     return sentence
 
 
-def _tokens(text: str, start: int, end: int) -> list[Token]:
-    tokens: list[Token] = []
-    if idiom := _IDIOM.search(text, start, end):
-        first, last = idiom.span()
-        return [*_tokens(text, start, first), Token(idiom[0], first, last), *_tokens(text, last, end)]
+def _tokens(text: str, start: int, end: int) -> Iterator[Token]:
+    for idiom in _IDIOM.finditer(text, start, end):
+        yield from _words(text, start, idiom.start())
+        yield Token(idiom[0], *idiom.span())
+        start = idiom.end()
+    yield from _words(text, start, end)
+
+
+def _words(text: str, start: int, end: int) -> Iterator[Token]:
     for match in _WORD.finditer(text, start, end):
         first, last = match.span()
         if clitic := _CLITIC.search(text[first:last]):
             cut = first + clitic.start()
-            tokens += [Token(text[first:cut], first, cut), Token(text[cut:last], cut, last)]
+            yield from (Token(text[first:cut], first, cut), Token(text[cut:last], cut, last))
         else:
-            tokens.append(Token(text[first:last], first, last))
-    return tokens
+            yield Token(text[first:last], first, last)
 
 
 def _value(kind: str, text: str, match: re.Match[str]) -> tuple[str, Any, str] | None:
@@ -180,8 +187,8 @@ def _value(kind: str, text: str, match: re.Match[str]) -> tuple[str, Any, str] |
 
 
 def _number(text: str) -> int | float:
-    value = float(text)
-    return int(value) if "." not in text and value.is_integer() else value
+    number = float(text) if "." in text else int(text)
+    return number if number < math.inf else int(text.partition(".")[0])
 
 
 def parse_date(text: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -36,6 +36,9 @@ _EXAMPLE = re.compile(
     re.IGNORECASE,
 )
 
+_WORD = re.compile("[A-Za-z-]+")
+MAX_LENGTH = 1024  # characters of a description that are read, as many as OpenAI took
+
 
 @dataclass
 class Slot:
@@ -44,20 +47,22 @@ class Slot:
     name: str
     schema: Mapping[str, Any]
     required: bool
+    definitions: Mapping[str, Any] = field(default_factory=dict)  # what its references refer to
     kind: str = field(init=False)
 
     def __post_init__(self) -> None:
+        self.schema = followed(self.schema, self.definitions)
         self.words = [w for w in identifier_words(self.name) if w] or [self.name.lower()]
         self.stems = {stem(w) for w in self.words}
-        self.description = str(self.schema.get("description") or "")
+        self.description = self.schema.get("description", "")[:MAX_LENGTH]
         self.described = set(_content_stems(self.description))
         self.type = self._type()
         self.kind = self._kind_by_schema() or self._kind_by_form() or self._kind_by_words()
 
     def _type(self) -> str:
         kind = self.schema.get("type")
-        for option in [*(self.schema.get("anyOf") or []), *(self.schema.get("oneOf") or [])]:
-            if isinstance(option, Mapping) and option.get("type") not in (None, "null"):
+        for option in _options(self.schema, self.definitions):
+            if option.get("type") not in (None, "null"):
                 merged = {k: v for k, v in self.schema.items() if k not in ("anyOf", "oneOf")}
                 self.schema = {**option, **merged}
                 kind = option.get("type")
@@ -79,7 +84,7 @@ class Slot:
 
     def _kind_by_form(self) -> str:
         """The kind if values have a form of their own; empty if they are words."""
-        form, text, last = str(self.schema.get("format", "")), self.description.lower(), stem(self.words[-1])
+        form, text, last = self.schema.get("format", ""), self.description.lower(), stem(self.words[-1])
         if form == "date-time" or "date and time" in text or "iso datetime" in text:
             return "datetime"
         if (
@@ -125,14 +130,18 @@ class Slot:
         """The allowed values, without null; a constant is an enum of one."""
         if "const" in self.schema:
             return [self.schema["const"]]
-        values = self.schema.get("enum")
-        return [v for v in values if v is not None] if isinstance(values, list) else []
+        return [value for value in self.schema.get("enum", ()) if value is not None]
+
+    @cached_property
+    def members(self) -> frozenset[str]:
+        """The stems of the words of the allowed values."""
+        return frozenset(stem(word) for member in self.enum for word in _WORD.findall(str(member)))
 
     @cached_property
     def shapes(self) -> set[str]:
         """The shapes of the examples in the description and schema: `P100` is A0, `L-2041` A-0."""
         examples = [m.strip() for m in _EXAMPLE.findall(self.description)]
-        in_schema = self.schema.get("example"), *(self.schema.get("examples") or [])
+        in_schema = self.schema.get("example"), *self.schema.get("examples", ())
         examples += [str(example) for example in in_schema if isinstance(example, str | int)]
         return {shape(example) for example in examples if 0 < len(example) <= 30}
 
@@ -186,10 +195,8 @@ class Slot:
     @cached_property
     def item(self) -> Slot:
         """What the items of a list are."""
-        items = self.schema.get("items")
-        schema = dict(items) if isinstance(items, Mapping) else {}
-        schema.setdefault("description", self.description)
-        return Slot(self.name, schema, self.required)
+        schema = {"description": self.description, **self.schema.get("items", {})}
+        return Slot(self.name, schema, self.required, self.definitions)
 
 
 def shape(text: str) -> str:
@@ -209,22 +216,25 @@ def _content_stems(text: str) -> list[str]:
 class ToolReading:
     """A function tool as the understudy reads it: the words that ask for it, and its slots."""
 
-    def __init__(self, tool: Mapping[str, Any]) -> None:
+    def __init__(self, tool: Mapping[str, Any], level: int = 0) -> None:
         function = tool.get("function", tool)
         self.name: str = function["name"]
-        self.description: str = str(function.get("description") or "")
-        parameters = resolved(function.get("parameters") or {})
-        required = parameters.get("required") or []
-        properties = parameters.get("properties") or {}
+        self.level = level  # how deep in objects of objects
+        self.description: str = (function.get("description") or "")[:MAX_LENGTH]
+        parameters = _clean(function.get("parameters"))
+        definitions = {**parameters.get("$defs", {}), **parameters.get("definitions", {})}
+        required = parameters.get("required", ())
+        properties = parameters.get("properties", {})
         # OpenAI's strict mode: an optional argument is required, and null means that it is left out.
         self.nullable = [
-            name for name, schema in properties.items() if name in required and _nullable(schema)
+            name for name, schema in properties.items() if name in required and _nullable(schema, definitions)
         ]
         self.slots = [
             Slot(
                 name,
-                schema if isinstance(schema, Mapping) else {},
+                schema,
                 name in required and name not in self.nullable,
+                definitions,
             )
             for name, schema in properties.items()
         ]
@@ -280,33 +290,38 @@ def read_tools(tools: Sequence[Mapping[str, Any]]) -> list[ToolReading]:
     return readings
 
 
-def _nullable(schema: Any) -> bool:
-    kind = schema.get("type") if isinstance(schema, Mapping) else None
-    if isinstance(kind, list):
-        return "null" in kind
-    options = schema.get("anyOf") or [] if isinstance(schema, Mapping) else []
-    return any(isinstance(option, Mapping) and option.get("type") == "null" for option in options)
+def _nullable(schema: Any, definitions: Mapping[str, Any]) -> bool:
+    schema = followed(schema, definitions)
+    if isinstance(schema.get("type"), list):
+        return "null" in schema["type"]
+    return any(option.get("type") == "null" for option in _options(schema, definitions))
 
 
-def resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A parameters schema with the references of its properties followed, one step."""
-    defs = {**(schema.get("$defs") or {}), **(schema.get("definitions") or {})}
-    if not defs:
-        return schema
+# What of JSON Schema is read here, and its types: anything else in its place is left out, as a model would not mind it.
+_KEYWORDS: dict[str, type | tuple[type, ...]] = {
+    "$ref": str, "$defs": Mapping, "definitions": Mapping, "type": (str, list), "properties": Mapping, "required": list,
+    "anyOf": list, "oneOf": list, "items": Mapping, "enum": list, "examples": list, "description": str, "format": str,
+}  # fmt: skip
 
-    def follow(node: Any, depth: int = 0) -> Any:
-        if isinstance(node, Mapping) and isinstance(node.get("$ref"), str) and depth < 4:
-            target = defs.get(node["$ref"].rsplit("/", 1)[-1], {})
-            return follow({**target, **{k: v for k, v in node.items() if k != "$ref"}}, depth + 1)
-        if isinstance(node, Mapping) and depth < 4:
-            return {k: follow(v, depth + 1) for k, v in node.items() if k not in ("$defs", "definitions")} | (
-                {"properties": {k: follow(v, depth + 1) for k, v in node["properties"].items()}}
-                if isinstance(node.get("properties"), Mapping)
-                else {}
-            )
-        if isinstance(node, list):
-            return [follow(v, depth + 1) for v in node]
-        return node
 
-    result: Mapping[str, Any] = follow(schema)
-    return result
+def _clean(schema: Any) -> dict[str, Any]:
+    if not isinstance(schema, Mapping):
+        return {}
+    return {key: value for key, value in schema.items() if isinstance(value, _KEYWORDS.get(key, object))}
+
+
+def followed(schema: Any, definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema with what it refers to, in steps that lead anywhere."""
+    read = _clean(schema)
+    seen: set[str] = set()
+    while "$ref" in read:
+        name = str(read.pop("$ref")).rsplit("/", 1)[-1]
+        if name in definitions and name not in seen:
+            seen.add(name)
+            read = {**_clean(definitions[name]), **read}
+    return read
+
+
+def _options(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for option in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        yield followed(option, definitions)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from kit.understudy.candidates import STOPS, Candidate, around, bits, direction, named
 from kit.understudy.clauses import AUXILIARIES, PARTICLES, POLITE, Run, is_break, runs
 from kit.understudy.sentence import Sentence, Token, Value
@@ -158,13 +156,7 @@ def _trimmed(sentence: Sentence, reading: ToolReading, slot: Slot, run: Run) -> 
     """The run without what only leads to the value: determiners, the tool's nouns, the slot's name."""
     tokens = sentence.tokens
     first, last, bonus = run.first, run.last, 0.0
-    others = {
-        s
-        for other in reading.slots
-        if other is not slot
-        for v in other.enum
-        for s in map(stem, re.findall(r"[A-Za-z-]+", str(v)))
-    }
+    others = {word for other in reading.slots if other is not slot for word in other.members}
     is_text = slot.kind == "text"
     while first < last:
         token, several = tokens[first], last - first > 1

@@ -98,7 +98,7 @@ class Conversation:
         if number not in self.calls or self.calls[number][0] is None:
             raise KitError("This call does not exist.", "Reload the page.")
         entry, call = self.calls[number]
-        assert entry is not None
+        assert entry is not None  # noqa: S101 - for mypy: never false
         result = await entry.plugin.acall(call.operation, arguments)
         self._record("again", n=number, **_outcome(result))
 
@@ -139,7 +139,7 @@ class Conversation:
         if old is None or [id(p) for p in old.plugins] != [id(p) for p in plugins]:
             self._chat = Chat(*plugins, confirm=self._confirm, show=False, **self._options)
             self._chat.history = old.history if old else []
-        assert self._chat is not None
+        assert self._chat is not None  # noqa: S101 - for mypy: never false
         return self._chat
 
     def _started(self, call: CallStarted) -> int:

@@ -14,14 +14,14 @@ WAIT = 10.0  # seconds after which a request without an answer counts as hanging
 class Load:
     """`kept` clients that keep their connection, and `new` ones that open one for each request.
 
-    They run until the context ends or the server refuses connections. `.fates` counts "answered" (a 200),
+    They run until the context ends or the server refuses connections; with `again`, they then try again. `.fates` counts "answered" (a 200),
     "refused", "hangs", other statuses, and errors by their name; `.bodies` are the answers.
     """
 
-    def __init__(self, port: int, kept: int, new: int) -> None:
+    def __init__(self, port: int, kept: int, new: int, *, again: bool = False) -> None:
         self.fates: Counter[str] = Counter()
         self.bodies: set[bytes] = set()
-        self._port = port
+        self._port, self._again = port, again
         self._clients = [True] * kept + [False] * new
         self._ending = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
@@ -60,7 +60,10 @@ class Load:
                     self.fates["hangs"] += 1
                 except ConnectionRefusedError:
                     self.fates["refused"] += 1
-                    return
+                    if not self._again:
+                        return
+                    await asyncio.sleep(0.01)
+                    continue
                 except (OSError, asyncio.IncompleteReadError) as error:
                     self.fates[type(error).__name__] += 1
                 else:
