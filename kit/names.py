@@ -6,8 +6,15 @@ _HOMES = {
     "checking": "check render",
     "client.discovery": "ainstall install",
     "client.installed": "CallResult InstalledPlugin",
-    "errors": "ChatError DatabaseBusy DatabaseError ExportError InstallError KitError ManifestError NotebookError "
-    "OperationClash OperationError PortInUse ProjectError ServeError SettingsError SpecError UnknownHost",
+    "errors": "CaseError ChatError DatabaseBusy DatabaseError ExpectationFailed ExportError InstallError KitError "
+    "ManifestError NotebookError OperationClash OperationError PortInUse ProjectError ServeError SettingsError SpecError "
+    "TapeError UnknownHost",
+    "evals.cases": "Case",
+    "evals.compare": "Comparison compare",
+    "evals.drafts": "cases coverage",
+    "evals.evaluation": "Evaluation",
+    "evals.run": "evaluate",
+    "evals.tape": "Tape record",
     "hosts.findings": "Finding Findings",
     "loop": "nested",
     "manifest": "Manifest NoAuth OAuth ServiceHttp UserHttp",

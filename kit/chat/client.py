@@ -40,6 +40,17 @@ _FAILURES = {
 }
 
 
+tape: Any = None  # the `kit.record` that is being used: it stands for the API, so no key is needed
+
+
+def understudy_url() -> str:
+    """Where the understudy of this process answers; empty if it was never asked."""
+    return _understudy or ""
+
+
+_understudy = ""
+
+
 class ModelClient:
     """An `openai` client, a model's name and an API. `notes` collects what the user should know."""
 
@@ -54,7 +65,7 @@ class ModelClient:
         self._client = client
         self.name = model  # None until it is known
         self._is_streaming = False
-        if client is None and not (os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")):
+        if client is None and not _has_model():
             self.is_understudy = True
             self.notes.append(NO_KEY)
 
@@ -96,9 +107,11 @@ class ModelClient:
         """The openai client: the one passed in, else one from the environment, else the understudy's."""
         if self._client is None:
             if self.is_understudy:
+                global _understudy
                 from kit import understudy  # late: it imports a web server
 
-                self._client = _client(understudy.shared().base_url, "none")
+                _understudy = understudy.shared().base_url
+                self._client = _client(_understudy, "none")
             else:
                 # Servers other than OpenAI's need no key, but the client wants some text.
                 key = os.environ.get("OPENAI_API_KEY") or "none"
@@ -117,6 +130,8 @@ class ModelClient:
         return str(hide(message.replace(key, HIDDEN) if len(key) > 4 else message))
 
     async def _model(self) -> str:
+        if self.name is None and tape is not None and tape.is_playing:
+            self.name = tape.model
         if self.name is None:
             self.name = os.environ.get("OPENAI_MODEL")
         if self.name is None:
@@ -178,6 +193,14 @@ def _client(base_url: str | None, key: str) -> openai.AsyncOpenAI:
     import openai
 
     return openai.AsyncOpenAI(base_url=base_url, api_key=key)
+
+
+def _has_model() -> bool:
+    """Whether something else than the understudy answers: a key, a server, a tape, unless KIT_MODEL says otherwise."""
+    if os.environ.get("KIT_MODEL", "").lower() == "understudy":
+        return False
+    plays = tape is not None and tape.is_playing
+    return bool(plays or os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"))
 
 
 def _lacks_responses(error: openai.APIStatusError) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kit import loop
 from kit.chat.apis import Item, Round, ToolCall
 from kit.chat.client import ModelClient
+from kit.chat.expectation import check_strictly
 from kit.chat.live_reply import LiveReply
 from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply, call_line
 from kit.client.discovery import install
@@ -97,6 +98,7 @@ class Chat:
         live = LiveReply(text, self._show)
         for event in self._sync(self._turn(text, stream=live.is_shown)):
             live.add(event)
+        check_strictly(live.reply, bool(self._tools))
         return live.reply
 
     async def asend(self, text: str) -> Reply:
@@ -104,6 +106,7 @@ class Chat:
         live = LiveReply(text, self._show)
         async for event in self._async(self._turn(text, stream=live.is_shown)):
             live.add(event)
+        check_strictly(live.reply, bool(self._tools))
         return live.reply
 
     def stream(self, text: str) -> Iterator[Event]:

@@ -7,10 +7,11 @@ command imports what it needs when it runs, so that `kit --help` is fast.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
 
-from kit.cli import author, plugins, serve, talk
+from kit.cli import author, evals, plugins, serve, talk
 from kit.errors import KitError
 
 # in the order of `kit --help`: that in which a plugin is made and used
@@ -24,6 +25,9 @@ COMMANDS = (
     plugins.render,
     plugins.call,
     talk.chat,
+    evals.evaluate,
+    evals.cases,
+    evals.stubs,
     author.demo,
     author.lab,
     serve.serve,
@@ -31,6 +35,8 @@ COMMANDS = (
     talk.chatgpt,
     serve.understudy,
 )
+
+_NAMES: dict[Callable[..., None], str] = {evals.evaluate: "eval"}  # a builtin's name is none for a function
 
 
 def main() -> None:
@@ -44,7 +50,7 @@ def main() -> None:
         rich_markup_mode=None,
     )
     for command in COMMANDS:
-        app.command()(command)
+        app.command(_NAMES.get(command))(command)
     try:
         app()
     except KitError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kit.hosts.findings import Finding
 from kit.openapi.values import mapping
-from kit.tools.selection import likeness
+from kit.tools.selection import likeness, says_nothing
 
 if TYPE_CHECKING:
     from kit.description import Description
@@ -33,12 +33,20 @@ def check(plugin: Description) -> Iterator[Finding]:
         severity: Literal["error", "warning"] = "error" if "left out" in message else "warning"
         yield Finding(HOST, severity, where, f"{message[:1].upper()}{message[1:]}.", "Fix it where it is written.", source, function)  # fmt: skip
     for name, tool in plugin.by_name.items():
+        if says_nothing(tool):
+            message = "Its name and description are a verb at most: no sentence of a user would lead to it."
+            remedy = "Say in the summary what is done to what, in a user's words."
+            yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, name)
         for argument in tool.arguments.values():
             word = argument.name.lower()
             schema = argument.parameter.schema if argument.parameter else argument.schema
             if not mapping(schema).keys() - {"description", "title", "default"}:
                 message = f"The argument {argument.name!r} has no type: anything is allowed."
                 remedy = "Give it a type; in a function, an annotation."
+                yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, name)
+            elif len(word) == 1 and not argument.schema.keys() & {"format", "enum", "description"}:
+                message = f"Neither a name nor a description says what the argument {argument.name!r} is."
+                remedy = "Give it a description with its form, such as: The city, as in Paris."
                 yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, name)
             elif (
                 ("date" in word.replace("update", "") or word.endswith("_at"))
