@@ -18,10 +18,16 @@ from kit.evals.outcome import NO_CALL, Score
 from kit.evals.variants import blanked
 
 
-@pytest.fixture
-def model() -> Iterator[Scripted]:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Scripted]:
     with Scripted() as scripted:
         yield scripted
+
+
+@pytest.fixture
+def model(shared: Scripted) -> Scripted:
+    shared.steps.clear()
+    return shared
 
 
 @pytest.fixture
