@@ -121,7 +121,12 @@ class Tape:
         scratch.replace(self.path)
 
     def _miss(self, wanted: dict[str, Any]) -> str:
-        near = min((misfits(it["request"], wanted) for it in self._interactions), key=len, default=[])
+        size = len(json.dumps(wanted))
+        requests = [it["request"] for it in self._interactions]
+        nearest: dict[str, Any] = min(
+            requests, key=lambda it: (len(misfits(it, wanted)), abs(len(json.dumps(it)) - size)), default={}
+        )
+        near = misfits(nearest, wanted)
         differs = f" The nearest one differs: {'; '.join(near[:3])}." if near else ""
         return f"The tape {self.path} has no answer to this request.{differs} {_HOW}"
 
