@@ -18,7 +18,7 @@ from kit.description import Description
 from kit.errors import ExpectationFailed, KitError
 from kit.hosts.langchain import make_tools
 from kit.markup import arguments_line, code, details, escape, pre, pretty
-from kit.matching import misfits
+from kit.matching import is_matcher, misfits
 from kit.openapi.documents import read_json
 from kit.openapi.spec import server_urls
 from kit.redaction import hide
@@ -63,11 +63,14 @@ class CallResult:
     def expect(self, status: int | None = None, data: Any = ..., /, **members: Any) -> CallResult:
         """Raises `ExpectationFailed` unless the answer has this status (any success if none is given) and data.
 
-        `data`, or the named `members` of it, are values or matchers, as in `kit.matching`. Returns the result.
+        `data` is the whole answer, `members` are some of an object's: values or matchers, as in `kit.matching`.
+        Returns the result.
         """
         is_status = self.ok if status is None else self.status == status
         found = [] if is_status else [f"it was answered {self.outcome}, expected {status or 'success'}"]
         found += misfits(data, self.data, "the answer") + (misfits(members, self.data) if members else [])
+        if isinstance(data, Mapping) and isinstance(self.data, Mapping) and not is_matcher(data):
+            found += [f"the answer has {name} too" for name in self.data if name not in data]
         if found:
             raise ExpectationFailed(f"{self.operation}: {'; '.join(found)}.", f"What happened:\n{self!r}")
         return self

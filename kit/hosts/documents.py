@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +12,7 @@ from kit.tools.selection import likeness, says_nothing
 
 if TYPE_CHECKING:
     from kit.description import Description
+    from kit.tools.request import Argument
 
 HOST = "documents"
 ALIKE = 0.8  # share of the words of two descriptions above which a model confuses them
@@ -33,6 +35,11 @@ def check(plugin: Description) -> Iterator[Finding]:
         severity: Literal["error", "warning"] = "error" if "left out" in message else "warning"
         yield Finding(HOST, severity, where, f"{message[:1].upper()}{message[1:]}.", "Fix it where it is written.", source, function)  # fmt: skip
     for name, tool in plugin.by_name.items():
+        bare = [argument.name for argument in tool.arguments.values() if _is_bare(argument)]
+        if bare:
+            message = f"Only its name says what the argument {', '.join(map(repr, bare))} is."
+            remedy = "Describe what it means and its form: Field(description='The city, as in Paris')."
+            yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, name)
         if says_nothing(tool):
             message = "Its name and description are a verb at most: no sentence of a user would lead to it."
             remedy = "Say in the summary what is done to what, in a user's words."
@@ -43,10 +50,6 @@ def check(plugin: Description) -> Iterator[Finding]:
             if not mapping(schema).keys() - {"description", "title", "default"}:
                 message = f"The argument {argument.name!r} has no type: anything is allowed."
                 remedy = "Give it a type; in a function, an annotation."
-                yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, name)
-            elif len(word) == 1 and not argument.schema.keys() & {"format", "enum", "description"}:
-                message = f"Neither a name nor a description says what the argument {argument.name!r} is."
-                remedy = "Give it a description with its form, such as: The city, as in Paris."
                 yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, name)
             elif (
                 ("date" in word.replace("update", "") or word.endswith("_at"))
@@ -59,6 +62,14 @@ def check(plugin: Description) -> Iterator[Finding]:
                     "or a description."
                 )
                 yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, name)
+        if _words(tool.description) == _words(tool.operation.id):
+            message = "Its description only repeats its name."
+            remedy = "Say in the summary what is done to what, in a user's words."
+            yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, name)
+    if len(_words(plugin.manifest.description_for_model)) < 2:
+        message = "A model is told nothing about what the plugin is for."
+        remedy = "Say in description_for_model what it does, in a sentence."
+        yield Finding(HOST, "warning", "manifest/description_for_model", message, remedy, _ADVICE)
     tools = list(plugin.by_name.values())
     for number, tool in enumerate(tools if len(tools) <= MANY else ()):
         for other in tools[:number]:
@@ -66,3 +77,27 @@ def check(plugin: Description) -> Iterator[Finding]:
                 message = f"Its description is almost that of {other.name!r}: a model confuses the two."
                 remedy = "Say in each how it differs from the other."
                 yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, tool.name)
+
+
+def _is_bare(argument: Argument) -> bool:
+    """Whether an argument is any text or number, without a word about it."""
+    # the tool's schema of a path parameter has a pattern that the author did not write
+    schema = mapping(argument.parameter.schema) if argument.parameter else argument.schema
+    return (
+        not (argument.parameter and argument.parameter.description)
+        and not schema.get("description")
+        and not schema.keys()
+        & {
+            "enum",
+            "const",
+            "format",
+            "pattern",
+            "examples",
+            "$ref",
+            "anyOf",
+        }
+    )
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", text).lower())
