@@ -17,6 +17,8 @@ Names are imported on first use, so that `import kit` costs next to nothing.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from kit.names import HOME_OF, MODULES
@@ -36,11 +38,13 @@ if TYPE_CHECKING:
     from kit.client.installed import InstalledPlugin as InstalledPlugin
     from kit.client.signin import SignIn as SignIn
     from kit.errors import AuthError as AuthError
+    from kit.errors import CaseError as CaseError
     from kit.errors import ChatError as ChatError
     from kit.errors import DatabaseAway as DatabaseAway
     from kit.errors import DatabaseBusy as DatabaseBusy
     from kit.errors import DatabaseError as DatabaseError
     from kit.errors import DatabaseMisfit as DatabaseMisfit
+    from kit.errors import ExpectationFailed as ExpectationFailed
     from kit.errors import ExportError as ExportError
     from kit.errors import Forbidden as Forbidden
     from kit.errors import InstallError as InstallError
@@ -55,7 +59,17 @@ if TYPE_CHECKING:
     from kit.errors import SettingsError as SettingsError
     from kit.errors import SignInError as SignInError
     from kit.errors import SpecError as SpecError
+    from kit.errors import TapeError as TapeError
     from kit.errors import UnknownHost as UnknownHost
+    from kit.evals.cases import Case as Case
+    from kit.evals.compare import Comparison as Comparison
+    from kit.evals.compare import compare as compare
+    from kit.evals.drafts import cases as cases
+    from kit.evals.drafts import coverage as coverage
+    from kit.evals.evaluation import Evaluation as Evaluation
+    from kit.evals.run import evaluate as evaluate
+    from kit.evals.tape import Tape as Tape
+    from kit.evals.tape import record as record
     from kit.hosts.findings import Finding as Finding
     from kit.hosts.findings import Findings as Findings
     from kit.loop import nested as nested
@@ -105,3 +119,19 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*__all__, *MODULES]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext kit`: adds the cell magic `%%record`."""
+    from kit.evals.notebook import load
+
+    load(shell)
+
+
+# Under nbmake no cell says so: one tape for each notebook, in this folder.
+if (
+    "KIT_TAPES" in os.environ
+    and (_ipython := sys.modules.get("IPython"))
+    and (_shell := _ipython.get_ipython())
+):
+    load_ipython_extension(_shell)

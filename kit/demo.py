@@ -30,16 +30,17 @@ def make_plugin() -> Plugin:
         description_for_model="Plugin for managing a TODO list: add, list and delete the todos of a user.",
         description_for_human="Manage your TODO list.",
     )
+    Username = Annotated[str, Path(description="Whose list it is")]
     lists: dict[str, list[str]] = {}
 
     @plugin.post("/users/{username}/todos", summary="Add a todo to the list of a user")
-    def add_todo(username: str, new: NewTodo) -> list[str]:
+    def add_todo(username: Username, new: NewTodo) -> list[str]:
         todos = lists.setdefault(username, [])
         todos.append(new.todo)
         return todos
 
     @plugin.get("/users/{username}/todos", summary="List the todos of a user")
-    def list_todos(username: str) -> list[str]:
+    def list_todos(username: Username) -> list[str]:
         return lists.get(username, [])
 
     @plugin.delete(
@@ -47,7 +48,7 @@ def make_plugin() -> Plugin:
         summary="Delete a todo of a user by its number",
         responses={404: {"description": "The user has no todo of that number"}},
     )
-    def delete_todo(username: str, number: int) -> list[str]:
+    def delete_todo(username: Username, number: int) -> list[str]:
         todos = lists.get(username, [])
         if not 1 <= number <= len(todos):
             raise HTTPException(404, f"{username} has no todo {number}; the numbers are 1 to {len(todos)}.")

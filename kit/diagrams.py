@@ -1,4 +1,4 @@
-"""Pictures with a text alternative: sequence diagrams, and bar charts of measured numbers."""
+"""Pictures with a text alternative: sequence diagrams, bar charts of measured numbers, matrices of counts."""
 
 from __future__ import annotations
 
@@ -205,6 +205,76 @@ class Bars:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:,.2f}"
+
+
+# -- matrices of counts -------------------------------------------------------
+
+_CELL, _SIDE = 34, 210  # pixels: a cell, and the names of the rows
+MOST_NAMES = 30  # rows and columns that are drawn
+
+
+class Matrix:
+    """Counts by (row, column), both of the same names: what was expected, and what came. The diagonal is right."""
+
+    def __init__(
+        self, title: str, rows: str, columns: str, counts: Mapping[tuple[str, str], int], order: Iterable[str]
+    ) -> None:
+        self.title, self.rows, self.columns = title, rows, columns
+        self.counts = {pair: count for pair, count in counts.items() if count}
+        seen = {name for pair in self.counts for name in pair}
+        self.names = [name for name in dict.fromkeys(order) if name in seen]
+        self.names += sorted(seen - {*self.names})
+
+    @property
+    def svg(self) -> str:
+        """The matrix as one SVG document, with a background of its own, so readable in light and dark."""
+        names = self.names[:MOST_NAMES]
+        most, size = max(self.counts.values(), default=1), _CELL * len(names)
+        left, top = _SIDE, 46 + 130
+        parts = [
+            _text(12, 24, self.title, "start", weight=600),
+            _text(12, top - 8, f"{self.rows} ↓", "start", "#666"),
+        ]
+        parts.append(_text(left + size + 8, top - 8, f"← {self.columns}", "start", "#666"))
+        for place, name in enumerate(names):
+            middle = place * _CELL + _CELL // 2
+            parts.append(_text(left - 8, top + middle + 4, _fit(name, 28), "end"))
+            turned = _text(0, 0, _fit(name, 22), "start")
+            parts.append(f'<g transform="translate({left + middle + 4} {top - 20}) rotate(-55)">{turned}</g>')
+        for row, wanted in enumerate(names):
+            for column, called in enumerate(names):
+                count, x, y = self.counts.get((wanted, called), 0), left + column * _CELL, top + row * _CELL
+                color = COLORS[0] if row == column else COLORS[1]
+                shade = f"{0.25 + 0.75 * count / most:.2f}" if count else "0"
+                parts.append(
+                    f'<rect x="{x}" y="{y}" width="{_CELL - 2}" height="{_CELL - 2}" fill="{color}" '
+                    f'fill-opacity="{shade}" stroke="#bbb"/>'
+                )
+                if count:
+                    ink = "#fff" if count / most > 0.4 else "#222"
+                    parts.append(
+                        _text(x + _CELL // 2 - 1, y + _CELL // 2 + 4, str(count), color=ink, weight=600)
+                    )
+        rest = len(self.names) - len(names)
+        if rest:
+            parts.append(_text(12, top + size + 18, f"{rest} more names are not drawn", "start", "#666"))
+        return _document(left + size + 130, top + size + (30 if rest else 14), "".join(parts))
+
+    @property
+    def words(self) -> str:
+        """The matrix in words, what is wrong first."""
+        pairs = sorted(self.counts.items(), key=lambda item: (item[0][0] == item[0][1], -item[1]))
+        said = (
+            f"{count} times {wanted}, rightly" if wanted == called else f"{count} times {called} for {wanted}"
+            for (wanted, called), count in pairs
+        )
+        return "; ".join(said)
+
+    def __repr__(self) -> str:
+        return f"{self.title}\n{self.words}"
+
+    def _repr_html_(self) -> str:
+        return _image(self.svg, f"{self.title}. {short(self.words, 600)}")
 
 
 # -- shared parts -------------------------------------------------------------

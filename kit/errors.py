@@ -20,7 +20,10 @@ KitError
 ├── UnknownHost          there is no host of that name; .host
 ├── InstallError         a plugin cannot be installed from its URL; .source
 │   └── SignInError      its user could not be signed in, or no longer is
-└── ChatError            a conversation cannot go on; the chat itself stays usable; .reply
+├── ChatError            a conversation cannot go on; the chat itself stays usable; .reply
+├── CaseError            a case of an evaluation cannot be read or asked; .case
+├── TapeError            a recording of a model cannot be read, written or used
+└── ExpectationFailed    what was expected did not happen; an AssertionError too
 """
 
 from __future__ import annotations
@@ -196,3 +199,18 @@ class ChatError(KitError):
     """
 
     reply: Any = None
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class CaseError(KitError):
+    """A case of an evaluation cannot be read, or asks for what the plugin does not have. `case` is its name."""
+
+    case: str = ""
+
+
+class ExpectationFailed(KitError, AssertionError):
+    """What a cell or a test expected did not happen."""
+
+
+class TapeError(KitError):
+    """A tape cannot be read or written, or is used twice at once."""

@@ -8,8 +8,15 @@ _HOMES = {
     "client.discovery": "ainstall install",
     "client.installed": "CallResult InstalledPlugin",
     "client.signin": "SignIn",
-    "errors": "AuthError ChatError DatabaseAway DatabaseBusy DatabaseError DatabaseMisfit ExportError Forbidden InstallError KitError ManifestError NotebookError "
-    "OperationClash OperationError PortInUse ProjectError ServeError SettingsError SignInError SpecError UnknownHost",
+    "errors": "AuthError CaseError ChatError DatabaseAway DatabaseBusy DatabaseError DatabaseMisfit ExpectationFailed "
+    "ExportError Forbidden InstallError KitError ManifestError NotebookError OperationClash OperationError PortInUse "
+    "ProjectError ServeError SettingsError SignInError SpecError TapeError UnknownHost",
+    "evals.cases": "Case",
+    "evals.compare": "Comparison compare",
+    "evals.drafts": "cases coverage",
+    "evals.evaluation": "Evaluation",
+    "evals.run": "evaluate",
+    "evals.tape": "Tape record",
     "hosts.findings": "Finding Findings",
     "loop": "nested",
     "manifest": "Manifest",

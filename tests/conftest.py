@@ -33,6 +33,10 @@ settings.register_profile("same", max_examples=60, derandomize=True, **_ANY_MACH
 settings.register_profile("long", max_examples=int(os.environ.get("KIT_EXAMPLES", "2000")), **_ANY_MACHINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
+# For the notebooks: a chat whose call fails, or that calls nothing where its cell does not say so, is an error.
+os.environ.setdefault("KIT_STRICT", "1")
+os.environ.setdefault("KIT_MODEL", "understudy")
+
 # The files that start browsers, kernels, databases and other processes, or read the whole corpus; the longest
 # first, so that no worker starts one of them when the other is about to finish.
 SLOW = (
@@ -77,6 +81,8 @@ def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
         "OPENAI_API_KEY",
         "OPENAI_BASE_URL",
         "OPENAI_MODEL",
+        "KIT_MODEL",
+        "KIT_STRICT",
         "KIT_BROWSER_URL",
         "JUPYTERHUB_SERVICE_PREFIX",
     ):

@@ -79,6 +79,7 @@ def main() -> int:
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"):
         os.environ.pop(name, None)
+    os.environ["KIT_STRICT"] = "1"  # a chat whose call fails, or that calls nothing unexpectedly, is an error
     names = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     stale = []
     for path in [Path(name) for name in names] or sorted(FOLDER.glob("*.ipynb")):

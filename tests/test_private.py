@@ -309,7 +309,7 @@ def test_nothing_else_of_a_dependency_is_overridden() -> None:
     public = {"fastapi.applications.FastAPI.openapi"}  # as FastAPI's documentation does
     # what their documentation says to write: a transport, and the network beneath one
     interfaces = (
-        *("httpx2.AsyncBaseTransport.", "httpx2.AsyncByteStream."),
+        *("httpx2.AsyncBaseTransport.", "httpx2.AsyncByteStream.", "httpx2.SyncByteStream."),
         *("httpcore2.AsyncNetworkBackend.", "httpcore2.AsyncNetworkStream."),
     )
     listed = {(use.of, use.what.rpartition(".")[2]) for use in USES}
@@ -389,7 +389,7 @@ def _pythons() -> set[str]:
         types.CoroutineType,
         asyncio.Future,
     ]
-    names = {name for kind in kinds for name in dir(kind)}
+    names = {name for kind in kinds for name in dir(kind)} | {"__signature__"}  # which inspect documents
     names |= set(vars(sys.modules[__name__])) | set(vars(Data))
     return names | {"__metadata__", "__wrapped__", "__future__", "__version__", "__mro__"}
 

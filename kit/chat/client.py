@@ -48,6 +48,17 @@ _FAILURES = {
 }
 
 
+tape: Any = None  # the `kit.record` that is being used: it stands for the API, so no key is needed
+
+
+def understudy_url() -> str:
+    """Where the understudy of this process answers; empty if it was never asked."""
+    return _understudy or ""
+
+
+_understudy = ""
+
+
 class ModelClient:
     """An `openai` client, a model's name, an API and the options of each request.
 
@@ -69,7 +80,7 @@ class ModelClient:
         self._client = client
         self._options = Options(options or {})
         self.name = model  # None until it is known
-        if client is None and not (os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")):
+        if client is None and not _has_model():
             self.is_understudy = True
             self.notes.append(NO_KEY)
 
@@ -128,9 +139,11 @@ class ModelClient:
         """The openai client: the one passed in, else one from the environment, else the understudy's."""
         if self._client is None:
             if self.is_understudy:
+                global _understudy
                 from kit import understudy  # late: it imports a web server
 
-                self._client = _client(understudy.shared().base_url, "none")
+                _understudy = understudy.shared().base_url
+                self._client = _client(_understudy, "none")
             else:
                 # Servers other than OpenAI's need no key, but the client wants some text.
                 key, url = os.environ.get("OPENAI_API_KEY") or "none", os.environ.get("OPENAI_BASE_URL")
@@ -144,6 +157,8 @@ class ModelClient:
         return self._client
 
     def _failure(self, error: Exception) -> ChatError:
+        if getattr(error, "code", None) == "tape_miss":  # of `kit.record`
+            return ChatError(self._message(error).partition(" - ")[2] or self._message(error), "")
         if isinstance(error, BadAnswer):
             remedy = "Is OPENAI_BASE_URL, or the client's base_url, the address of a model's API (it often ends in /v1)?"
             return ChatError(f"{self._message(error)}.", remedy)
@@ -162,6 +177,8 @@ class ModelClient:
         return short(encodable(hide(text.replace(key, HIDDEN) if len(key) > 4 else text)), MAX_MESSAGE)
 
     async def _model(self) -> str:
+        if self.name is None and tape is not None and tape.is_playing:
+            self.name = tape.model
         if self.name is None:
             self.name = os.environ.get("OPENAI_MODEL")
         if self.name is None:
@@ -200,6 +217,14 @@ def _client(base_url: str | None, key: str) -> openai.AsyncOpenAI:
     import openai
 
     return openai.AsyncOpenAI(base_url=base_url, api_key=key)
+
+
+def _has_model() -> bool:
+    """Whether something else than the understudy answers: a key, a server, a tape, unless KIT_MODEL says otherwise."""
+    if os.environ.get("KIT_MODEL", "").lower() == "understudy":
+        return False
+    plays = tape is not None and tape.is_playing
+    return bool(plays or os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"))
 
 
 def _lacks_responses(error: openai.APIStatusError) -> bool:

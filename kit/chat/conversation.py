@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kit import loop
 from kit.chat.apis import Round
 from kit.chat.client import ModelClient, shown_name
+from kit.chat.expectation import check_strictly
 from kit.chat.history import Item, ToolCall
 from kit.chat.live_reply import LiveReply
 from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply, call_line
@@ -112,6 +113,7 @@ class Chat:
         live = LiveReply(text, self._show)
         for event in self._sync(self._turn(text, stream=live.is_shown)):
             live.add(event)
+        check_strictly(live.reply, bool(self._tools))
         return live.reply
 
     async def asend(self, text: str) -> Reply:
@@ -119,6 +121,7 @@ class Chat:
         live = LiveReply(text, self._show)
         async for event in self._async(self._turn(text, stream=live.is_shown)):
             live.add(event)
+        check_strictly(live.reply, bool(self._tools))
         return live.reply
 
     def stream(self, text: str) -> Iterator[Event]:

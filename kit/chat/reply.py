@@ -73,6 +73,17 @@ class Reply:
         exchanges.append(Exchange(chat, you, last, self.seconds))
         return Sequence(exchanges, (you, chat, model))
 
+    def expect(self, operation: str | None = ..., /, **arguments: Any) -> Reply:  # type: ignore[assignment]
+        """Raises `ExpectationFailed`, with the transcript, unless what is expected happened; returns the reply.
+
+        `operation` was called successfully, with these arguments at least (values or matchers, as in `kit.matching`);
+        None: nothing was called; nothing given: the turn ended well, and every call succeeded.
+        """
+        from kit.chat.expectation import check_reply
+
+        check_reply(self, operation, arguments)
+        return self
+
     def __repr__(self) -> str:
         lines = [f"You: {hide(self.question)}"]
         lines += [f"  ({note})" for note in self.notes]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
 
 import typer
 
-from kit.cli import author, plugins, serve, talk
+from kit.cli import author, evals, plugins, serve, talk
 from kit.errors import KitError
 
 # in the order of `kit --help`: that in which a plugin is made and used
@@ -25,6 +26,9 @@ COMMANDS = (
     plugins.render,
     plugins.call,
     talk.chat,
+    evals.evaluate,
+    evals.cases,
+    evals.stubs,
     author.demo,
     author.lab,
     serve.serve,
@@ -32,6 +36,8 @@ COMMANDS = (
     talk.chatgpt,
     serve.understudy,
 )
+
+_NAMES: dict[Callable[..., None], str] = {evals.evaluate: "eval"}  # a builtin's name is none for a function
 
 
 def main() -> None:
@@ -45,7 +51,7 @@ def main() -> None:
         rich_markup_mode=None,
     )
     for command in COMMANDS:
-        app.command()(command)
+        app.command(_NAMES.get(command))(command)
     # A terminal that has not every character, or input that is not its encoding, ends no command with a traceback.
     for stream, errors in (
         (sys.stdout, "backslashreplace"),

@@ -12,12 +12,14 @@ from kit import loop
 from kit.addresses import NOWHERE, Root
 from kit.client.answers import MAX_RESPONSE, Answer, cut, data_of
 from kit.client.credentials import Credentials
+from kit.client.operations import Operations
 from kit.client.proof import Proof
 from kit.client.transport import Transport
 from kit.description import Description
-from kit.errors import KitError
+from kit.errors import ExpectationFailed, KitError
 from kit.hosts.langchain import make_tools
 from kit.markup import arguments_line, code, details, escape, pre, pretty
+from kit.matching import is_matcher, misfits
 from kit.openapi.documents import Unreadable, read_values
 from kit.redaction import hide, hide_given
 from kit.tools.request import Request
@@ -59,6 +61,21 @@ class CallResult:
             return str(self.status)
         return "no answer" if self.url else "not sent"
 
+    def expect(self, status: int | None = None, data: Any = ..., /, **members: Any) -> CallResult:
+        """Raises `ExpectationFailed` unless the answer has this status (any success if none is given) and data.
+
+        `data` is the whole answer, `members` are some of an object's: values or matchers, as in `kit.matching`.
+        Returns the result.
+        """
+        is_status = self.ok if status is None else self.status == status
+        found = [] if is_status else [f"it was answered {self.outcome}, expected {status or 'success'}"]
+        found += misfits(data, self.data, "the answer") + (misfits(members, self.data) if members else [])
+        if isinstance(data, Mapping) and isinstance(self.data, Mapping) and not is_matcher(data):
+            found += [f"the answer has {name} too" for name in self.data if name not in data]
+        if found:
+            raise ExpectationFailed(f"{self.operation}: {'; '.join(found)}.", f"What happened:\n{self!r}")
+        return self
+
     def for_model(self) -> str:
         """What the model reads, 100,000 characters at most: the data, together with the status if that is an error."""
         data: Any = self.data
@@ -89,6 +106,11 @@ class InstalledPlugin(Description):
     def langchain(self) -> list[StructuredTool]:
         """LangChain's tools, one for each operation, for `create_agent(model, plugin.langchain())`."""
         return make_tools(self)
+
+    @property
+    def operations(self) -> Operations:
+        """The operations as methods, which an editor completes: `plugin.operations.add_todo(username="sam")`."""
+        return Operations(self)
 
     def call(self, operation: str, arguments: Mapping[str, Any] | None = None, /, **more: Any) -> CallResult:
         """Calls one operation. Wrong arguments, errors and timeouts come back as data, not raised.

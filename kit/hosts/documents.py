@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
@@ -9,10 +10,11 @@ from kit.auth import NoAuth
 from kit.hosts.findings import Finding
 from kit.openapi import forms
 from kit.openapi.values import mapping
-from kit.tools.selection import likeness
+from kit.tools.selection import likeness, says_nothing
 
 if TYPE_CHECKING:
     from kit.description import Description
+    from kit.tools.request import Argument
 
 HOST = "documents"
 ALIKE = 0.8  # share of the words of two descriptions above which a model confuses them
@@ -37,6 +39,15 @@ def check(plugin: Description) -> Iterator[Finding]:
         yield Finding(HOST, severity, where, f"{message[:1].upper()}{message[1:]}.", "Fix it where it is written.", source, function)  # fmt: skip
     yield from _auth(plugin)
     for name, tool in plugin.by_name.items():
+        bare = [argument.name for argument in tool.arguments.values() if _is_bare(argument)]
+        if bare:
+            message = f"Only its name says what the argument {', '.join(map(repr, bare))} is."
+            remedy = "Describe what it means and its form: Field(description='The city, as in Paris')."
+            yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, name)
+        if says_nothing(tool):
+            message = "Its name and description are a verb at most: no sentence of a user would lead to it."
+            remedy = "Say in the summary what is done to what, in a user's words."
+            yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, name)
         for argument in tool.arguments.values():
             word = argument.name.lower()
             schema = argument.parameter.schema if argument.parameter else argument.schema
@@ -58,6 +69,14 @@ def check(plugin: Description) -> Iterator[Finding]:
                     "or a description."
                 )
                 yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, name)
+        if _words(tool.description) == _words(tool.operation.id):
+            message = "Its description only repeats its name."
+            remedy = "Say in the summary what is done to what, in a user's words."
+            yield Finding(HOST, "warning", tool.operation.pointer, message, remedy, _ADVICE, name)
+    if len(_words(plugin.manifest.description_for_model)) < 2:
+        message = "A model is told nothing about what the plugin is for."
+        remedy = "Say in description_for_model what it does, in a sentence."
+        yield Finding(HOST, "warning", "manifest/description_for_model", message, remedy, _ADVICE)
     tools = list(plugin.by_name.values())
     for number, tool in enumerate(tools if len(tools) <= MANY else ()):
         for other in tools[:number]:
@@ -81,3 +100,27 @@ def _auth(plugin: Description) -> Iterator[Finding]:
         )
         remedy = "Pass tokens= or verify= to it, or give each operation a security dependency of FastAPI's."
         yield Finding(HOST, "error", "manifest/auth", message, remedy, _AUTH)
+
+
+def _is_bare(argument: Argument) -> bool:
+    """Whether an argument is any text or number, without a word about it."""
+    # the tool's schema of a path parameter has a pattern that the author did not write
+    schema = mapping(argument.parameter.schema) if argument.parameter else argument.schema
+    return (
+        not (argument.parameter and argument.parameter.description)
+        and not schema.get("description")
+        and not schema.keys()
+        & {
+            "enum",
+            "const",
+            "format",
+            "pattern",
+            "examples",
+            "$ref",
+            "anyOf",
+        }
+    )
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", text).lower())

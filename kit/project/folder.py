@@ -25,7 +25,9 @@ TEMPLATE = Path(__file__).parent / "templates" / "new"
 # What each file is for, in the order in which a person would read them.
 FILES = {
     "plugin.ipynb": "the plugin: its cells marked `#| export`, and others to look around in",
-    "tests/test_plugin.py": "asks the plugin questions, and looks at what was called",
+    "cases.yaml": "what users say, and what should be called",
+    "tests/test_plugin.py": "asks every case, and looks at what was called",
+    "conftest.py": "the settings of the tests: no key, and red when a call fails",
     "README.md": "how to set it up, test it and serve it",
     "requirements.txt": "what it needs",
     "pyproject.toml": "its name, and the settings of pytest and ruff",

@@ -28,7 +28,8 @@ from kit.markup import code, columns, escape, table
 from kit.openapi.spec import Spec
 from kit.openapi.values import pointer_token
 from kit.project import child
-from kit.tools.tool import Tool, make_tools
+from kit.tools.examples import example_arguments
+from kit.tools.tool import make_tools
 
 CONSEQUENTIAL = "x-openai-isConsequential"
 BASE = "http://localhost:8000"  # the address in the exported documents
@@ -42,16 +43,6 @@ _UNSET = (
     "REQUEST_TIMEOUT", "MPLBACKEND",
 )  # fmt: skip
 _RESERVED = "/?#[]@!$&'()*+,;=:%~"  # what a URL may hold as it is
-_STRINGS = {
-    "date": "2024-02-29",
-    "date-time": "2024-02-29T12:34:56Z",
-    "time": "12:34:56",
-    "email": "sam@example.com",
-    "uuid": "123e4567-e89b-42d3-a456-426614174000",
-    "uri": "https://example.com/",
-    "ipv4": "192.0.2.1",
-    "duration": "P1D",
-}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -228,7 +219,7 @@ def compare(
         if tool.operation.method not in ("GET", "HEAD") or tool.operation.raw.get(CONSEQUENTIAL) is True:
             parity.skipped.append(name)
             continue
-        request = tool.request(_arguments(tool))
+        request = tool.request(example_arguments(tool))
         proof = credentials.placed(tool.operation)
         url = quote(proof.added_to(request.url), safe=_RESERVED)
         requests.append((request.method, url, dict(proof.joined_with(request.headers))))
@@ -307,39 +298,3 @@ def _differ(expected: Answer, actual: Answer) -> str:
         return "" if expected.body == actual.body else "body"
     common = min(len(expected.body), len(actual.body))
     return "" if expected.body[:common] == actual.body[:common] else "body"
-
-
-def _arguments(tool: Tool) -> dict[str, Any]:
-    """Made-up arguments by the tool's schema, only the required ones, and the same each time."""
-    return {name: _value(it.schema, tool) for name, it in tool.arguments.items() if it.required}
-
-
-def _value(schema: Any, tool: Tool, depth: int = 0) -> Any:
-    if not isinstance(schema, Mapping) or depth > 8:
-        return "a"
-    for key in ("default", "const"):
-        if key in schema:
-            return schema[key]
-    for key in ("examples", "enum"):
-        if isinstance(schema.get(key), list) and schema[key]:
-            return schema[key][0]
-    if "$ref" in schema:
-        definition = tool.parameters.get("$defs", {}).get(schema["$ref"].rpartition("/")[2])
-        return _value(definition, tool, depth + 1)
-    for key in ("anyOf", "oneOf", "allOf"):
-        if schema.get(key):
-            return _value(schema[key][0], tool, depth + 1)
-    kind = schema.get("type", "object" if "properties" in schema else "string")
-    kind = kind[0] if isinstance(kind, list) and kind else kind
-    if kind in ("integer", "number"):
-        low = schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
-        return min(low, schema.get("maximum", low))
-    if kind == "array":
-        return [_value(schema.get("items"), tool, depth + 1)] * max(1, schema.get("minItems", 1))
-    if kind == "object":
-        properties = schema.get("properties", {})
-        return {name: _value(properties.get(name), tool, depth + 1) for name in schema.get("required", ())}
-    if kind in ("boolean", "null"):
-        return True if kind == "boolean" else None
-    text = _STRINGS.get(schema.get("format", ""), "a" * max(1, schema.get("minLength", 1)))
-    return text[: schema.get("maxLength", len(text))]

@@ -87,6 +87,20 @@ def likeness(tool: Tool, other: Tool) -> float:
     return len(words & others) / len(words | others) if min(len(words), len(others)) >= 3 else 0.0
 
 
+def says_nothing(tool: Tool) -> bool:
+    """Whether its name, summary and description are at most a verb, which says nothing about a subject."""
+    operation = tool.operation
+    words = _stems(f"{operation.id} {operation.summary} {operation.description[:1000]}")
+    return not any(len(word) > 1 and word not in _VERBS for word in words)
+
+
+# What an operation is called when nobody named its subject.
+_VERBS = {
+    stem(verb)
+    for verb in "add create delete do execute fetch get handle list post process put remove run set update".split()
+}
+
+
 def _lexicon(tool: Tool) -> Counter[str]:
     operation = tool.operation
     texts = {
