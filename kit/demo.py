@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import HTTPException
+from typing import Annotated
+
+from fastapi import HTTPException, Path
 from pydantic import BaseModel, Field
 
 from kit.plugin.app import Plugin
@@ -14,6 +16,10 @@ SENTENCES = (
     "Delete todo 1 of sam",
     "Show me sam's list",
 )
+
+
+Username = Annotated[str, Path(description="The user whose list it is")]
+Number = Annotated[int, Path(description="The number of the todo, from 1")]
 
 
 class NewTodo(BaseModel):
@@ -30,7 +36,6 @@ def make_plugin() -> Plugin:
         description_for_model="Plugin for managing a TODO list: add, list and delete the todos of a user.",
         description_for_human="Manage your TODO list.",
     )
-    Username = Annotated[str, Path(description="Whose list it is")]
     lists: dict[str, list[str]] = {}
 
     @plugin.post("/users/{username}/todos", summary="Add a todo to the list of a user")
@@ -48,7 +53,7 @@ def make_plugin() -> Plugin:
         summary="Delete a todo of a user by its number",
         responses={404: {"description": "The user has no todo of that number"}},
     )
-    def delete_todo(username: Username, number: int) -> list[str]:
+    def delete_todo(username: Username, number: Number) -> list[str]:
         todos = lists.get(username, [])
         if not 1 <= number <= len(todos):
             raise HTTPException(404, f"{username} has no todo {number}; the numbers are 1 to {len(todos)}.")
