@@ -129,7 +129,7 @@ class _Unpacked:
 def known_charset(name: str | None) -> str:
     """A charset that there is, or an empty text: some write `binary`, or what Python has no text in (`hex`)."""
     try:
-        b"".decode(name or "binary")
+        b"a".decode(name or "binary")  # of no bytes the codec is not looked for
     except (LookupError, ValueError):
         return ""
     return name or ""
