@@ -123,9 +123,7 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext kit`: adds the cell magic `%%record`."""
-    from kit.evals.notebook import load
-
-    load(shell)
+    importlib.import_module("kit.evals.notebook").load(shell)
 
 
 # Under nbmake no cell says so: one tape for each notebook, in this folder.

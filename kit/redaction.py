@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote_plus
 
 HIDDEN = "***"
 
@@ -100,6 +100,10 @@ _PART = re.compile(  # of multipart/form-data
     r"(?im)(^content-disposition: form-data; name=\"?([^\";\r\n]+)\"?[^\r\n]*(?:\r?\n[^\r\n]+){0,4}\r?\n\r?\n)([^\r\n]+)"
 )
 _URL = re.compile(r"(?<![\w+.-])[A-Za-z][\w+.-]*+://[^\s'\"<>]+")
+# the same as Python's repr shows it, its line breaks as escapes
+_PART_SHOWN = re.compile(
+    r"(?i)(form-data; name=\\?\"?([\w.-]++)\\?\"?(?:\\+r\\+n|\\+n){2})((?:(?!\\+[rn]).)+)"
+)
 _ELEMENT = re.compile(r"(<([\w.-]++)>)([^<>]++)(?=</)")  # of XML
 _SEGMENT = re.compile(r"/([^\s/?#&\"'<>]++)")  # of a path: /reset/token/VALUE
 
@@ -171,7 +175,7 @@ def _may_hide(name: str, value: Any) -> bool:
 def _hide_text(text: str) -> str:
     plain = text
     for _ in range(3):  # of a URL or a form, which may hold another
-        if "%" not in plain or (decoded := unquote(plain)) == plain:
+        if not ("%" in plain or "+" in plain) or (decoded := unquote_plus(plain)) == plain:
             break
         plain = decoded
         if (hidden := _hide_plain(plain)) != plain:
@@ -183,13 +187,13 @@ def _hide_plain(text: str) -> str:
     text = _hide_forms(text)
     if "/" in text:
         text = _hide_segments(text)
+    if "</" in text:
+        text = _ELEMENT.sub(lambda it: it[1] + HIDDEN if is_hidden(it[2][-128:]) else it[0], text)
     if "=" in text or ":" in text or ", b" in text:
         low = text.lower()
         for hint in _NAME_HINT:
             if hint in low:
                 return _hide_named(text, low)
-    if "</" in text:
-        text = _ELEMENT.sub(lambda it: it[1] + HIDDEN if is_hidden(it[2][-128:]) else it[0], text)
     return text
 
 
@@ -218,6 +222,7 @@ def _hide_named(text: str, low: str) -> str:
         text = _HEADER.sub(rf"\1\2\3{HIDDEN}", text)
     if "form-data" in low:
         text = _PART.sub(lambda part: part[1] + HIDDEN if is_hidden(part[2][-128:]) else part[0], text)
+        text = _PART_SHOWN.sub(lambda part: part[1] + HIDDEN if is_hidden(part[2][-128:]) else part[0], text)
     parts, done = [], 0
     for match in _NAMED.finditer(text):
         name = match[1][-128:]

@@ -147,6 +147,8 @@ class ModelClient:
             else:
                 # Servers other than OpenAI's need no key, but the client wants some text.
                 key, url = os.environ.get("OPENAI_API_KEY") or "none", os.environ.get("OPENAI_BASE_URL")
+                if tape is not None and tape.is_playing:
+                    url = url or tape.base_url
                 try:
                     self._client = _client(url, key)
                 except Exception as error:  # of a URL that is none, or a key that no header can hold

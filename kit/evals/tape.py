@@ -53,6 +53,11 @@ class Tape:
         bodies = (it["request"].get("body") for it in self._interactions)
         return next((body["model"] for body in bodies if isinstance(body, dict) and body.get("model")), None)
 
+    @property
+    def base_url(self) -> str | None:
+        """Where the model was: a client for another server would ask otherwise, such as for fewer tokens."""
+        return next((str(it["server"]) for it in self._interactions if it.get("server")), None)
+
     def __enter__(self) -> Tape:
         if chat_client.tape is not None:
             raise TapeError(f"{chat_client.tape.path} is being used already.", "End its `with` block first.")
@@ -87,7 +92,7 @@ class Tape:
         secrets += [word for value in secrets for word in value.split() if len(word) > 6]
         media_type = response.headers.get("content-type", "")
         said = {"status": response.status_code, "type": media_type, "body": _body(came, media_type)}
-        item = {"request": _request(request, content), "response": said}
+        item = {"server": _server(request.url), "request": _request(request, content), "response": said}
         with self._lock:
             self._interactions.append(json.loads(_without(json.dumps(item, ensure_ascii=False), secrets)))
             self.recorded += 1
@@ -97,7 +102,7 @@ class Tape:
         try:
             data = yaml.safe_load(self.path.read_text(encoding="utf-8"))
             return [
-                {"request": dict(it["request"]), "response": dict(it["response"])}
+                {**it, "request": dict(it["request"]), "response": dict(it["response"])}
                 for it in data["interactions"]
             ]
         except OSError as error:
@@ -230,6 +235,13 @@ def _request(request: httpx2.Request, content: bytes) -> dict[str, Any]:
         body = hide(content.decode("utf-8", "replace"))
     plain = json.loads(_without(json.dumps(body, ensure_ascii=False), []))
     return {"method": request.method, "path": request.url.path, "body": plain}
+
+
+def _server(url: httpx2.URL) -> str:
+    """The `base_url` of a client that asked there, without a password."""
+    path = re.sub(r"/(?:responses|chat/completions|models|embeddings)(?:/.*)?$", "", url.path)
+    port = f":{url.port}" if url.port else ""
+    return f"{url.scheme}://{url.host}{port}{path}"
 
 
 def _body(came: bytes, media_type: str) -> Any:

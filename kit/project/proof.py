@@ -214,7 +214,7 @@ def compare(
         documents.append(json.loads(expected.body))
         parity.rows.append(Row(what, str(expected), str(actual), _documents_differ(expected, actual)))
     spec, requests = Spec(documents[1]), []
-    credentials = Credentials(spec, Manifest.read(documents[0]), token)
+    credentials = Credentials(spec, Manifest.read(documents[0]), token or None)
     for name, tool in make_tools(spec).items():
         if tool.operation.method not in ("GET", "HEAD") or tool.operation.raw.get(CONSEQUENTIAL) is True:
             parity.skipped.append(name)

@@ -122,7 +122,8 @@ def test_our_own_plugin(todo: kit.Plugin) -> None:
     assert (
         "### `delete_todo`\n\nDelete a todo of a user by its number\n\n"
         "| argument | type | required | what it is |\n|---|---|---|---|\n"
-        "| `username` | string | yes |  |\n| `number` | integer | yes |  |\n"
+        "| `username` | string | yes | The user whose list it is |\n"
+        "| `number` | integer | yes | The number of the todo, from 1 |\n"
     ) in rest
     assert "These may: `add_todo`, `delete_todo`." in rest
     assert list(agent_plugin.check(plugin, serves_mcp=True)) == []

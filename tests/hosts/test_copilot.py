@@ -180,7 +180,7 @@ def test_our_own_plugin(todo: kit.Plugin) -> None:
         "parameters": {
             "type": "object",
             "properties": {
-                "username": {"type": "string"},
+                "username": {"type": "string", "description": "The user whose list it is"},
                 "todo": {"type": "string", "description": "The text of the todo"},
             },
             "required": ["username", "todo"],
@@ -200,7 +200,7 @@ def test_our_own_plugin(todo: kit.Plugin) -> None:
         "description": "List the todos of a user",
         "parameters": {
             "type": "object",
-            "properties": {"username": {"type": "string"}},
+            "properties": {"username": {"type": "string", "description": "The user whose list it is"}},
             "required": ["username"],
         },
         "capabilities": {
