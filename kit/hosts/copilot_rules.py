@@ -26,6 +26,7 @@ _NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_TEXT}}}")
 _DOCS = "https://github.com/MicrosoftDocs/m365copilot-docs/blob/main/docs"
 MANIFEST = f"{_DOCS}/plugin-manifest-2.4.md"
 ISSUES = f"{_DOCS}/known-issues.md#some-openapi-features-arent-supported"
+PARSER = "https://www.npmjs.com/package/@microsoft/m365-spec-parser"
 AUTH = f"{_DOCS}/plugin-authentication.md"
 OVERVIEW = f"{_DOCS}/overview-plugins.md"
 GUIDANCE = f"{_DOCS}/openapi-document-guidance.md"
@@ -48,6 +49,10 @@ def check(plugin: Description) -> Iterator[Finding]:
     """A finding for every documented rule that the plugin breaks, in the order of the documents."""
     yield from _manifest_rules(plugin)
     yield from _address_rules(plugin)
+    if plugin.spec.version.startswith("3.") and not plugin.spec.version.startswith("3.0"):
+        message = f"The spec is OpenAPI {plugin.spec.version}, and Microsoft's parser takes 3.0 only."
+        remedy = "Give it the document that `kit render copilot` writes, not the served one."
+        yield _finding("warning", "/openapi", message, remedy, PARSER)
     if not plugin.spec.description.strip():
         message = "The spec does not say what the API is for."
         remedy = "Write info.description: Copilot chooses by it."

@@ -208,7 +208,8 @@ def test_our_own_plugin(todo: kit.Plugin) -> None:
             "security_info": {"data_handling": ["GetPublicData"]},
         },
     }
-    assert list(copilot.check(plugin)) == []
+    (only,) = copilot.check(plugin)  # what is served is 3.1
+    assert (only.severity, only.place) == ("warning", "/openapi")
 
 
 @each_run
@@ -457,7 +458,8 @@ def test_a_plugin_with_nothing_in_its_manifest(schema: Draft202012Validator) -> 
 
 
 def found_in(plugin: InstalledPlugin) -> list[Finding]:
-    return list(copilot.check(plugin))
+    """All but what is said of every document of another version than 3.0."""
+    return [finding for finding in copilot.check(plugin) if finding.place != "/openapi"]
 
 
 def test_a_plugin_without_flaws_has_no_findings() -> None:
