@@ -30,6 +30,7 @@ FIXED: list[tuple[re.Pattern[str], Any]] = [
         lambda match: quote(TIMES.sub("1 ms", unquote(match[0])), safe="/:=,;()"),
     ),
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
+    (re.compile(r"\b[0-9a-f]{32}\b"), "0" * 32),  # a request's id
 ]
 
 
