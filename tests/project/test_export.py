@@ -38,8 +38,8 @@ SHOP = (
     "router = APIRouter(prefix='/items', tags=['items'])",
     "%matplotlib inline\n!ls",
     "#| export\nclass Item(BaseModel):\n    name: str = Field(min_length=2)\n    mail: EmailStr = 'a@example.com'\n\n"
-    "def check(authorization: str = Header('')) -> str:\n    if authorization != f'Bearer {TOKEN}':\n"
-    "        raise HTTPException(401)\n    return authorization",
+    "from fastapi.security import HTTPBearer\ndef check(key=Depends(HTTPBearer(auto_error=False))) -> str:\n"
+    "    if key is None or key.credentials != TOKEN:\n        raise HTTPException(401)\n    return key.credentials",
     "#| export\n@router.get('/{item_id}')\nasync def get_item(item_id: int, size: int = 3) -> Item:\n"
     "    return Item(name=helper.word() * (item_id + pack.inner.ONE))\n\n@router.get('/')\n"
     "def search(q: Annotated[str, Query(min_length=4)], tags: list[str] = Query(...)) -> list[Item]:\n"
