@@ -73,9 +73,9 @@ def _kinds(schema: Any, follow: Follow, left: list[int], depth: int) -> frozense
 def members(schema: Any, name: str, follow: Follow) -> dict[str, Any]:
     """The schema of one property of an object; `{}` if nothing speaks of it."""
     found = [
-        mapping(form.get("properties"))[name]
+        own
         for form in forms(schema, follow)
-        if name in mapping(form.get("properties"))
+        if isinstance(own := mapping(form.get("properties")).get(name), Mapping)
     ]
     return _all(found) or _all(
         [

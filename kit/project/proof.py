@@ -177,6 +177,7 @@ class PluginProcess:
     def message(self) -> str:
         """The last line that the process wrote, which is an exception's message."""
         lines = self._errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        lines = [line.removeprefix("  ") for line in lines]  # the log indents a traceback
         messages = [line for line in lines if line and not line.startswith((" ", "ERROR:"))]
         return (messages or lines or [""])[-1]
 
