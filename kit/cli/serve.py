@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kit.cli.options import Host, Port, Token, installed, say, wait
+from kit.cli.options import auth as given
 from kit.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -90,7 +91,12 @@ def mcp(
     from kit.sockets import listen
 
     def load() -> InstalledPlugin:
-        plugin = installed(source, token)  # one of this process asks for its token too
+        if is_target(source):  # a module too; it asks for its token as everybody does
+            from kit.client.discovery import install
+
+            plugin = install(Target(source).plugin(), auth=given(token, [source]))
+        else:
+            plugin = installed(source, token)
         _report(plugin)
         return plugin
 

@@ -131,7 +131,7 @@ class Lowering:
         out = {key: schema[key] for key in _KEPT if key in schema}
         out |= {str(key): value for key, value in schema.items() if str(key).startswith("x-")}
         words = [out["type"]] if isinstance(out.get("type"), str) else as_list(out.get("type"))
-        if "type" in out and not (words and set(words) <= {*forms.KINDS, "file"}):
+        if "type" in out and not (words and all(word in (*forms.KINDS, "file") for word in words)):
             self._problem(f"{short(repr(out.pop('type')))} is not a type: left out")
         lost = [key for key in _LOST if key in schema and schema[key] not in (True, {}, [])]
         if lost:
