@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kit.markup import short
 from kit.openapi import forms
 from kit.openapi.spec import Problem, Spec
 from kit.openapi.values import as_list, mapping, unique
+from kit.openapi.walk import innermost_first
 
 DEFS = "#/components/schemas/"
 
@@ -68,20 +69,12 @@ class Lowering:
     # -- references -----------------------------------------------------------
 
     def _prepare(self, schema: Any) -> None:
-        """Lowers what `schema` refers to, the innermost first, without recursion."""
-        entered: dict[str, None] = {}
-        iterators = [_refs(schema)]
-        while iterators:
-            ref = next(iterators[-1], None)
-            if ref is None:
-                iterators.pop()
-                if entered:
-                    self._define(entered.popitem()[0])
-            elif ref in entered:
+        """Lowers what `schema` refers to, the innermost first."""
+        for ref, is_whole in innermost_first(schema, self.spec.lookup, self._known):
+            if is_whole:
+                self._define(ref)
+            else:
                 self._name(ref)  # it leads back to itself
-            elif ref not in self._known:
-                entered[ref] = None
-                iterators.append(_refs(self.spec.lookup(ref)))
 
     def _define(self, ref: str) -> None:
         target = self.spec.lookup(ref)
@@ -231,24 +224,6 @@ class Lowering:
 
     def _problem(self, message: str) -> None:
         self.problem(self._pointer, message)
-
-
-def _refs(schema: Any) -> Iterator[str]:
-    """Every reference within a schema, in the order of the text; none in values, where it would be data."""
-    waiting = [schema]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, list):
-            waiting += reversed(node)
-        elif isinstance(node, Mapping):
-            if isinstance(node.get("$ref"), str):
-                yield node["$ref"]
-            waiting += [
-                item
-                for key, item in reversed(list(node.items()))
-                if isinstance(item, list | Mapping)
-                and key not in ("enum", "const", "example", "examples", "default")
-            ]
 
 
 def _joined(schema: dict[str, Any], beside: dict[str, Any]) -> dict[str, Any]:

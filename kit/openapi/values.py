@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from typing import Any
-
-_CONTAINERS = (dict, list)  # a tuple: `dict | list` would be created at each use
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -27,19 +25,6 @@ def text(value: Any) -> str:
 def pointer_token(token: Any) -> str:
     """One step of a JSON pointer (RFC 6901), its `~` and `/` escaped."""
     return str(token).replace("~", "~0").replace("/", "~1")
-
-
-def references(schema: Any) -> Iterator[str]:
-    """Every reference within a schema, in the order of the text."""
-    waiting = [schema]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, list):
-            waiting += [item for item in reversed(node) if isinstance(item, _CONTAINERS)]
-        elif isinstance(node, (dict, Mapping)):
-            if isinstance(node.get("$ref"), str):
-                yield node["$ref"]
-            waiting += [item for item in reversed(list(node.values())) if isinstance(item, _CONTAINERS)]
 
 
 def unique(name: str, taken: Container[str], most: int = 1_000_000) -> str:

@@ -17,7 +17,8 @@ from typing import Any
 from kit.markup import short
 from kit.openapi import forms
 from kit.openapi.spec import Spec
-from kit.openapi.values import mapping, references, unique
+from kit.openapi.values import mapping, unique
+from kit.openapi.walk import innermost_first, references
 from kit.tools import patterns, repairs
 from kit.tools.inheritance import Families
 
@@ -178,20 +179,12 @@ class Converter:
     # -- references -----------------------------------------------------------
 
     def _prepare(self, schema: Any) -> None:
-        """Converts what `schema` refers to, the innermost first, without recursion."""
-        entered: dict[str, None] = {}
-        iterators = [references(schema)]
-        while iterators:
-            ref = next(iterators[-1], None)
-            if ref is None:
-                iterators.pop()
-                if entered:
-                    self._define(entered.popitem()[0])
-            elif ref in entered:
+        """Converts what `schema` refers to, the innermost first."""
+        for ref, is_whole in innermost_first(schema, self._families.target, self._known):
+            if is_whole:
+                self._define(ref)
+            else:
                 self._place(ref)  # it leads back to itself
-            elif ref not in self._known:
-                entered[ref] = None
-                iterators.append(references(self._families.target(ref)))
 
     def _define(self, ref: str) -> None:
         target = self._families.target(ref)

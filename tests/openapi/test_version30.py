@@ -161,3 +161,36 @@ def test_what_was_valid_is_valid(run: str) -> None:
         else:
             assert not is_valid(json.loads(json.dumps(document, default=str))), file.name
     assert valid >= {"own": 5, "corpus": 790}[run]
+
+
+@pytest.mark.parametrize("name", ["default", "example", "examples", "enum", "const", "$ref"])
+def test_a_property_may_have_the_name_of_a_keyword(name: str) -> None:
+    """What is below `properties` is a schema whatever its name; only the keyword itself holds data."""
+    inner = {"type": "object", "properties": {"n": {"type": "integer"}}, "default": {"$ref": "#/nowhere"}}
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "T", "version": "1"},
+        "paths": {
+            "/a": {
+                "post": {
+                    "operationId": "a",
+                    "requestBody": {
+                        "content": {
+                            "application/json": {
+                                "schema": {
+                                    "type": "object",
+                                    "properties": {name: {"$ref": "#/components/schemas/X"}},
+                                }
+                            }
+                        }
+                    },
+                    "responses": {"200": {"description": ""}},
+                }
+            }
+        },
+        "components": {"schemas": {"X": inner}},
+    }
+    made, problems = lowered(document)
+    schema = made["paths"]["/a"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert schema["properties"][name]["properties"] == {"n": {"type": "integer"}}
+    assert problems == []
