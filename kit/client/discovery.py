@@ -14,24 +14,18 @@ from kit.client import asking, vault
 from kit.client.answers import Answer
 from kit.client.credentials import Auth, Credentials, Named
 from kit.client.installed import InstalledPlugin
+from kit.client.places import is_manifest, look_for, parsed
 from kit.client.proof import home
 from kit.client.signin import Endpoints, Session
 from kit.client.transport import Transport
-from kit.errors import InstallError, KitError, SpecError
-from kit.manifest import MANIFEST_PATH, SPEC_PATH, Manifest, legal_name
-from kit.openapi.documents import decoded, parse
+from kit.errors import InstallError, KitError
+from kit.manifest import Manifest, legal_name
+from kit.openapi.documents import parse
 from kit.openapi.references import Fetch, bundle
 from kit.openapi.spec import Problem, Spec
 
 if TYPE_CHECKING:
     from kit.plugin.app import Plugin, Served
-
-_SPEC_PATHS = (
-    SPEC_PATH,
-    "/.well-known/openapi.yaml",
-    "/openapi.json",
-    "/openapi.yaml",
-)  # of plugins and of FastAPI
 
 OnDocument = Callable[[Answer, float], None]  # a document, and the seconds that it took
 
@@ -166,9 +160,9 @@ async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
     url = discovery.named = complete(url)
     root = Root.of(url)
     transport = Transport(root, app, public, local if public else "", on_document=discovery.on_document)
-    found = await _found(url, transport, discovery)
+    found = await look_for(url, transport, discovery.problems)
     document, manifest_url = found.document, found.address
-    if not _is_manifest(document):
+    if not is_manifest(document):
         return await _installed(None, document, found.address, transport, discovery)
     manifest = Manifest.read(document)
     discovery.problems += [(f"manifest {place}", message) for place, message in manifest.problems]
@@ -186,7 +180,7 @@ async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
             source=manifest_url,
         )
     spec_answer = await transport.fetch(spec_url)
-    document = _parsed(spec_answer, spec_url)
+    document = parsed(spec_answer, spec_url)
     return await _installed(manifest, document, spec_answer.url, transport, discovery)
 
 
@@ -195,61 +189,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # a name that no file can have
         return False
-
-
-@dataclass
-class _Found:
-    """A manifest or a spec, and the address that it came from."""
-
-    document: dict[str, Any]
-    address: str
-
-
-async def _found(url: str, transport: Transport, discovery: _Discovery) -> _Found:
-    """The manifest or spec at an address, or at one of the well-known places below it.
-
-    What came decides: specs have addresses without an ending (`/v3/api-docs`, `?format=json`), and some hosts
-    answer every address with a page. A bare host is asked for its manifest first, as ChatGPT did.
-    """
-    parts = urlsplit(url)
-    if is_document(url):
-        answer = await transport.fetch(url)
-        return _Found(_parsed(answer, url), answer.url)
-    below = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-    places = [below + path for path in (MANIFEST_PATH, *_SPEC_PATHS)]
-    is_bare = not parts.path.strip("/") and not parts.query
-    tried: list[str] = []
-    for place in [*places, url] if is_bare else [url, *places]:
-        answer = await transport.fetch(place)
-        reason = f"answers {answer.status}"
-        if answer.status == 200:
-            try:
-                document = _parsed(answer, place)
-            except InstallError as error:
-                reason = error.problem.removeprefix(place).strip().rstrip(".")
-            else:
-                if _is_manifest(document) or document.keys() & {"openapi", "swagger", "paths"}:
-                    return _noted(_Found(document, answer.url), places[0], tried, discovery)
-                reason = (
-                    f"is neither a manifest nor a spec: its keys are {', '.join(map(str, document))[:80]}"
-                )
-        tried.append(f"{place} {reason}")
-    lines = "\n".join(f"  {line}" for line in tried)
-    raise InstallError(
-        f"There is no plugin at {url}. Tried:\n{lines}",
-        "A plugin serves its manifest at /.well-known/ai-plugin.json; a spec may have any address. Is it right?",
-        source=url,
-    )
-
-
-def _noted(found: _Found, manifest_url: str, tried: list[str], discovery: _Discovery) -> _Found:
-    """A spec that was found in place of the manifest, and so noted."""
-    for line in tried if not _is_manifest(found.document) else ():
-        place, _, reason = line.partition(" ")
-        if place == manifest_url:
-            message = f"missing ({place} {reason}): made from the spec at {found.address}"
-            discovery.problems.append(("manifest", message))
-    return found
 
 
 async def _install_file(file: Path, discovery: _Discovery) -> InstalledPlugin:
@@ -262,14 +201,14 @@ async def _install_file(file: Path, discovery: _Discovery) -> InstalledPlugin:
             source=str(file),
         ) from None
     manifest = None
-    if _is_manifest(document):
+    if is_manifest(document):
         manifest = Manifest.read(document)
         discovery.problems += [(f"manifest {place}", message) for place, message in manifest.problems]
         api = manifest.api_url
         if "://" in api:
             transport = Transport(Root.of(api), on_document=discovery.on_document)
             answer = await transport.fetch(api)
-            return await _installed(manifest, _parsed(answer, api), api, transport, discovery)
+            return await _installed(manifest, parsed(answer, api), api, transport, discovery)
         file = file.parent / api.lstrip("/")
         try:
             document = parse(file.read_bytes(), str(file))
@@ -399,30 +338,3 @@ def _manifest_for(spec: Spec) -> Manifest:
             "legal_info_url": "",
         }
     )
-
-
-def _is_manifest(document: Mapping[str, Any]) -> bool:
-    nested = document.get("manifest")
-    fields = {"schema_version", "name_for_model", "api", "name_for_human"}
-    return not document.keys() & {"openapi", "swagger", "paths"} and bool(
-        fields & document.keys() or (isinstance(nested, Mapping) and fields & nested.keys())
-    )
-
-
-def _parsed(answer: Answer, url: str) -> dict[str, Any]:
-    if answer.status != 200:
-        raise InstallError(
-            f"{url} answers {answer.status}, not a document.", "Is the address right?", source=url
-        )
-    if answer.is_cut:
-        raise InstallError(
-            f"{url} is longer than {len(answer.content):,} bytes.",
-            "Install a smaller part of it.",
-            source=url,
-        )
-    try:
-        return parse(decoded(answer.content, answer.charset), url)
-    except SpecError as error:
-        raise InstallError(
-            error.problem, "It should be a manifest or a spec, in JSON or YAML.", source=url
-        ) from None
