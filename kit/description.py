@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -19,6 +18,7 @@ from kit.tools.search import CONTEXT, MANY_TOKENS, searchable
 from kit.tools.selection import select
 from kit.tools.tool import Tool, Tools, make_tools
 from kit.visible import visible_line
+from kit.words import did_you_mean
 
 MOST = 40  # rows of a list in a terminal
 
@@ -108,8 +108,7 @@ class Description:
         by_id = (tool for tool in self._tools.values() if tool.operation.id == name)
         tool = self._tools.get(name) or next(by_id, None)
         if tool is None:
-            near = get_close_matches(name, self._tools, 1)
-            hint = f"Did you mean {near[0]!r}? " if near else ""
+            hint = did_you_mean(name, self._tools)
             some = list(self._tools)[:30]
             more = f" and {len(self._tools) - len(some)} more" if len(self._tools) > len(some) else ""
             raise OperationError(

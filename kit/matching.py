@@ -28,7 +28,7 @@ MATCHERS = {
 
 def misfits(expected: Any, actual: Any, place: str = "") -> list[str]:
     """Why `actual` is not what is expected; empty if it is. Of a mapping only the named members are compared."""
-    expected = _plain(expected)
+    expected = plain(expected)
     if expected is ...:
         return []
     if isinstance(expected, re.Pattern):
@@ -131,8 +131,8 @@ def _members(expected: Mapping[str, Any], actual: Any, place: str) -> list[str]:
     return found
 
 
-def _plain(value: Any) -> Any:
-    """YAML reads 2026-12-24 as a date; an argument is text."""
+def plain(value: Any) -> Any:
+    """An expected value as JSON has it: YAML reads 2026-12-24 as a date."""
     return value.isoformat() if isinstance(value, date | time) else value
 
 

@@ -1,8 +1,10 @@
-"""English words without a model file: their stems, and those that carry no content."""
+"""English words without a model file: their stems, those that carry no content, and what a misspelt one may mean."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import lru_cache
 
 _IRREGULAR = {
@@ -80,3 +82,9 @@ FUNCTION = DETERMINERS | PRONOUNS | PREPOSITIONS | words(
     "more most many much few less least other such same own long far often ever never always "
     "today tomorrow tonight yesterday whenever wherever anymore away back good great nice best better fine whether"
 )  # fmt: skip
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A question with the nearest of the `known` words, and a space after it; nothing if none is near."""
+    near = get_close_matches(word, list(known), 1)
+    return f"Did you mean {near[0]!r}? " if near else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -53,10 +54,8 @@ tape: Any = None  # the `kit.record` that is being used: it stands for the API, 
 
 def understudy_url() -> str:
     """Where the understudy of this process answers; empty if it was never asked."""
-    return _understudy or ""
-
-
-_understudy = ""
+    module = sys.modules.get("kit.understudy")
+    return str(module.shared_url()) if module else ""
 
 
 class ModelClient:
@@ -139,11 +138,9 @@ class ModelClient:
         """The openai client: the one passed in, else one from the environment, else the understudy's."""
         if self._client is None:
             if self.is_understudy:
-                global _understudy
                 from kit import understudy  # late: it imports a web server
 
-                _understudy = understudy.shared().base_url
-                self._client = _client(_understudy, "none")
+                self._client = _client(understudy.shared().base_url, "none")
             else:
                 # Servers other than OpenAI's need no key, but the client wants some text.
                 key, url = os.environ.get("OPENAI_API_KEY") or "none", os.environ.get("OPENAI_BASE_URL")

@@ -16,10 +16,10 @@ from kit.chat.client import ModelClient, shown_name
 from kit.chat.expectation import check_strictly
 from kit.chat.history import Item, ToolCall
 from kit.chat.live_reply import LiveReply
-from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply, call_line
+from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply
 from kit.client.credentials import Auth, all_used, for_several
 from kit.client.discovery import install
-from kit.client.installed import CallResult, InstalledPlugin
+from kit.client.installed import CallResult, InstalledPlugin, call_line
 from kit.errors import ChatError, KitError
 from kit.tools.search import CONTEXT, searchable
 from kit.tools.tool import Tool, legal_name

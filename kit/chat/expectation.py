@@ -8,9 +8,8 @@ from itertools import zip_longest
 from typing import Any, Protocol, TypeVar
 
 from kit import jupyter
-from kit.client.installed import CallResult
+from kit.client.installed import CallResult, call_line
 from kit.errors import ExpectationFailed
-from kit.markup import arguments_line
 from kit.matching import misfits, shown
 
 
@@ -33,7 +32,7 @@ def check_reply(reply: Any, operation: Any, arguments: Mapping[str, Any]) -> Non
     """Raises `ExpectationFailed` as `Reply.expect` says."""
     found: list[str] = []
     if operation is None:
-        found = [f"No call was expected, and {call_text(call)} was made." for call in reply.calls]
+        found = [f"No call was expected, and {call_line(call)} was made." for call in reply.calls]
     elif operation is ...:
         found = troubles(reply)
     else:
@@ -45,7 +44,7 @@ def check_reply(reply: Any, operation: Any, arguments: Mapping[str, Any]) -> Non
 def troubles(reply: Any) -> list[str]:
     """What went wrong in a turn whatever was expected: it stopped early, or a call had no successful answer."""
     found = [f"The turn stopped: {reply.error}"] if reply.error else []
-    return found + [f"{call_text(call)} was answered {call.outcome}." for call in reply.calls if not call.ok]
+    return found + [f"{call_line(call)} was answered {call.outcome}." for call in reply.calls if not call.ok]
 
 
 def _never_made(calls: Sequence[CallResult], operation: str, arguments: Mapping[str, Any]) -> list[str]:
@@ -53,7 +52,7 @@ def _never_made(calls: Sequence[CallResult], operation: str, arguments: Mapping[
     wanted = f"{operation}({', '.join(f'{name}={shown(value)}' for name, value in arguments.items())})"
     same = [call for call in calls if call.operation == operation]
     if not same:
-        made = ", ".join(call_text(call) for call in calls) or "nothing was called"
+        made = ", ".join(call_line(call) for call in calls) or "nothing was called"
         return [f"Expected {wanted}: {made}."]
     reasons = []
     for call in same:
@@ -62,7 +61,7 @@ def _never_made(calls: Sequence[CallResult], operation: str, arguments: Mapping[
             why = [f"it was answered {call.outcome}"]
         if not why:
             return []
-        reasons.append(f"Expected {wanted}: {'; '.join(why)}, in {call_text(call)}.")
+        reasons.append(f"Expected {wanted}: {'; '.join(why)}, in {call_line(call)}.")
     return reasons
 
 
@@ -88,11 +87,6 @@ def paired(
     return pairs + list(zip_longest(missing, [call for call in left if call.operation not in also]))
 
 
-def call_text(call: CallResult) -> str:
-    """A call as code."""
-    return f"{call.operation}({arguments_line(call.arguments)})"
-
-
 def check_strictly(reply: Any, has_tools: bool) -> None:
     """With KIT_STRICT=1, as in a CI, a turn is an error if a call failed, or if nothing was called.
 
@@ -102,7 +96,7 @@ def check_strictly(reply: Any, has_tools: bool) -> None:
         return
     # what the arguments did not allow was not sent: the model reads why, and may do better
     failed = [it for it in reply.calls if it.url and (it.status is None or it.status >= 500)]
-    found = [f"{call_text(call)} was answered {call.outcome}." for call in failed]
+    found = [f"{call_line(call)} was answered {call.outcome}." for call in failed]
     cell = jupyter.running_cell()
     if has_tools and not reply.calls and not (cell and ".expect(" in cell.source):
         found.append("Nothing was called. If that is right, say so: reply.expect(None).")

@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterable
 
 from kit import jupyter
-from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply, TextDelta, call_line, outcome_line
+from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply, TextDelta, outcome_line
+from kit.client.installed import call_line
 from kit.visible import visible, visible_line
 
 REFRESH = 0.05  # seconds between two updates of the transcript in a cell

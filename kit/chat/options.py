@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
 from kit.errors import ChatError
+from kit.words import did_you_mean
 
 LIMITS = ("max_tokens", "max_output_tokens", "max_completion_tokens")  # one thing in three APIs
 # Tokens of one answer where nothing is set and the server is not OpenAI's, whose models stop: some 3,000 words. More
@@ -44,10 +44,9 @@ def check(names: Iterable[str], others: Iterable[str] = ()) -> None:
     for name in names:
         if name in known:
             continue
-        near = get_close_matches(name, known, 1)
         raise ChatError(
             f"There is no option {name!r}.",
-            (f"Did you mean {near[0]!r}? " if near else "")
+            did_you_mean(name, known)
             + "kit.Chat takes what responses.create and chat.completions.create of the openai package take, "
             "without what the chat itself sets.",
         )

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kit import jupyter
-from kit.client.installed import CallResult, call_card
+from kit.client.installed import CallResult, call_card, call_line
 from kit.diagrams import Exchange, Sequence
-from kit.markup import arguments_line, box, details, escape, markdown, short
+from kit.markup import box, details, escape, markdown, short
 from kit.redaction import hide, hide_given
 from kit.visible import visible, visible_line
 
@@ -109,11 +109,6 @@ class Reply:
     def _ipython_display_(self) -> None:
         """Shows the transcript, unless it was streamed into this cell."""
         jupyter.show(self, self.live)
-
-
-def call_line(call: CallStarted | CallResult) -> str:
-    """A call written as code."""
-    return f"{visible_line(call.operation)}({arguments_line(call.arguments)})"
 
 
 def outcome_line(call: CallResult) -> str:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from kit import loop
 from kit.addresses import NOWHERE, Root
@@ -84,8 +84,7 @@ class CallResult:
         return cut(data if isinstance(data, str) else json.dumps(data, ensure_ascii=False))
 
     def __repr__(self) -> str:
-        call = f"{visible_line(self.operation)}({arguments_line(self.arguments)})"
-        return f"{call} -> {self.outcome}\n{pretty(hide(self.data))}"
+        return f"{call_line(self)} -> {self.outcome}\n{pretty(hide(self.data))}"
 
     def _repr_html_(self) -> str:
         return call_card(self)
@@ -182,6 +181,19 @@ class InstalledPlugin(Description):
 
 
 # -- display ------------------------------------------------------------------
+
+
+class _Call(Protocol):
+    @property
+    def operation(self) -> str: ...
+
+    @property
+    def arguments(self) -> Any: ...
+
+
+def call_line(call: _Call) -> str:
+    """A call, made or about to be, written as code."""
+    return f"{visible_line(call.operation)}({arguments_line(call.arguments)})"
 
 
 def call_card(call: CallResult, is_open: bool = True) -> str:

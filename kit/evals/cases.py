@@ -16,8 +16,6 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, time
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,8 @@ import yaml
 
 from kit.errors import CaseError
 from kit.markup import code, columns, escape, short, table
-from kit.matching import shown
+from kit.matching import plain, shown
+from kit.words import did_you_mean
 
 Cases = "str | Path | Iterable[Any] | Any"
 _TURN = ("say", "calls", "mentions", "status")
@@ -175,11 +174,7 @@ def _arguments(given: Any, where: str) -> Mapping[str, Any]:
         return {}
     if not isinstance(given, Mapping):
         raise CaseError(f"The arguments of {where} are {short(given, 60)}.", "Write them as {name: value}.")
-    return {str(name): _plain(value) for name, value in given.items()}
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, date | time) else value
+    return {str(name): plain(value) for name, value in given.items()}
 
 
 def _case(item: Any, where: str) -> Case:
@@ -246,8 +241,7 @@ def _texts(value: Any, where: str) -> tuple[str, ...]:
 def _known(item: Mapping[Any, Any], keys: tuple[str, ...], where: str) -> None:
     for key in item:
         if key not in keys:
-            near = get_close_matches(str(key), keys, 1)
-            hint = f"Did you mean {near[0]!r}? " if near else ""
+            hint = did_you_mean(str(key), keys)
             raise CaseError(
                 f"{where} has {str(key)!r}, which is no part of a case.",
                 f"{hint}There are: {', '.join(keys)}.",

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from kit import loop
+from kit.chat.client import ModelClient
 from kit.chat.conversation import Chat
 from kit.client.discovery import install
 from kit.client.installed import InstalledPlugin
@@ -34,9 +35,9 @@ def cases(plugin: Any, n: int = 10, *, model: str | None = None, client: Any = N
     Raises `CaseError` if the model writes no cases.
     """
     installed = plugin if isinstance(plugin, InstalledPlugin) else install(plugin)
-    chat = Chat(model=model, client=client, show=False)
-    if chat._model.is_understudy:
+    if ModelClient(client, model).is_understudy:
         return CaseList(islice(_templates(installed), n))
+    chat = Chat(model=model, client=client, show=False)
     tools = json.dumps([tool.render() for tool in installed.by_name.values()], ensure_ascii=False)
     text = loop.run(chat.asend(_PROMPT.format(n=n, tools=tools))).text
     found = re.search(r"\[.*\]", text, re.DOTALL)

@@ -9,8 +9,9 @@ from functools import cached_property
 from statistics import NormalDist
 from typing import Any
 
-from kit.chat.expectation import call_text, paired
+from kit.chat.expectation import paired
 from kit.chat.reply import Reply, Usage
+from kit.client.installed import call_line
 from kit.evals.cases import Case, Expected, Turn
 from kit.matching import misfits
 
@@ -47,11 +48,11 @@ class Outcome:
         found = []
         for wanted, call in self.pairs:
             if wanted is None:
-                found.append(f"{call_text(call)} was called, and not expected")
+                found.append(f"{call_line(call)} was called, and not expected")
             elif call is None:
                 found.append(f"{wanted} was not called")
             elif call.operation != wanted.operation:
-                found.append(f"{call_text(call)} was called in the place of {wanted}")
+                found.append(f"{call_line(call)} was called in the place of {wanted}")
             else:
                 found += [f"{call.operation}: {why}" for why in misfits(wanted.arguments, call.arguments)]
         return found
@@ -120,7 +121,7 @@ def _wrong_answers(turn: Turn, reply: Reply) -> list[str]:
     if turn.status is not None:
         got = [call.status for call in reply.calls]
         return [] if turn.status in got else [f"no call was answered {turn.status}"]
-    return [f"{call_text(call)} was answered {call.outcome}" for call in reply.calls if not call.ok]
+    return [f"{call_line(call)} was answered {call.outcome}" for call in reply.calls if not call.ok]
 
 
 class Score:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from kit import jupyter, loop
+from kit.chat.client import ModelClient
 from kit.chat.conversation import Chat
 from kit.chat.reply import Finished
 from kit.client.discovery import install
@@ -19,6 +19,7 @@ from kit.evals.evaluation import Evaluation
 from kit.evals.outcome import Outcome
 from kit.evals.variants import DryPlugin, blanked
 from kit.markup import escape
+from kit.words import did_you_mean
 
 AT_ONCE = 8  # conversations; more meet the rate limits of most keys
 
@@ -57,9 +58,8 @@ def evaluate(
     if not names:
         raise CaseError("models is an empty list.", "Name a model, or leave models out.")
     chats = [(name, case) for name in names for case in listed for _ in range(n)]
-    first = Chat(asked, model=names[0], show=False, **chat)
     if blank is None:
-        blank = first._model.is_understudy
+        blank = ModelClient(chat.get("client"), names[0]).is_understudy
     bare = DryPlugin.of(blanked(installed)) if blank else None
     bar = _Bar(len(chats), progress)
     outcomes = loop.run(_ask_all(asked, bare, chats, chat, at_once, bar))
@@ -129,9 +129,7 @@ def _check(plugin: InstalledPlugin, cases: CaseList) -> None:
 
 def _near(name: str, names: Iterable[str]) -> str:
     known = list(names)
-    near = get_close_matches(name, known, 1)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
-    return f"{hint}There are: {', '.join(known[:30]) or 'none'}."
+    return f"{did_you_mean(name, known)}There are: {', '.join(known[:30]) or 'none'}."
 
 
 class _Bar:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from kit.errors import UnknownHost
 from kit.hosts.findings import Finding, Findings
+from kit.words import did_you_mean
 
 if TYPE_CHECKING:
     from kit.description import Description
@@ -43,8 +43,7 @@ def find(host: str) -> Host:
     """The host of that name. Raises `UnknownHost` with the names there are."""
     name = host.replace("-", "_").lower()
     if name not in HOSTS:
-        near = get_close_matches(name, HOSTS, 1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(name, HOSTS)
         raise UnknownHost(f"There is no host {host!r}.", f"{hint}There are: {', '.join(HOSTS)}.", host=host)
     return cast("Host", importlib.import_module(f"kit.hosts.{name}"))
 

@@ -6,13 +6,12 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from kit.errors import KitError
 from kit.openapi.spec import METHODS
 from kit.tools.tool import Tool
-from kit.words import FUNCTION, stem
+from kit.words import FUNCTION, did_you_mean, stem
 
 NEAREST = 10  # tools for a sentence: hosts say that with more a model chooses worse
 _WEIGHTS = {"name": 3.0, "tags": 2.0, "path": 1.5, "summary": 2.0, "description": 1.0}
@@ -32,8 +31,7 @@ def select(
         matching = _matching(tools, part.strip())
         if not matching:
             known = sorted({tag for tool in tools.values() for tag in tool.operation.tags} | tools.keys())
-            near = get_close_matches(part, known, 1)
-            hint = f"Did you mean {near[0]!r}? " if near else ""
+            hint = did_you_mean(part, known)
             raise KitError(
                 f"Nothing in {plugin} matches {part!r}.",
                 f"{hint}Use a name, a tag, a method (GET), a glob (list_*, /users/*) or a sentence. "

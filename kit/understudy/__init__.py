@@ -13,7 +13,7 @@ pick the tool and its arguments (from `clauses`, `candidates`, and those of each
 `requests`, `responses` and `app` speak OpenAI's protocol.
 """
 
-from kit.understudy.app import Understudy, make_app, serve, shared
+from kit.understudy.app import Understudy, make_app, serve, shared, shared_url
 from kit.understudy.responses import MODEL
 
-__all__ = ["MODEL", "Understudy", "make_app", "serve", "shared"]
+__all__ = ["MODEL", "Understudy", "make_app", "serve", "shared", "shared_url"]

@@ -197,3 +197,8 @@ def shared() -> Understudy:
         if _shared is None or not _shared.is_running:
             _shared = Understudy()
         return _shared
+
+
+def shared_url() -> str:
+    """The `base_url` of the shared understudy; empty if it was never started."""
+    return _shared.base_url if _shared else ""

@@ -143,6 +143,8 @@ def test_other_clients_of_openai_use_it_too(
 def test_the_understudy_is_not_recorded(todo: kit.Plugin, tmp_path: Path) -> None:
     with kit.record(tmp_path / "t.yaml") as tape:
         kit.Chat(todo, show=False)(ASK)
+        with openai.OpenAI(base_url=kit.understudy.shared().base_url, api_key="none") as other:
+            other.responses.create(model="m", input="Hello")
     assert (tape.recorded, (tmp_path / "t.yaml").exists()) == (0, False)
 
 
