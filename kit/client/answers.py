@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kit.openapi.documents import Unreadable, decoded, read_json
+from kit.openapi.values import essence
 from kit.tools.locations import is_lines
 
 if TYPE_CHECKING:
@@ -137,29 +138,29 @@ def known_charset(name: str | None) -> str:
 
 def data_of(answer: Answer) -> Any:
     """The answer's body: JSON parsed, JSON lines as a list, text as it is, anything else described; cut where too long."""
-    essence = answer.media_type.split(";")[0].strip().lower()
+    kind = essence(answer.media_type)
     if answer.refused:
         return {"error": f"{answer.refused} It was not followed."}
     if not answer.content and not answer.broken:
-        return [] if is_lines(essence) and answer.status != 204 else None
-    if not _is_text(essence, answer):
+        return [] if is_lines(kind) and answer.status != 204 else None
+    if not _is_text(kind, answer):
         size = answer.length or len(answer.content)
         came = f", cut off after {len(answer.content):,}: {answer.broken}" if answer.broken else ""
-        return f"[{essence}, {size:,} bytes{came}: not text]"
+        return f"[{kind}, {size:,} bytes{came}: not text]"
     text = decoded(answer.content, answer.charset)
     if answer.is_cut or answer.broken or len(text) > MAX_RESPONSE:
         return f"{text[:MAX_RESPONSE]}\n{_note(answer, text)}"
-    if is_lines(essence):
+    if is_lines(kind):
         try:
             return [read_json(line) for line in re.split("[\n\r\x1e]", text) if line.strip()]
         except Unreadable:
             return text
-    if "json" in essence or not essence or text.lstrip()[:1] in ("{", "["):
+    if "json" in kind or not kind or text.lstrip()[:1] in ("{", "["):
         try:
             data = read_json(text)
         except Unreadable:
             return text
-        return _reason(data) if essence == "application/problem+json" else data
+        return _reason(data) if kind == "application/problem+json" else data
     return text
 
 

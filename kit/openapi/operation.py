@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kit.markup import short
 from kit.openapi import swagger
 from kit.openapi import views as spec_views
-from kit.openapi.values import as_list, mapping, text
+from kit.openapi.values import as_list, essence, mapping, text
 
 if TYPE_CHECKING:
     from kit.openapi.spec import Spec
@@ -323,16 +323,16 @@ class Operation:
 
 def is_json(media_type: str) -> bool:
     """Whether a body of this media type is JSON; `*/*` counts, since JSON is what every API takes."""
-    essence = media_type.split(";")[0].strip().lower()
-    return essence in ("application/json", "*/*", "text/json") or essence.endswith("+json")
+    kind = essence(media_type)
+    return kind in ("application/json", "*/*", "text/json") or kind.endswith("+json")
 
 
 def _preference(media_type: Any) -> int:
-    essence = str(media_type).split(";")[0].strip().lower()
-    if is_json(essence):
-        return 0 if essence == "application/json" else 1
+    kind = essence(media_type)
+    if is_json(kind):
+        return 0 if kind == "application/json" else 1
     order = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
-    return order.index(essence) + 2 if essence in order else len(order) + 2
+    return order.index(kind) + 2 if kind in order else len(order) + 2
 
 
 def _encoding(value: Any) -> dict[str, dict[str, Any]]:

@@ -22,6 +22,11 @@ def text(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
+def essence(media_type: Any) -> str:
+    """A media type without its parameters, in lower case (the WHATWG's MIME Sniffing, 4.2): `text/csv`."""
+    return str(media_type).partition(";")[0].strip().lower()
+
+
 def pointer_token(token: Any) -> str:
     """One step of a JSON pointer (RFC 6901), its `~` and `/` escaped."""
     return str(token).replace("~", "~0").replace("/", "~1")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from enum import IntEnum
+from http import HTTPStatus
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -17,8 +18,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from kit.plugin.limits import detail, too_much
 from kit.plugin.problems import MEDIA_TYPE, Problem, body_of, id_of
 from kit.plugin.settings import Settings
-
-_TITLES = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 
 
 class Waits(IntEnum):
@@ -106,7 +105,7 @@ class Connection(HttpToolsProtocol):
         known = id_of(())
         body = body_of(status, detail(words, variable) if variable else words, known)
         head = [
-            b"HTTP/1.1 %d %s" % (status, _TITLES[status]),
+            b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode()),
             *(b"%s: %s" % pair for pair in self.server_state.default_headers if pair[0] != b"connection"),
             b"content-type: %s" % MEDIA_TYPE.encode(),
             b"content-length: %d" % len(body),

@@ -10,6 +10,7 @@ from typing import Any
 
 from kit.openapi import forms
 from kit.openapi.operation import Parameter
+from kit.openapi.values import essence
 from kit.tools import strict
 from kit.tools.schemas import HEAVY, MAX_DEPTH, Converter
 
@@ -98,5 +99,5 @@ def _without_null_in(key: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 def is_lines(media_type: str) -> bool:
     """Whether a body is JSON values one after another (OpenAPI 3.2, sequential media types)."""
-    subtype = media_type.split(";")[0].strip().lower().rpartition("/")[2]
+    subtype = essence(media_type).rpartition("/")[2]
     return subtype.removeprefix("x-") in _LINES or subtype.endswith("+json-seq")  # RFC 8091

@@ -22,6 +22,7 @@ from kit.client.installed import InstalledPlugin
 from kit.client.signin import Authorization, Session, SignIn
 from kit.errors import KitError, SignInError
 from kit.markup import logo
+from kit.openapi.values import essence
 from kit.redaction import hide
 from kit.server.server import Server
 
@@ -339,7 +340,7 @@ async def _image(entry: PluginEntry) -> str:
         if url and plugin.transport.root.covers(url):
             async with asyncio.timeout(LOGO_TIMEOUT):
                 answer = await loop.arun(plugin.transport.send("GET", url, limit=MAX_LOGO))
-            kind = answer.media_type.split(";")[0].strip().lower()
+            kind = essence(answer.media_type)
             if answer.status == 200 and kind in _IMAGES and not answer.is_cut:
                 content, media_type = answer.content, kind
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
