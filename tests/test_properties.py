@@ -225,3 +225,15 @@ def test_what_no_server_should_meet_names_its_cell(path: Path, code: str, words:
     with pytest.raises(kit.NotebookError, match=words) as caught:
         kit.load(path)
     assert caught.value.cell == 1
+
+
+def test_what_python_itself_gets_wrong_about_depth_is_said_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse(source: str) -> None:  # as Python 3.11 now and then does
+        raise SystemError("AST constructor recursion depth mismatch (before=150, after=-2276)")
+
+    path.write_text(json.dumps({"cells": [{**CELL, "source": "#| export\nx = 1"}], "nbformat": 4}))
+    monkeypatch.setattr("kit.notebook.source.ast.parse", parse)
+    with pytest.raises(kit.NotebookError, match="is too deep"):
+        Notebook(path).check()

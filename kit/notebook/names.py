@@ -8,8 +8,9 @@ import symtable
 from collections.abc import Iterator
 
 MAGIC = re.compile(r"^\s*(%{1,2}\w|!|\?|[\w.]+\?{1,2}\s*$)|^\s*[\w, ]+=\s*(%\w|!)")
-# What Python raises for a source that it cannot read: NUL and half a character, or an expression that is too deep, too.
-UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+# What Python raises for an expression that is too deep: SystemError is a fault of 3.11's, which comes now and then.
+TOO_DEEP = (RecursionError, MemoryError, SystemError)
+UNREADABLE = (SyntaxError, ValueError, *TOO_DEEP)  # a source may hold NUL and half a character, too
 _TYPE_PARAMETERS = ("TypeVar", "ParamSpec", "TypeVarTuple")  # nodes of Python 3.12's `def f[T]`
 
 

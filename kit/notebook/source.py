@@ -18,7 +18,7 @@ from typing import Any
 
 from kit import jupyter
 from kit.errors import ExportError, KitError, NotebookError
-from kit.notebook.names import MAGIC, UNREADABLE, defines_unseen, loosely_defined, names_of
+from kit.notebook.names import MAGIC, TOO_DEEP, UNREADABLE, defines_unseen, loosely_defined, names_of
 from kit.openapi.documents import read_json
 
 _MARKER = re.compile(r"^\s*#\s*\|\s*exporti?s?\b")
@@ -158,7 +158,7 @@ class Notebook:
             return tree, *names_of(cell.source, tree)
         except UNREADABLE as error:
             if not isinstance(error, SyntaxError):
-                why = "is too deep" if isinstance(error, RecursionError | MemoryError) else str(error)
+                why = "is too deep" if isinstance(error, TOO_DEEP) else str(error)
                 raise self.error(
                     f"{_capital(cell)} of {self.path} cannot be read by Python: {why}.",
                     "Split what is long into several statements; remove characters that are not text.",

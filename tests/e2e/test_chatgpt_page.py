@@ -277,6 +277,8 @@ def test_deny_and_always_allow(tab: Tab, server: kit.Server) -> None:
     tab.say("Add 'tea' to sam's list")
     tab.wait()
     expect(tab.page.locator(".call")).to_have_count(3)
+    # a call is shown when it begins, and is in the log when it is answered
+    expect(tab.page.locator(".call summary").nth(2)).to_have_text(re.compile("Used TODO Plugin"))
     assert [call.status for call in server.calls if call.method == "POST"] == [200, 200]
 
 
