@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from kit.addresses import host_of
@@ -210,9 +210,12 @@ def shown_name(model: str) -> str:
     return re.split(r"[/\\]", model.rstrip("/\\"))[-1] if is_path else model
 
 
-@lru_cache(maxsize=8)
+@cache
 def _client(base_url: str | None, key: str) -> openai.AsyncOpenAI:
-    """One client, and so one connection pool, for all chats with the same server."""
+    """One client, and so one connection pool, for all chats with the same server.
+
+    None is ever dropped: that would leave its connections open, or close them under a chat that has it.
+    """
     import openai
 
     return openai.AsyncOpenAI(base_url=base_url, api_key=key)

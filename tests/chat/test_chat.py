@@ -17,6 +17,7 @@ from scripted import Scripted
 
 import kit
 from kit import loop
+from kit.chat.client import ModelClient
 from kit.chat.reply import CallEnded, CallStarted, Finished, TextDelta
 
 APIS = pytest.mark.parametrize("api", ["responses", "chat"])
@@ -445,3 +446,16 @@ def test_without_a_key_the_understudy_answers_and_says_so(
 def test_wrong_options_are_reported() -> None:
     with pytest.raises(kit.ChatError, match="no API 'telepathy'"):
         kit.Chat(api="telepathy")
+
+
+def test_chats_with_one_server_share_a_client_however_many_servers_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def client(number: int) -> Any:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{number}/v1")
+        return ModelClient().client
+
+    first = client(1)
+    assert client(1) is first
+    assert len({id(client(number)) for number in range(1, 40)}) == 39
+    assert client(1) is first
