@@ -31,11 +31,21 @@ class Kernel:
         self.manager = KernelManager(kernel_name="python3")
 
     def __enter__(self) -> Kernel:
+        try:
+            self._start()
+        except RuntimeError:
+            # The manager looks for free ports, and the kernel listens there a second later: another worker's
+            # kernel may have one of them by then, and this one ends. A fault of the kit's would end both.
+            self.__exit__()
+            self.manager = KernelManager(kernel_name="python3")
+            self._start()
+        return self
+
+    def _start(self) -> None:
         self.manager.start_kernel()
         self.client = self.manager.blocking_client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=TIMEOUT)
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.client.stop_channels()
