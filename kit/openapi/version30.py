@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kit.openapi import bodies
 from kit.openapi.operation import Operation, Parameter
 from kit.openapi.schema30 import Lowering
 from kit.openapi.spec import Problem, Spec
@@ -180,6 +181,7 @@ class _Writer:
         media = {"schema": schema} | ({"encoding": dict(body.encoding)} if body.encoding else {})
         out: dict[str, Any] = {"content": {body.media_type: media}}
         out |= {"required": True} if body.required else {}
+        out |= {bodies.NAME: body.name} if body.name else {}
         return out | ({"description": body.description} if body.description else {})
 
     def _responses(self, operation: Operation) -> dict[str, Any]:
