@@ -149,8 +149,8 @@ def test_what_belongs_in_the_body_may_be_called_body_or_stand_beside_it() -> Non
     assert plugin.call("clash", tasks="p", body=["a"]).data == ["p", "a"]
     assert plugin.call("opened", text="a").data == {"text": "a"}
     assert plugin.call("either", kind="dog").data == {"kind": "dog"}
-    with pytest.raises(kit.KitError, match="there is no such argument; there are: tasks"):
-        plugin.call("plain", things=["a"])
+    wrong = plugin.tool("plain").problems({"things": ["a"]})
+    assert wrong == ["things: there is no such argument; there are: tasks", "tasks: is required and missing"]
 
 
 def test_a_wrapped_app_and_a_strangers_fastapi_say_it_too() -> None:
