@@ -84,7 +84,6 @@ USES = [
     Use("fastapi", "context.path_format", "plugin/registry", RERUN),
     Use("fastapi", "context.methods", "plugin/registry", RERUN),
     Use("fastapi", "context.body_field", "plugin/registry", NAMED),
-    Use("fastapi", "context.body_field.alias", "plugin/registry", NAMED),
     Use("fastapi", "included.original_router", "plugin/registry", ROUTERS),
     Use("fastapi", "router._mark_routes_changed", "plugin/registry", ROUTERS, ""),
     Use("fastapi", "router.add_api_route", "plugin/registry", RERUN, "path endpoint"),
