@@ -18,10 +18,10 @@ from kit.markup import code, columns, details, escape, pre, short, table
 from kit.openapi import forms
 from kit.openapi.documents import read_json
 from kit.openapi.operation import Body, Operation, is_json
+from kit.openapi.repairs import is_a
 from kit.openapi.spec import Spec
 from kit.openapi.values import unique
 from kit.tools import locations, misfits, patterns, serialization
-from kit.tools.repairs import is_a
 from kit.tools.request import Argument, Request, make_request
 from kit.tools.schemas import HEAVY, Converter, merged
 from kit.tools.strict import is_strict
