@@ -309,7 +309,7 @@ def _unsupported(scheme: Mapping[str, Any]) -> str:
     if kind == "http":
         word = str(scheme.get("scheme"))
         return "" if word.lower() == "bearer" else f"it is HTTP {word!r}, and Copilot supports only bearer"
-    return f"Copilot supports no {kind}"
+    return f"Copilot supports no {kind}" if kind else ""  # a scheme that is not declared is noted elsewhere
 
 
 def _key_rules(name: str, scheme: Mapping[str, Any]) -> Iterator[Finding]:
