@@ -58,6 +58,7 @@ SLOW = (
     "hotswap",
     "shutdown",
     "mcp",
+    "microsoft",
     "containers",
     "notebook",
     "schemathesis",

@@ -68,6 +68,7 @@ KILLED = "test_workers.py::test_of_four_workers_one_is_killed_under_load"
 BROKEN = "test_workers.py::test_a_plugin_that_does_not_load_ends_them_all_and_tells_once"
 STATE = "test_workers.py::test_state_is_found_in_a_closure_and_a_dependency"
 RESERVED = "test_langchain.py::test_every_argument_arrives_whatever_its_name"
+NAMED = "test_bodies.py::test_a_body_that_is_one_value_has_the_arguments_name"
 CELLS = "test_kernel.py::test_cells_out_of_order_and_with_ids"
 
 USES = [
@@ -82,6 +83,7 @@ USES = [
     Use("fastapi", "context.endpoint", "plugin/registry", ROUTERS),
     Use("fastapi", "context.path_format", "plugin/registry", RERUN),
     Use("fastapi", "context.methods", "plugin/registry", RERUN),
+    Use("fastapi", "context.body_field", "plugin/registry", NAMED),
     Use("fastapi", "included.original_router", "plugin/registry", ROUTERS),
     Use("fastapi", "router._mark_routes_changed", "plugin/registry", ROUTERS, ""),
     Use("fastapi", "router.add_api_route", "plugin/registry", RERUN, "path endpoint"),

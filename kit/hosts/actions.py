@@ -15,6 +15,7 @@ from kit.addresses import NOWHERE, host_of, is_private
 from kit.auth import NoAuth, OAuth
 from kit.hosts.findings import Finding
 from kit.hosts.texts import cut, texts_too_long
+from kit.openapi import bodies
 from kit.openapi.operation import Parameter
 from kit.openapi.values import mapping, text
 from kit.openapi.version30 import METHODS, lowered
@@ -41,7 +42,8 @@ _NO_TEXT = "no official text: users report that the builder takes 30"
 def render(plugin: Description) -> dict[str, Any]:
     """An OpenAPI 3.0.3 document, valid for every plugin: fixed, its texts cut to the builder's limits.
 
-    It has one server, legal operationIds, `x-openai-isConsequential` on every operation and the manifest's auth
+    It is pasted into the builder, or imported by its URL: one file, which names no other. OpenAI's own examples are of
+    3.0 and of 3.1, and who reads either reads 3.0. It has one server, legal operationIds, `x-openai-isConsequential` on every operation and the manifest's auth
     as its security scheme. Headers and cookies are left out: the builder sends none.
     """
     converter = Converter(plugin.spec, "#/components/schemas/", inline=0, hidden="")
@@ -105,6 +107,7 @@ def _operation(tool: Tool, converter: Converter) -> dict[str, Any]:
         schema = converter.convert(body.schema, f"{operation.pointer}/requestBody").schema
         media = {"schema": schema, **({"encoding": body.encoding} if body.encoding else {})}
         document["requestBody"] = {"required": body.required, "content": {body.media_type: media}}
+        document["requestBody"] |= {bodies.NAME: body.name} if body.name else {}
         if body.description:
             document["requestBody"]["description"] = body.description
     responses = {}

@@ -16,7 +16,6 @@ from kit.errors import KitError
 from kit.hosts import openapi30
 from kit.hosts.copilot_rules import TITLE as TITLE
 from kit.hosts.copilot_rules import check as check
-from kit.hosts.copilot_rules import function_names
 from kit.hosts.texts import MAX_TEXT, URL, cut, followed, summaries
 from kit.openapi.values import mapping
 
@@ -84,11 +83,10 @@ def render(plugin: Description, *, serves_mcp: bool = False) -> dict[str, Any]:
             )
         runtime["spec"] = {"url": f"{plugin.base_url}/mcp"}
     else:
-        names = function_names(plugin)
-        functions = [_function(plugin, plugin.tool(tool), name) for tool, name in names.items()]
+        functions = [_function(plugin, tool) for tool in plugin.by_name.values()]
         runtime |= {
             "spec": {"url": openapi30.FILE, "progress_style": "ShowUsage"},
-            "run_for_functions": [*names.values()],
+            "run_for_functions": plugin.tool_names,
         }
     starters = [{"text": text} for text in summaries(plugin, MAX_STARTERS)]
     return {
@@ -119,14 +117,14 @@ def _auth(plugin: Description) -> dict[str, str]:
 # -- functions ----------------------------------------------------------------
 
 
-def _function(plugin: Description, tool: Tool, name: str) -> dict[str, Any]:
+def _function(plugin: Description, tool: Tool) -> dict[str, Any]:
     operation = tool.operation
     changes = operation.raw.get("x-openai-isConsequential") is True
     reads = operation.method in ("GET", "HEAD", "OPTIONS") and not changes
     private = not isinstance(plugin.manifest.auth, NoAuth)
     handling = ("GetPrivateData" if private else "GetPublicData") if reads else "ResourceStateUpdate"
     function: dict[str, Any] = {
-        "name": name,
+        "name": tool.name,
         "description": cut(tool.description) or cut(f"{operation.method} {operation.path}"),
     }
     parameters = _parameters(tool)
@@ -135,17 +133,17 @@ def _function(plugin: Description, tool: Tool, name: str) -> dict[str, Any]:
     if operation.consequential:
         rule = "This call may change something: make it once, and only for what the user asked for."
         function["states"] = {"reasoning": {"instructions": [rule]}}  # a list adds to Copilot's own rules
-    capabilities = {"confirmation": _confirmation(tool, name)}
+    capabilities = {"confirmation": _confirmation(tool)}
     semantics = _response_semantics(operation)
     if semantics:
         capabilities["response_semantics"] = semantics
     return {**function, "capabilities": {**capabilities, "security_info": {"data_handling": [handling]}}}
 
 
-def _confirmation(tool: Tool, name: str) -> dict[str, Any]:
+def _confirmation(tool: Tool) -> dict[str, Any]:
     if not tool.operation.consequential:
         return {"type": "None", "isNonConsequential": True}
-    title = cut(" ".join(tool.operation.summary.split()), 200) or name
+    title = cut(" ".join(tool.operation.summary.split()), 200) or tool.name
     lines, length = [], 0
     for argument in tool.arguments.values():
         word = _name_in_spec(argument)

@@ -1,4 +1,8 @@
-"""The documented rules of Microsoft 365 Copilot, checked in a manifest and in the spec as it is written."""
+"""The rules of Microsoft 365 Copilot: an error is what Microsoft's own parser refuses or calls without a credential,
+or what its servers cannot reach; what only its documentation calls unsupported is a warning.
+
+That parser, which its toolkit reads a spec with, is https://www.npmjs.com/package/@microsoft/m365-spec-parser.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,14 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from kit.addresses import host_of, is_private
+from kit.addresses import NOWHERE, host_of, is_private
 from kit.auth import NoAuth
+from kit.hosts import openapi30
 from kit.hosts.findings import Finding
 from kit.hosts.texts import MAX_TEXT, followed
-from kit.openapi.values import as_list, mapping, pointer_token, unique
+from kit.openapi.values import as_list, mapping, pointer_token
 
 if TYPE_CHECKING:
     from kit.description import Description
@@ -22,7 +27,6 @@ if TYPE_CHECKING:
 TITLE = "Microsoft 365 Copilot"
 HOST = "copilot"
 _finding = partial(Finding, HOST)
-_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_TEXT}}}")
 _DOCS = "https://github.com/MicrosoftDocs/m365copilot-docs/blob/main/docs"
 MANIFEST = f"{_DOCS}/plugin-manifest-2.4.md"
 ISSUES = f"{_DOCS}/known-issues.md#some-openapi-features-arent-supported"
@@ -36,12 +40,13 @@ MAX_FUNCTIONS = 10  # "the quality of the responses might degrade if more", OVER
 LIMITS = {"name_for_human": 20, "description_for_human": 100, "description_for_model": 2048}
 MAX_VISITS = 200_000  # schemas that one check visits: an untrusted document may be endless
 
-# What Copilot does not support in a schema: severity, message, remedy, source.
-_FLAWS: dict[str, tuple[Literal["error", "warning"], str, str, str]] = {
-    "nested": ("error", "has an object inside", "Flatten it: move each inner field to the top level.", ISSUES),
-    "polymorphic": ("error", "uses oneOf, allOf or anyOf", "Write one plain schema.", ISSUES),
-    "circular": ("error", "has a schema that contains itself", "Flatten it: refer to the inner one by its id.", ISSUES),
-    "enum": ("warning", "has an enum with values other than text", "Make it an enum of texts, or list the values in the description.", MANIFEST),
+# What Copilot does not support in a schema by its documentation: message, remedy, source. Its parser takes all of
+# them, and Microsoft's own samples have objects inside (placeOrder of Il Ristorante), so none of them is an error.
+_FLAWS = {
+    "nested": ("has an object inside", "Flatten it: move each inner field to the top level.", ISSUES),
+    "polymorphic": ("uses oneOf, allOf or anyOf", "Write one plain schema.", ISSUES),
+    "circular": ("has a schema that contains itself", "Flatten it: refer to the inner one by its id.", ISSUES),
+    "enum": ("has an enum with values other than text", "Make it an enum of texts, or list the values in the description.", MANIFEST),
 }  # fmt: skip
 
 
@@ -51,7 +56,9 @@ def check(plugin: Description) -> Iterator[Finding]:
     yield from _address_rules(plugin)
     if plugin.spec.version.startswith("3.") and not plugin.spec.version.startswith("3.0"):
         message = f"The spec is OpenAPI {plugin.spec.version}, and Microsoft's parser takes 3.0 only."
-        remedy = "Give it the document that `kit render copilot` writes, not the served one."
+        remedy = (
+            f"Give it the document that `kit render copilot` writes beside the manifest, {openapi30.FILE}."
+        )
         yield _finding("warning", "/openapi", message, remedy, PARSER)
     if not plugin.spec.description.strip():
         message = "The spec does not say what the API is for."
@@ -62,10 +69,9 @@ def check(plugin: Description) -> Iterator[Finding]:
         message = f"There are {count} functions; with more than {MAX_FUNCTIONS} Copilot's answers get worse."
         yield _finding("warning", "/paths", message, "Leave out what a user would not ask for.", OVERVIEW)
     schemas = _Schemas(plugin.spec)
-    for tool, name in function_names(plugin).items():
-        operation = plugin.tool(tool).operation
-        yield from _operation_rules(operation, name, plugin.tool(tool).description)
-        yield from _schema_rules(operation, name, schemas)
+    for name, tool in plugin.by_name.items():
+        yield from _operation_rules(tool.operation, name, tool.description)
+        yield from _schema_rules(tool.operation, name, schemas)
     if schemas.budget <= 0:
         message = (
             "There are too many schemas to check them all: the rest may contain what Copilot does "
@@ -105,7 +111,10 @@ def _address_rules(plugin: Description) -> Iterator[Finding]:
     """Copilot calls the API from Microsoft's servers, so it must be public. The spec lies beside the manifest."""
     address = plugin.base_url
     host = host_of(address)
-    if host and is_private(host):
+    if address == NOWHERE:
+        message = "The spec names no server, or one without a host: Microsoft's parser refuses it."
+        yield _finding("error", "/servers", message, "Add 'servers' to it, or pass base_url=.", PARSER)
+    elif host and is_private(host):
         message = f"{address} cannot be reached from Microsoft's servers."
         remedy = "Serve the plugin at a public https address, and pass that as public_url."
         yield _finding("error", "/servers", message, remedy, f"{OVERVIEW}#how-plugins-work")
@@ -116,23 +125,11 @@ def _address_rules(plugin: Description) -> Iterator[Finding]:
 
 
 def _operation_rules(operation: Operation, name: str, description: str) -> Iterator[Finding]:
-    own, place = operation.raw.get("operationId"), f"{operation.pointer}/operationId"
     where = f"{operation.method} {operation.path}"
-    if not isinstance(own, str) or not own.strip():
-        message = f"{where} has no operationId: Copilot cannot find the function {name}."
-        yield _finding("error", operation.pointer, message, f'Write "operationId": "{name}".', MANIFEST, name)
-    elif own != name:
-        is_repeated = own.strip() == name or re.fullmatch(r"[A-Za-z0-9_-]+", own)
-        why = "occurs twice" if is_repeated else "is not a legal name"
-        message = f"The operationId {own[:100]!r} {why}: Copilot cannot find the function {name}."
-        remedy = f"Name it with letters, digits and _, such as {name.replace('-', '_')}."
-        yield _finding("error", place, message, remedy, MANIFEST, name)
-    elif "-" in own:
-        message = (
-            f"The operationId {own[:100]!r} has a hyphen: Copilot's schema allows it, its "
-            "documentation does not."
-        )
-        yield _finding("warning", place, message, f"Name it {own.replace('-', '_')}.", MANIFEST, name)
+    if "-" in name:  # the document beside the manifest has the same name
+        message = f"{name!r} has a hyphen: Copilot's schema allows it, its documentation does not."
+        remedy = f"Name it {name.replace('-', '_')}."
+        yield _finding("warning", f"{operation.pointer}/operationId", message, remedy, MANIFEST, name)
     if not description.strip():
         message = f"{where} has neither summary nor description: Copilot chooses by them."
         remedy = "Say in a sentence what it does."
@@ -145,29 +142,15 @@ def _operation_rules(operation: Operation, name: str, description: str) -> Itera
         )
 
 
-def function_names(plugin: Description) -> dict[str, str]:
-    """The function name of each tool: the operationId, by which Copilot finds it in the spec.
-
-    If that is missing or illegal, it is the tool's own name, and `check` reports it.
-    """
-    names = {name: plugin.tool(name).operation.id for name in plugin.tool_names}
-    names = {name: own if _NAME.fullmatch(own) else "" for name, own in names.items()}
-    taken = set(names.values())
-    for name, own in names.items():
-        names[name] = own or unique(name, taken)
-        taken.add(names[name])
-    return names
-
-
 # -- schemas ------------------------------------------------------------------
 
 
 def _schema_rules(operation: Operation, name: str, schemas: _Schemas) -> Iterator[Finding]:
     for place, what, schema, level in _schemas_of(operation):
         for kind, inside in schemas.flaws(schema, level).items():
-            severity, message, remedy, source = _FLAWS[kind]
+            message, remedy, source = _FLAWS[kind]
             at = f" ({inside})" if inside else ""
-            yield _finding(severity, place, f"{what} of {name} {message}{at}.", remedy, source, name)
+            yield _finding("warning", place, f"{what} of {name} {message}{at}.", remedy, source, name)
 
 
 def _schemas_of(operation: Operation) -> Iterator[tuple[str, str, Any, int]]:
@@ -276,55 +259,66 @@ class _Schemas:
 
 
 def _security_rules(plugin: Description) -> Iterator[Finding]:
-    """Rules for the schemes that the spec requires; those that it only declares do no harm."""
-    document = plugin.spec.document
-    required: dict[str, str] = {}  # each scheme, and the first place that requires it
-    doubled: set[str] = set()
-    for name, function in function_names(plugin).items():
-        operation = plugin.tool(name).operation
+    """Rules for the schemes that operations require; those that the spec only declares do no harm."""
+    schemes = plugin.spec.security_schemes
+    required: dict[str, str] = {}  # each scheme that may be sent alone, and the first place that requires it
+    seen: set[str] = set()
+    for name, tool in plugin.by_name.items():
+        operation = tool.operation
         own = "security" in operation.raw
-        place = f"{operation.pointer}/security" if own else "/security"
-        alternatives = as_list(operation.raw["security"] if own else document.get("security"))
-        needs = [[str(key) for key in need] for need in alternatives if isinstance(need, Mapping)]
-        schemes = list(dict.fromkeys(scheme for need in needs for scheme in need))
-        required = {**dict.fromkeys(schemes, place), **required}
-        if len(schemes) > 1 and place not in doubled:
-            doubled.add(place)
-            together = any(len(need) > 1 for need in needs)
+        place, function = (f"{operation.pointer}/security", name) if own else ("/security", "")
+        needs = [list(map(str, need)) for need in operation.security if need and isinstance(need, Mapping)]
+        if not needs or place in seen:
+            continue
+        seen.add(place)
+        required = {**{scheme: place for need in needs for scheme in need}, **required}
+        named = ", ".join(dict.fromkeys(scheme for need in needs for scheme in need))
+        alone = [need[0] for need in needs if len(need) == 1]
+        refused = [why for scheme in alone if (why := _unsupported(mapping(schemes.get(scheme))))]
+        if not alone:
             message = (
-                f"{'Both' if together else 'Each'} of {', '.join(schemes)} may be required: {TITLE} "
-                "sends one."
+                f"Both of {named} are required: {TITLE} sends one, and its parser refuses the operation."
             )
             remedy = "Require one scheme at each endpoint."
+            yield _finding("error", place, message, remedy, ISSUES, function)
+        elif len(refused) == len(alone) and {} not in operation.security:
+            message = f"{named}: {refused[0]}: its parser sends no credential."
+            remedy = "Accept a bearer token, or OAuth with authorizationCode, with or without PKCE."
+            yield _finding("error", place, message, remedy, ISSUES, function)
+        elif len(needs) > 1:
+            message = f"Each of {named} may be required: {TITLE} sends one."
             yield _finding(
-                "error" if together else "warning", place, message, remedy, ISSUES, function if own else ""
+                "warning", place, message, "Require one scheme at each endpoint.", ISSUES, function
             )
     if required and isinstance(plugin.manifest.auth, NoAuth):
         message = f"The manifest says that no auth is needed, but the spec requires {', '.join(required)}."
         remedy = "Correct the manifest: Copilot gets its auth."
         yield _finding("warning", "manifest/auth", message, remedy, AUTH)
-    schemes_node = mapping(mapping(document.get("components")).get("securitySchemes"))
     for scheme in required:
-        yield from _scheme_rules(scheme, followed(plugin.spec, schemes_node.get(scheme)))
+        yield from _key_rules(scheme, mapping(schemes.get(scheme)))
 
 
-def _scheme_rules(name: str, scheme: Mapping[str, Any]) -> Iterator[Finding]:
-    place = f"/components/securitySchemes/{pointer_token(name)}"
-    kind, where = scheme.get("type"), scheme.get("in")
-    if kind == "apiKey" and where == "cookie":
-        yield _finding(
-            "error", place, f"The key {name} goes into a cookie.", "Accept it as a bearer token.", ISSUES
-        )
-    elif kind == "apiKey" and str(scheme.get("name")).lower() != "authorization":
+def _unsupported(scheme: Mapping[str, Any]) -> str:
+    """Why Copilot sends no credential for a scheme, or nothing."""
+    kind = scheme.get("type")
+    if kind == "apiKey":
+        return "the key goes into a cookie" if scheme.get("in") == "cookie" else ""
+    if kind == "oauth2":
+        flows = mapping(scheme.get("flows"))
+        return "" if "authorizationCode" in flows else "there is no authorization code flow, the only one that Copilot supports"  # fmt: skip
+    if kind == "http":
+        word = str(scheme.get("scheme"))
+        return "" if word.lower() == "bearer" else f"it is HTTP {word!r}, and Copilot supports only bearer"
+    return f"Copilot supports no {kind}" if kind else ""  # a scheme that is not declared is noted elsewhere
+
+
+def _key_rules(name: str, scheme: Mapping[str, Any]) -> Iterator[Finding]:
+    where = scheme.get("in")
+    if scheme.get("type") == "apiKey" and where != "cookie" and str(scheme.get("name")).lower() != "authorization":  # fmt: skip
         message = (
             f"The key {name} goes into {'the query' if where == 'query' else 'a header of its own'}: one page "
             "of Microsoft's calls that unsupported (known-issues, March 2026), another supported "
             "(plugin-authentication, June 2026)."
         )
+        place = f"/components/securitySchemes/{pointer_token(name)}"
         yield _finding("warning", place, message, "A bearer token works according to both.", ISSUES)
-    elif kind == "oauth2" and "authorizationCode" not in mapping(scheme.get("flows")):
-        message = f"{name} has no authorization code flow, the only OAuth flow that Copilot supports."
-        yield _finding("error", place, message, "Offer authorizationCode, with or without PKCE.", ISSUES)
-    elif kind == "http" and str(scheme.get("scheme")).lower() != "bearer":
-        message = f"{name} is HTTP {scheme.get('scheme')!r}; Copilot supports only bearer."
-        yield _finding("error", place, message, "Accept a bearer token.", AUTH)

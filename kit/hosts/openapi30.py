@@ -25,15 +25,18 @@ _SPEC = "https://spec.openapis.org/oas/v3.0.3.html"
 
 
 def render(plugin: Description) -> dict[str, Any]:
-    """The plugin's document in OpenAPI 3.0.3, with the address of the plugin as its server."""
+    """The plugin's document in OpenAPI 3.0.3, with the address of the plugin as its server.
+
+    An operationId is the name of the function, legal and unique: that is what its readers make of it.
+    """
     return _lowered(plugin)[0]
 
 
 def check(plugin: Description) -> Iterator[Finding]:
     """What the document says and OpenAPI 3.0 cannot, and that it names no server."""
-    document, problems = _lowered(plugin)
-    if not document.get("servers"):
-        message = "The spec names no server: most readers of OpenAPI refuse it."
+    _, problems = _lowered(plugin)
+    if plugin.base_url == NOWHERE:
+        message = "The spec names no server, or one without a host: most readers of OpenAPI refuse it."
         yield _finding("error", "/servers", message, "Add 'servers' to it, or pass base_url=.", _SPEC)
     names = {tool.operation.pointer: name for name, tool in plugin.by_name.items()}
     for place, problem in problems:
@@ -45,4 +48,5 @@ def check(plugin: Description) -> Iterator[Finding]:
 
 def _lowered(plugin: Description) -> tuple[dict[str, Any], list[Problem]]:
     own = None if plugin.base_url == NOWHERE else [{"url": plugin.base_url}]
-    return lowered(plugin.spec.document, own)
+    names = {tool.operation.pointer: name for name, tool in plugin.by_name.items()}
+    return lowered(plugin.spec.document, own, names)

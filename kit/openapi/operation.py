@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kit.markup import short
-from kit.openapi import swagger
+from kit.openapi import bodies, swagger
 from kit.openapi import views as spec_views
 from kit.openapi.values import as_list, essence, mapping, text
 
@@ -73,6 +73,7 @@ class Body:
     required: bool = False
     description: str = ""
     encoding: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""  # of the one argument that it is, if the document has it
 
 
 class Operation:
@@ -201,7 +202,13 @@ class Operation:
             required=_is_true(declared.get("required")),
             description=text(declared.get("description")),
             encoding=_encoding(chosen.get("encoding")),
+            name=self._body_name(declared, schema),
         )
+
+    def _body_name(self, declared: Mapping[str, Any], schema: Any) -> str:
+        if bodies.is_object(self.spec.resolve(schema)):
+            return ""
+        return bodies.name(self.raw, declared, schema, is_fastapi=self.spec.is_fastapi)
 
     @cached_property
     def responses(self) -> dict[str, Mapping[str, Any]]:

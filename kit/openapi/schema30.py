@@ -10,11 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kit.markup import short
-from kit.openapi import forms
+from kit.openapi import forms, repairs
 from kit.openapi.spec import Problem, Spec
 from kit.openapi.values import as_list, mapping, unique
-from kit.openapi.walk import innermost_first
+from kit.openapi.walk import innermost_first, references
 
 DEFS = "#/components/schemas/"
 
@@ -122,10 +121,8 @@ class Lowering:
         if isinstance(schema.get("$ref"), str):
             return self._reference(schema["$ref"], schema)
         out = {key: schema[key] for key in _KEPT if key in schema}
-        out |= {str(key): value for key, value in schema.items() if str(key).startswith("x-")}
-        words = [out["type"]] if isinstance(out.get("type"), str) else as_list(out.get("type"))
-        if "type" in out and not (words and all(word in (*forms.KINDS, "file") for word in words)):
-            self._problem(f"{short(repr(out.pop('type')))} is not a type: left out")
+        out |= extensions(schema)
+        repairs.fix_type(out.pop("type", None), out, self.spec.version, self._problem)
         lost = [key for key in _LOST if key in schema and schema[key] not in (True, {}, [])]
         if lost:
             self._problem(f"OpenAPI 3.0 has no {', '.join(lost)}: left out")
@@ -158,8 +155,7 @@ class Lowering:
             del out["default"]  # to leave it out says the same
         if schema.get("x-nullable") is True:  # Swagger 2.0
             out["nullable"] = True
-        if out.get("type") == "file":
-            out |= {"type": "string", "format": "binary"}
+        repairs.fix_values(out, self._problem)
         encoding, kind = schema.get("contentEncoding"), schema.get("contentMediaType")
         if encoding == "base64":
             out["format"] = "byte"
@@ -224,6 +220,12 @@ class Lowering:
 
     def _problem(self, message: str) -> None:
         self.problem(self._pointer, message)
+
+
+def extensions(node: Mapping[str, Any]) -> dict[str, Any]:
+    """The `x-` keys of a node, without those that refer to other parts of the document, which are not there."""
+    own = {str(key): value for key, value in node.items() if str(key).startswith("x-")}
+    return {key: value for key, value in own.items() if not any(references(value))}
 
 
 def _joined(schema: dict[str, Any], beside: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kit.openapi import bodies
+
 # What Swagger 2.0 has beside `in`, and OpenAPI 3 inside `schema`.
 _OF_SCHEMA = (
     "type", "format", "items", "default", "enum", "maximum", "exclusiveMaximum", "minimum",
@@ -59,6 +61,7 @@ def body(parameters: list[Mapping[str, Any]], consumes: list[str]) -> dict[str, 
             return {
                 "description": raw.get("description"),
                 "required": raw.get("required") is True,
+                bodies.NAME: raw.get("name"),
                 "content": dict.fromkeys(consumes or ["application/json"], media),
             }
     form = [raw for raw in parameters if raw.get("in") == "formData" and "name" in raw]

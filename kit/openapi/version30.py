@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kit.openapi import bodies
 from kit.openapi.operation import Operation, Parameter
-from kit.openapi.schema30 import Lowering
+from kit.openapi.schema30 import Lowering, extensions
 from kit.openapi.spec import Problem, Spec
 from kit.openapi.values import as_list, mapping, text
 
@@ -43,15 +44,17 @@ _FLOWS = {  # and each OAuth flow must have, beside its scopes
 
 
 def lowered(
-    document: Mapping[str, Any], servers: list[Any] | None = None
+    document: Mapping[str, Any], servers: list[Any] | None = None, names: Mapping[str, str] | None = None
 ) -> tuple[dict[str, Any], list[Problem]]:
     """The document in OpenAPI 3.0.3, and what that cannot say. `servers` take the place of its own.
+
+    `names` are operationIds by the operations' JSON pointers, where others are needed than the document's.
 
     It may be OpenAPI 3.0 to 3.2 or Swagger 2.0, and as broken as `Spec` takes it. Nothing of it is changed.
     """
     spec = Spec(document)
     for most in WRITTEN_OUT:
-        writer = _Writer(spec, most)
+        writer = _Writer(spec, most, names or {})
         made = writer.document(servers)
         if writer.schemas.total <= MAX_SCHEMAS:
             break
@@ -61,8 +64,9 @@ def lowered(
 class _Writer:
     """Writes one document; `most` is how many schemas one has at most that is written out."""
 
-    def __init__(self, spec: Spec, most: int) -> None:
+    def __init__(self, spec: Spec, most: int, names: Mapping[str, str]) -> None:
         self.spec = spec
+        self.names = names
         self.schemas = Lowering(spec, most)
         self.schemes: dict[str, dict[str, Any]] = {}
 
@@ -126,11 +130,11 @@ class _Writer:
         return paths
 
     def _operation(self, operation: Operation) -> dict[str, Any]:
-        out: dict[str, Any] = {"operationId": operation.id}
+        out: dict[str, Any] = {"operationId": self.names.get(operation.pointer, operation.id)}
         for key in ("summary", "description", "tags", "deprecated"):
             if getattr(operation, key):
                 out[key] = getattr(operation, key)
-        out |= {str(key): value for key, value in operation.raw.items() if str(key).startswith("x-")}
+        out |= extensions(operation.raw)
         parameters = [it for p in operation.parameters if (it := self._parameter(p, operation.pointer))]
         if parameters:
             out["parameters"] = parameters
@@ -180,6 +184,7 @@ class _Writer:
         media = {"schema": schema} | ({"encoding": dict(body.encoding)} if body.encoding else {})
         out: dict[str, Any] = {"content": {body.media_type: media}}
         out |= {"required": True} if body.required else {}
+        out |= {bodies.NAME: body.name} if body.name else {}
         return out | ({"description": body.description} if body.description else {})
 
     def _responses(self, operation: Operation) -> dict[str, Any]:
@@ -205,6 +210,10 @@ class _Writer:
     def _scheme(self, name: str, scheme: Mapping[str, Any]) -> None:
         kind = str(scheme.get("type"))
         known = {key: scheme[key] for key in _SCHEMES.get(kind, ()) if key in scheme}
+        if kind == "http":
+            known["scheme"] = str(
+                known.get("scheme")
+            ).lower()  # RFC 7235 ignores case, Microsoft's parser does not
         if kind == "oauth2":
             flows = {
                 flow: {key: mine[key] for key in (*needed, "refreshUrl") if key in mine}

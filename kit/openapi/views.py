@@ -152,9 +152,8 @@ def _parameter_rows(spec: Spec, operation: Operation) -> list[tuple[str, str, st
                 description = spec.resolve(item).get("description", "")
                 rows.append((str(name), "body", _kind(item, spec), name in required, str(description)))
         else:
-            rows.append(
-                ("body", "body", _kind(schema, spec), operation.body.required, operation.body.description)
-            )
+            body = operation.body
+            rows.append((body.name or "body", "body", _kind(schema, spec), body.required, body.description))
     return rows
 
 

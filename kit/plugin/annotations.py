@@ -100,7 +100,8 @@ def _resolve(call: Callable[..., Any], operation: str, names: Mapping[str, Any])
     for name, hint in hints.items():
         annotation = function.__annotations__.get(name)
         if isinstance(annotation, str) or "ForwardRef" in str(annotation):
-            function.__annotations__[name] = hint
+            # typing makes a type of None, and to FastAPI only None itself is an answer without a body
+            function.__annotations__[name] = None if hint is type(None) else hint
 
 
 def complete(route: Any, operation: str) -> None:

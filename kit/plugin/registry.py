@@ -23,6 +23,7 @@ from starlette.routing import BaseRoute
 
 from kit import jupyter
 from kit.errors import OperationClash, OperationError
+from kit.openapi import bodies
 from kit.plugin.annotations import callables, complete, models_of, resolve_all
 from kit.plugin.refresh import remake
 
@@ -45,9 +46,10 @@ def operation_name(context: RouteContext) -> str:
 
 
 def name_operations(document: dict[str, Any], routes: Iterable[BaseRoute], taken: set[str]) -> None:
-    """Writes the operationIds into a document: the function's name, with method and path where it is `taken`.
+    """Writes the names of operations and bodies into a document.
 
-    Of one function's operations the first GET has the plain name, whatever the order of its decorators.
+    An operationId is the function's name, with method and path where it is `taken`. Of one function's
+    operations the first GET has the plain name, whatever the order of its decorators.
     """
     served = [(context, method) for context in operations(routes) for method in sorted(context.methods or ())]
     named: dict[tuple[Any, str], list[tuple[RouteContext, str]]] = {}
@@ -60,7 +62,20 @@ def name_operations(document: dict[str, Any], routes: Iterable[BaseRoute], taken
             path_words = "_".join(re.findall(r"[^\W_]+", context.path_format or ""))
             unique = name if name not in taken else f"{name}_{method.lower()}_{path_words}"
             taken.add(unique)
-            document["paths"][context.path_format][method.lower()]["operationId"] = unique
+            operation = document["paths"][context.path_format][method.lower()]
+            operation["operationId"] = unique
+            if field := getattr(context, "body_field", None) or context.original_route.body_field:  # type: ignore[attr-defined]
+                _name_body(operation.get("requestBody", {}), field.alias, document)
+
+
+def _name_body(body: dict[str, Any], name: str, document: dict[str, Any]) -> None:
+    """Says which argument a body is that is one, such as a list, where its title does not."""
+    for media in body.get("content", {}).values():
+        schema = media.get("schema", {})
+        schemas = document.get("components", {}).get("schemas", {})
+        target = schemas.get(str(schema.get("$ref")).rpartition("/")[2], schema)
+        if not bodies.is_object(target) and bodies.by_title(schema) != name:
+            body.setdefault(bodies.NAME, name)
 
 
 def functions(app: FastAPI) -> Iterator[Callable[..., Any]]:

@@ -35,6 +35,11 @@ class Argument:
     parameter: Parameter | None = None  # None: it belongs to the body
     key: str | None = None  # the property of the body; None: the argument is the whole body
 
+    @property
+    def is_body(self) -> bool:
+        """Whether it is the whole body, such as a list."""
+        return self.parameter is None and self.key is None
+
 
 def make_request(
     operation: Operation,

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kit.markup import short
-from kit.openapi import forms
+from kit.openapi import forms, repairs
 from kit.openapi.spec import Spec
 from kit.openapi.values import mapping, unique
 from kit.openapi.walk import innermost_first, references
-from kit.tools import patterns, repairs
+from kit.tools import patterns
 from kit.tools.inheritance import Families
 
 MAX_DEPTH = 30  # of an allOf inside an allOf; what is deeper stays as it is

@@ -18,10 +18,10 @@ from kit.markup import code, columns, details, escape, pre, short, table
 from kit.openapi import forms
 from kit.openapi.documents import read_json
 from kit.openapi.operation import Body, Operation, is_json
+from kit.openapi.repairs import is_a
 from kit.openapi.spec import Spec
 from kit.openapi.values import unique
 from kit.tools import locations, misfits, patterns, serialization
-from kit.tools.repairs import is_a
 from kit.tools.request import Argument, Request, make_request
 from kit.tools.schemas import HEAVY, Converter, merged
 from kit.tools.strict import is_strict
@@ -98,7 +98,7 @@ class Tool:
                 schema = {**schema, "type": "object"}
             if body.description and "description" not in schema:
                 schema = {**schema, "description": body.description}
-            return [Argument("body", schema, body.required)]
+            return [Argument(body.name or "body", schema, body.required)]
         # What an optional body requires is required here, too: half a body would be refused, and many
         # authors forget to declare a body as required.
         required = schema.get("required", [])
@@ -253,12 +253,19 @@ class Tool:
         return out
 
     def _placed(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The arguments with those of the body where the tool has them: in `body`, or beside it."""
-        whole, body = self.arguments.get("body"), arguments.get("body")
+        """The arguments with those of the body where the tool has them: in one argument, or beside it.
+
+        That one may be called `body`, whatever its name.
+        """
         unknown = {name: value for name, value in arguments.items() if name not in self.arguments}
+        others = {name: value for name, value in arguments.items() if name in self.arguments}
+        whole = next((it.name for it in self.arguments.values() if it.is_body), None)
+        body = unknown.get("body")
+        if unknown.keys() == {"body"} and whole not in (None, *others):
+            return {**others, str(whole): body}
         if unknown.keys() == {"body"} and isinstance(body, Mapping) and body.keys() <= self.arguments.keys():
-            return {**body, **{name: value for name, value in arguments.items() if name != "body"}}
-        if whole and whole.parameter is None and whole.key is None and unknown and "body" not in arguments:
+            return {**body, **others}
+        if whole and unknown and whole not in arguments:
             forms, names = [self._body_schema], set()
             for form in forms:
                 form = self._converter.opened(form)
@@ -266,10 +273,7 @@ class Tool:
                 if len(forms) < HEAVY:
                     forms += (it for key in ("anyOf", "oneOf", "allOf") for it in form.get(key, ()))
             if unknown.keys() <= names:
-                return {
-                    "body": unknown,
-                    **{name: it for name, it in arguments.items() if name not in unknown},
-                }
+                return {whole: unknown, **others}
         return arguments
 
     def request(self, arguments: Mapping[str, Any]) -> Request:

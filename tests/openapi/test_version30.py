@@ -63,7 +63,10 @@ def test_what_3_0_says_otherwise(schema: Any, expected: Any) -> None:
         ({"type": "object", "patternProperties": {"^a": STRING}}, {"type": "object"}, "no patternProperties"),
         ({"if": STRING, "then": {"maxLength": 2}}, {}, "no if, then"),
         ({"type": "string", "contentMediaType": "application/json"}, STRING, "no contentMediaType"),
-        ({"type": "integer | string"}, {}, "'integer | string' is not a type"),
+        ({"type": "integer | string"}, STRING, "'integer | string' is not one of JSON Schema: read as string"),
+        ({"type": "int"}, {"type": "integer"}, "'int' is not one of JSON Schema: read as integer"),
+        ({"type": "boolean", "default": "no"}, {"type": "boolean"}, "the default 'no' is not one of the allowed values"),
+        ({"type": "string", "enum": ["a", "a"]}, {"type": "string", "enum": ["a"]}, "there twice"),
     ],
 )  # fmt: skip
 def test_what_3_0_cannot_say_is_told(schema: Any, expected: Any, problem: str) -> None:
@@ -161,6 +164,14 @@ def test_what_was_valid_is_valid(run: str) -> None:
         else:
             assert not is_valid(json.loads(json.dumps(document, default=str))), file.name
     assert valid >= {"own": 5, "corpus": 790}[run]
+
+
+def test_an_extension_stays_unless_it_refers_to_what_is_not_there() -> None:
+    refers = {"x-more": {"$ref": "#/components/schemas/More"}}
+    document = made({"type": "string", "x-unit": "m", **refers}, operation={"x-rank": 1, **refers})
+    document["components"] = {"schemas": {"More": STRING}}
+    assert body_of(document) == ({"type": "string", "x-unit": "m"}, [])
+    assert "x-more" not in json.dumps(lowered(document))
 
 
 @pytest.mark.parametrize("name", ["default", "example", "examples", "enum", "const", "$ref"])
