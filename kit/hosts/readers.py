@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urljoin
 from weakref import WeakKeyDictionary
 
 from kit.addresses import NOWHERE, host_of, is_private
@@ -28,9 +29,9 @@ FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
 Severity = Literal["error", "warning"]
-_DOCUMENTS: WeakKeyDictionary[Spec, dict[str, Any]] = (
-    WeakKeyDictionary()
-)  # in 3.0: several hosts read the same
+_Plain = dict[tuple[int, bool], dict[str, Any]]
+# In 3.0, with the plain forms of its schemas by identity and whether null is a type: several hosts read the same.
+_DOCUMENTS: WeakKeyDictionary[Spec, tuple[dict[str, Any], _Plain]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Loss:
 
 def read(plugin: Description, reader: Reader) -> tuple[dict[str, Any], list[Finding]]:
     """The document to give to that host, and a finding for each thing that the host loses all the same."""
-    source = _lowered(plugin.spec)
+    source, forms = _lowered(plugin.spec)
     document = {key: value for key, value in source.items() if key not in ("paths", "components", "servers")}
     document["openapi"] = "3.1.0" if reader.null else source["openapi"]
     if plugin.base_url != NOWHERE:
@@ -91,7 +92,7 @@ def read(plugin: Description, reader: Reader) -> tuple[dict[str, Any], list[Find
     for name, tool in plugin.by_name.items():
         place = tool.operation.pointer
         path, method, operation = by_id.get(tool.operation.id, ("", tool.operation.method, {}))
-        reading = _Reading(plugin, reader, mapping(components.get("schemas")))
+        reading = _Reading(plugin, reader, mapping(components.get("schemas")), forms)
         made = reading.operation(tool, method, operation)
         failed = [loss for loss in reading.losses if loss.severity == "error"]
         for loss in failed or reading.losses:
@@ -106,9 +107,9 @@ def read(plugin: Description, reader: Reader) -> tuple[dict[str, Any], list[Find
     return document, findings
 
 
-def _lowered(spec: Spec) -> dict[str, Any]:
+def _lowered(spec: Spec) -> tuple[dict[str, Any], _Plain]:
     if spec not in _DOCUMENTS:
-        _DOCUMENTS[spec] = lowered(spec.document)[0]
+        _DOCUMENTS[spec] = lowered(spec.document)[0], {}
     return _DOCUMENTS[spec]
 
 
@@ -132,10 +133,11 @@ def _address(plugin: Description, reader: Reader) -> Iterator[Finding]:
 class _Reading:
     """One operation, as one host reads it. `losses` are what is lost."""
 
-    def __init__(self, plugin: Description, reader: Reader, kept: Mapping[str, Any]) -> None:
+    def __init__(self, plugin: Description, reader: Reader, kept: Mapping[str, Any], forms: _Plain) -> None:
         self.plugin = plugin
         self.reader = reader
         self.kept = kept
+        self.forms = forms
         self.losses: list[Loss] = []
 
     def lose(self, required: bool, rule: str, place: str, message: str, remedy: str) -> None:
@@ -150,11 +152,11 @@ class _Reading:
         if method not in METHODS:
             self.lose(True, "methods", "", f"Its method is {method.upper()}", "Use GET, POST, PUT, PATCH or DELETE.")  # fmt: skip
             return {}
-        if (base := self.plugin.base_of(tool)) != self.plugin.base_url:
-            remedy = "Give the host a document of its own for that server."
-            self.lose(
-                True, "servers", "", f"It has a server of its own, {base}, and only one is read", remedy
-            )
+        for server in as_list(operation.get("servers"))[:1]:
+            if urljoin(f"{self.plugin.base_url}/", server["url"]).rstrip("/") != self.plugin.base_url:
+                remedy = "Give the host a document of its own for that server."
+                message = f"It has a server of its own, {server['url']}, and only one is read"
+                self.lose(True, "servers", "", message, remedy)
         out = {
             key: value
             for key, value in operation.items()
@@ -173,8 +175,11 @@ class _Reading:
             self.losses.append(Loss(refused[0], "answers", "/responses", refused[1], remedy))
         return out
 
-    def _plain(self, schema: Any) -> dict[str, Any]:
-        return plain(schema, self.kept, null=self.reader.null)
+    def _plain(self, schema: Any, *, null: bool) -> dict[str, Any]:
+        key = id(schema), null
+        if key not in self.forms:
+            self.forms[key] = plain(schema, self.kept, null=null)
+        return {**self.forms[key]}
 
     # -- parameters -----------------------------------------------------------
 
@@ -185,9 +190,9 @@ class _Reading:
             remedy = "Take it in the query or the body, or give it a default."
             self.lose(required, place, "/parameters", f"{name!r} is a {place}, which the host does not send", remedy)  # fmt: skip
             return None
-        schema = plain(parameter.get("schema"), self.kept)  # no place but a body has null
+        schema = self._plain(parameter.get("schema"), null=False)  # no place but a body has null
         for content in mapping(parameter.get("content")).values():
-            inner = plain(mapping(content).get("schema"), self.kept)
+            inner = self._plain(mapping(content).get("schema"), null=False)
             schema = described({"type": "string"}, f"JSON text of {in_words(inner)}")
         if schema.get("type") == "object":
             remedy = "Take its fields as parameters of their own, or in the body."
@@ -197,16 +202,14 @@ class _Reading:
             schema = self._list(name, parameter, schema)
         if parameter.get("description"):
             schema["description"] = parameter["description"]
-        left_out_is_empty = place in self.reader.empty and not required and "default" not in schema
-        schema = self.reader.parameter(worded(schema, self.reader.follows_in_parameters))
-        if left_out_is_empty:
+        if place in self.reader.empty and not required and "default" not in schema:
             remedy = "Give it a default in the code: an empty text where nothing was said, a number."
             message = f"{name!r} is sent empty where a model leaves it out"
-            plain_text = schema.get("type") == "string" and not schema.keys() & {"enum", "format", "pattern", "minLength"}  # fmt: skip
-            if not plain_text:
+            if schema.get("type") != "string" or schema.keys() & {"enum", "format", "pattern", "minLength"}:
                 self.lose(False, "empty", "/parameters", f"{message}, which it does not take", remedy)
                 return None
             self.warn("empty", "/parameters", message, remedy)
+        schema = self.reader.parameter(worded(schema, self.reader.follows_in_parameters))
         out = {key: parameter[key] for key in ("name", "in", "required") if key in parameter}
         if schema.get("description"):  # some hosts read it here, others in the schema
             out["description"] = schema["description"]
@@ -245,7 +248,7 @@ class _Reading:
             remedy = "Take JSON: a model, or Annotated[T, Body()]; of a file its text, or its address."
             self.lose(required, "bodies", place, f"Its body is {media_type}, which the host does not send", remedy)  # fmt: skip
             return None
-        schema = self._plain(mapping(media).get("schema"))
+        schema = self._plain(mapping(media).get("schema"), null=self.reader.null)
         if schema.get("type") == "object" and schema.get("properties"):
             schema["properties"] = self._fields(schema, names, kind != JSON)
         elif not self.reader.whole:
@@ -302,7 +305,9 @@ class _Reading:
         out = {}
         for status, response in responses.items():
             content = {
-                kind: {**media, "schema": self._plain(media["schema"])} if "schema" in media else dict(media)
+                kind: {**media, "schema": self._plain(media["schema"], null=self.reader.null)}
+                if "schema" in media
+                else dict(media)
                 for kind, media in mapping(response.get("content")).items()
             }
             out[status] = {**response, **({"content": content} if content else {})}
