@@ -22,6 +22,7 @@ from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from environments import environment
 from fastapi import Body, Cookie, FastAPI, Form, Header, Query, UploadFile
 from npm import CACHE, node, node_package
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
@@ -531,3 +532,68 @@ def test_open_webuis_converter_keeps_every_type_and_its_calls_arrive(
 
 
 # -- frameworks that read OpenAPI -----------------------------------------------------
+
+LLAMA_INDEX = """
+import sys
+from llama_index.tools.chatgpt_plugin import ChatGPTPluginToolSpec
+print(ChatGPTPluginToolSpec(manifest_url=sys.argv[1] + "/.well-known/ai-plugin.json").load_openapi_spec()[0].text)
+"""
+GOOGLE_ADK = """
+import asyncio, json, sys, urllib.request
+from google.adk.tools.openapi_tool import OpenAPIToolset
+document = json.load(urllib.request.urlopen(sys.argv[1] + "/.well-known/openapi.json"))
+tools = asyncio.run(OpenAPIToolset(spec_dict=document).get_tools())
+print(json.dumps({tool.name: tool._get_declaration().parameters_json_schema["properties"] for tool in tools}))
+"""
+GRADIO = """
+import json, sys, gradio
+blocks = gradio.load_openapi(sys.argv[1] + "/.well-known/openapi-3.0.json", sys.argv[1], exclude_paths=["/tasks$"])
+print(json.dumps({fn.name: {it.label: type(it).__name__ for it in fn.inputs} for fn in blocks.fns.values()}))
+"""
+
+
+def ask(code: str, folder: Path, *packages: str) -> Any:
+    """What a framework in an environment of its own makes of the plugin that is served."""
+    python = environment(folder, packages[0])
+    for package in packages[1:]:
+        subprocess.run([python, "-m", "pip", "install", "-q", package], check=True)
+    with kit.serve(ordinary(None)) as server:
+        done = subprocess.run(
+            [python, "-W", "ignore", "-c", code, server.url], capture_output=True, text=True
+        )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@INTEROP
+def test_llamaindex_reads_the_manifest_and_follows_every_reference(tmp_path: Path) -> None:
+    made = ask(LLAMA_INDEX, tmp_path / "venv", "llama-index-tools-chatgpt-plugin==0.6.0", "jsonschema")
+    assert not [it for it in nodes(made) if "$ref" in it]
+    assert [it["path_template"] for it in made["endpoints"]] == [
+        "GET /tasks", "POST /tasks/{number}", "POST /many", "POST /form", "POST /file",
+    ]  # fmt: skip
+
+
+@INTEROP
+def test_googles_toolset_keeps_every_type_of_the_served_document(tmp_path: Path) -> None:
+    """Of the one in 3.0 it takes `exclusiveMinimum: true` for the number 1."""
+    made = ask(GOOGLE_ADK, tmp_path / "venv", "google-adk==2.13.0")
+    assert list(made) == ["list_tasks", "write", "many", "form", "file"]
+    assert list(made["list_tasks"]) == ["limit", "priority", "tag", "x_team"]
+    assert {"type": "integer"} in made["list_tasks"]["limit"]["anyOf"]
+    assert made["write"]["priority"]["enum"] == ["low", "high"]
+    assert made["write"]["owner"]["anyOf"][0]["properties"]["age"]["anyOf"][0]["exclusiveMinimum"] == 0
+    assert made["many"]["array"]["items"]["properties"]["priority"]["enum"] == ["low", "high"]
+
+
+@INTEROP
+def test_gradio_makes_a_form_of_each_operation_without_a_header(tmp_path: Path) -> None:
+    """A parameter whose name is none of Python's, such as `x-team`, makes it refuse the whole document."""
+    made = ask(GRADIO, tmp_path / "venv", "gradio==6.31.0")
+    forms = {name: inputs for name, inputs in made.items() if name.startswith("post__")}
+    assert forms == {
+        "post__tasks_number": {"number": "Number", "Request Body": "Textbox"},
+        "post__many": {"Request Body": "Textbox"},
+        "post__form": {"Request Body": "Textbox"},
+        "post__file": {},
+    }
