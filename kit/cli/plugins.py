@@ -71,7 +71,10 @@ def check(
 
 def render(
     host: Annotated[
-        str, typer.Argument(help="chatgpt, actions, copilot, openapi30, openai, agent_plugin or mcp.")
+        str,
+        typer.Argument(
+            help="chatgpt, actions, copilot, openapi30, open_webui, librechat, dify, flowise, coze, openai, agent_plugin or mcp."
+        ),
     ],
     url: Url,
     out: Annotated[str | None, typer.Option(help="The folder to write to, instead of printing.")] = None,

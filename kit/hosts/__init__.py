@@ -17,7 +17,10 @@ from kit.words import did_you_mean
 if TYPE_CHECKING:
     from kit.description import Description
 
-HOSTS = ("chatgpt", "actions", "copilot", "openapi30", "openai", "agent_plugin", "mcp", "langchain")
+HOSTS = (
+    "chatgpt", "actions", "copilot", "openapi30", "open_webui", "librechat", "dify", "flowise", "coze", "openai",
+    "agent_plugin", "mcp", "langchain",
+)  # fmt: skip
 DOCUMENTS = "documents"  # stands for a host in findings about the documents themselves
 
 

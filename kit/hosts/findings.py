@@ -1,6 +1,6 @@
 """`Findings`: the documented rules of hosts that a plugin breaks, and what to do about it.
 
-Shown as a line for each host, then a row for each finding and a column for each host.
+Shown as a line for each host, then a row for each finding with the hosts that have it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Finding:
 
 
 class Findings(list[Finding]):
-    """What `check` found, as a list; shown as a table with a column for each host.
+    """What `check` found, as a list; shown as a table with a row for what several hosts say alike.
 
     `hosts` are those that were checked. `ok` is whether none of them has an error.
     """
@@ -66,11 +66,11 @@ class Findings(list[Finding]):
 
     def __repr__(self) -> str:
         lines = [f"{self.title}\n{columns(list(self.verdicts.items()), '  ')}"]
-        for key, hosts in list(_rows(self).items())[:MOST]:
-            severity, message, remedy, place, function, source = key
+        for (severity, message, remedy, place, function), sources in list(_rows(self).items())[:MOST]:
             where = f"{function}, {place}" if function else place
+            rule = ", ".join(dict.fromkeys(sources.values()))
             lines.append(
-                f"{_MARKS[severity]} {', '.join(hosts)}: {message}\n    {remedy}\n    at {where or 'the document'}; rule: {source}"
+                f"{_MARKS[severity]} {', '.join(sources)}: {message}\n    {remedy}\n    at {where or 'the document'}; rule: {rule}"
             )
         rest = len(_rows(self)) - MOST
         return visible("\n".join(lines + ([f"... and {rest:,} more"] if rest > 0 else [])))
@@ -79,19 +79,14 @@ class Findings(list[Finding]):
         verdicts = "<br>".join(
             f"<b>{escape(host)}</b>: {escape(verdict)}" for host, verdict in self.verdicts.items()
         )
-        hosts = [host for host in self.hosts if self.of(host)]
         rows = []
-        for key, named in list(_rows(self).items())[:MOST]:
-            severity, message, remedy, place, function, source = key
-            marks = [
-                f'<span title="{severity}">{_MARKS[severity]}</span>' if host in named else ""
-                for host in hosts
-            ]
+        for (severity, message, remedy, place, function), sources in list(_rows(self).items())[:MOST]:
+            mark = f'<span title="{severity}">{_MARKS[severity]}</span>'
             where = (f"{code(function)}<br>" if function else "") + code(place or "the document")
-            address = source.split()[0]
-            rule = link(address, "rule") if address.startswith("https://") else f"<i>{escape(source)}</i>"
-            rows.append((f"{escape(message)}<br><i>{escape(remedy)}</i>", where, *marks, rule))
-        head = ("finding", "where", *hosts, "rule")
+            rules = "<br>".join(map(_rule, dict.fromkeys(sources.values())))
+            hosts = "<br>".join(f"{mark} {escape(host)}" for host in sources)
+            rows.append((hosts, f"{escape(message)}<br><i>{escape(remedy)}</i>", where, rules))
+        head = ("hosts", "finding", "where", "rule")
         rest = len(_rows(self)) - MOST
         more = f"<p>and {rest:,} more</p>" if rest > 0 else ""
         return box(f"<b>{escape(self.title)}</b><br>{verdicts}") + (table(head, rows) + more if rows else "")
@@ -106,10 +101,15 @@ def _verdict(findings: list[Finding]) -> str:
     return f"not ready: {', '.join(counts)}" if errors else "; ".join(["ready", *counts])
 
 
-def _rows(findings: Findings) -> dict[tuple[str, str, str, str, str, str], list[str]]:
-    """The hosts by finding, errors first: several may have the same rule."""
-    rows: dict[tuple[str, str, str, str, str, str], list[str]] = {}
+def _rule(source: str) -> str:
+    address = source.split()[0]
+    return link(address, "rule") if address.startswith("https://") else f"<i>{escape(source)}</i>"
+
+
+def _rows(findings: Findings) -> dict[tuple[str, str, str, str, str], dict[str, str]]:
+    """By finding, errors first, the source of the rule by host: several may say the same, each in its own text."""
+    rows: dict[tuple[str, str, str, str, str], dict[str, str]] = {}
     for finding in sorted(findings, key=lambda finding: finding.severity != "error"):
-        key = (finding.severity, finding.message, finding.remedy)
-        rows.setdefault((*key, finding.place, finding.function, finding.source), []).append(finding.host)
+        key = (finding.severity, finding.message, finding.remedy, finding.place, finding.function)
+        rows.setdefault(key, {})[finding.host] = finding.source
     return rows
