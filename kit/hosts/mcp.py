@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kit.auth import NoAuth, OAuth
 from kit.hosts.findings import Finding
+from kit.manifest import Manifest, legal_name
+from kit.openapi.values import unique
 
 if TYPE_CHECKING:
     from kit.description import Description
@@ -34,6 +36,8 @@ _PLAIN = frozenset(
     {"type", "properties", "required", "additionalProperties", "title", "description", "$defs"}
 )
 RESULT = "result"
+# All of them: what has no keyword that constrains it is taken for a mistake (MCP Inspector's --strict).
+_TYPES = ("object", "array", "string", "number", "boolean", "null")
 
 # modelcontextprotocol/modelcontextprotocol, docs/specification/2026-07-28 (standards.md, E1)
 _TOOLS = "https://modelcontextprotocol.io/specification/2026-07-28/server/tools"
@@ -66,6 +70,15 @@ def listed_tool(tool: Tool, declared: Declared | None) -> dict[str, Any]:
     if declared is not None:
         rendered["outputSchema"] = _with_unexpected(declared.schema)
     return rendered
+
+
+def prompts(manifest: Manifest) -> dict[str, dict[str, Any]]:
+    """The conversation starters as `prompts/list` lists them, by their names."""
+    listed: dict[str, dict[str, Any]] = {}
+    for text in manifest.conversation_starters:
+        name = unique(legal_name(text).lower(), listed)
+        listed[name] = {"name": name, "title": text, "description": text}
+    return listed
 
 
 def hints(tool: Tool) -> dict[str, bool]:
@@ -131,7 +144,8 @@ def _with_unexpected(declared: Mapping[str, Any]) -> dict[str, Any]:
     schema["properties"] = {
         **declared.get("properties", {}),
         UNEXPECTED: {
-            "description": "Present alone if the answer is not as described here: the actual answer."
+            "type": list(_TYPES),
+            "description": "Present alone if the answer is not as described here: the actual answer.",
         },
     }
     required = schema.pop("required", None)

@@ -6,7 +6,7 @@ import copy
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -42,7 +42,8 @@ class Plugin(FastAPI):
     What FastAPI takes, `Plugin` takes; its operations are added with `.get`, `.post` and so on.
     The operationId is the function's name. By default, `name_for_human` is derived
     from `name_for_model`, and `description_for_human` is `description_for_model` if that is short
-    enough. `public_url` is where the world reaches the plugin, if not at the address that a request
+    enough. `conversation_starters` are what a user may say first: hosts show them, MCP clients as prompts.
+    `public_url` is where the world reaches the plugin, if not at the address that a request
     names. `auth` is held in front of every operation: `kit.ServiceHttp(tokens=...)`, `UserHttp`, `OAuth`.
     `cors_origins` are the pages that may call it: ChatGPT's. The environment variables of
     `kit.plugin.settings`, such as PUBLIC_URL, take precedence.
@@ -64,6 +65,7 @@ class Plugin(FastAPI):
         logo_url: str = "/logo.svg",
         contact_email: str = "support@example.com",
         legal_info_url: str = "/legal",
+        conversation_starters: Sequence[str] = (),
         public_url: str | None = None,
         cors_origins: tuple[str, ...] = CHATGPT_ORIGINS,
         **fastapi: Any,
@@ -82,6 +84,7 @@ class Plugin(FastAPI):
             logo_url=logo_url,
             contact_email=contact_email,
             legal_info_url=legal_info_url,
+            conversation_starters=conversation_starters,
             home=public_url or "",
         )
         self.public_url = public_url
