@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
 from kit.client.answers import cut
 from kit.client.files import MAX_FILES, RESPONSE, File, listed
@@ -62,7 +63,14 @@ def _block(file: File, result: CallResult) -> Any:
     A file that no model looks at or listens to is a link if its operation only reads: the client asks for it by
     `resources/read`, if at all. So is what was too large. What cannot be asked for again is embedded.
     """
-    from mcp.types import AudioContent, BlobResourceContents, EmbeddedResource, ImageContent, ResourceLink
+    from mcp.types import (
+        AudioContent,
+        BlobResourceContents,
+        EmbeddedResource,
+        ImageContent,
+        ResourceLink,
+        TextResourceContents,
+    )
 
     kind, blob = file.media_type, base64.b64encode(file.content).decode()
     if file.content and kind in _SEEN:
@@ -73,15 +81,20 @@ def _block(file: File, result: CallResult) -> Any:
         return None
     is_answer = file.url == result.url
     if file.url and (result.method == "GET" or not is_answer):
-        name = file.name or (result.operation if is_answer else file.url)
+        name = file.name or urlsplit(file.url).path.rpartition("/")[2] or result.operation
         return ResourceLink(
             type="resource_link", uri=file.url, name=name, mime_type=kind or None, size=file.size
         )
     if not file.content:
         return None  # the text says how large it was
-    uri = f"attachment:{file.name or result.operation}"
-    resource = BlobResourceContents(uri=uri, mime_type=kind or _BYTES, blob=blob)
-    return EmbeddedResource(type="resource", resource=resource)
+    uri = f"attachment:{quote(file.name or result.operation)}"
+    if kind.startswith("text/"):
+        text = file.content.decode(errors="replace")
+        return EmbeddedResource(
+            type="resource", resource=TextResourceContents(uri=uri, mime_type=kind, text=text)
+        )
+    contents = BlobResourceContents(uri=uri, mime_type=kind or _BYTES, blob=blob)
+    return EmbeddedResource(type="resource", resource=contents)
 
 
 def _structured(declared: Declared | None, data: Any) -> tuple[Any, str]:
