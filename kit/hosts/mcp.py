@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kit.auth import NoAuth, OAuth
 from kit.hosts.findings import Finding
+from kit.hosts.portable import portable
 from kit.manifest import Manifest, legal_name
 from kit.openapi.values import unique
 
@@ -36,8 +37,6 @@ _PLAIN = frozenset(
     {"type", "properties", "required", "additionalProperties", "title", "description", "$defs"}
 )
 RESULT = "result"
-# All of them: what has no keyword that constrains it is taken for a mistake (MCP Inspector's --strict).
-_TYPES = ("object", "array", "string", "number", "boolean", "null")
 
 # modelcontextprotocol/modelcontextprotocol, docs/specification/2026-07-28 (standards.md, E1)
 _TOOLS = "https://modelcontextprotocol.io/specification/2026-07-28/server/tools"
@@ -62,13 +61,13 @@ def listed_tool(tool: Tool, declared: Declared | None) -> dict[str, Any]:
     rendered: dict[str, Any] = {
         "name": tool.name,
         "description": tool.description or f"{operation.method} {operation.path}",
-        "inputSchema": tool.parameters,
+        "inputSchema": portable(tool.parameters),
         "annotations": hints(tool),
     }
     if operation.summary:
         rendered["title"] = operation.summary
     if declared is not None:
-        rendered["outputSchema"] = _with_unexpected(declared.schema)
+        rendered["outputSchema"] = portable(_with_unexpected(declared.schema))
     return rendered
 
 
@@ -144,7 +143,6 @@ def _with_unexpected(declared: Mapping[str, Any]) -> dict[str, Any]:
     schema["properties"] = {
         **declared.get("properties", {}),
         UNEXPECTED: {
-            "type": list(_TYPES),
             "description": "Present alone if the answer is not as described here: the actual answer.",
         },
     }
