@@ -192,7 +192,7 @@ class Call {
     if (event.url) this.body.append(el("div", {}, el("code", {}, `${event.method} ${event.url}`)));
     const head = event.url ? `${title} ${this.event.plugin}: ${event.outcome}` : "Why";
     this.body.append(el("h3", {}, head), block(event.data || "(nothing)", head));
-    this.node.after(...event.files.map(media)); // beneath: a picture is seen without unfolding
+    this.node.after(...(event.files || []).map(media)); // beneath: a picture is seen without unfolding
   }
 
   editor(args) {
