@@ -8,6 +8,7 @@ from typing import Any
 
 import openai
 import pytest
+from eras import calls, each_era, talk
 from fastapi import FastAPI
 from scripted import Scripted
 from strangers import Stranger, openapi
@@ -164,16 +165,10 @@ def test_a_call_carries_the_trace_and_nothing_else(
     assert {"baggage", "traceparent"} & {*without} == {"baggage"} & {*with_sdk} == set()
 
 
-@pytest.mark.parametrize("era", ["legacy", "auto"])
-def test_a_call_over_mcp_is_one_trace(server: kit.Server, recorded: Recorded, era: Any) -> None:
-    from mcp import Client
-
-    async def run() -> None:
-        async with Client(f"{server.url}/mcp", mode=era) as client:
-            await client.call_tool("list_todos", {"username": "sam"})
-
+@each_era
+def test_a_call_over_mcp_is_one_trace(server: kit.Server, recorded: Recorded, era: str) -> None:
     with recorded.provider.get_tracer("test").start_as_current_span("mine") as span:
-        asyncio.run(run())
+        talk(f"{server.url}/mcp", era, calls(("list_todos", {"username": "sam"})))
     operation = recorded["GET /users/{username}/todos"]
     assert recorded.line(operation)[-1] == span.name
     assert "tools/call list_todos" in recorded.line(operation)

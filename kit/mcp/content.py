@@ -22,18 +22,25 @@ if TYPE_CHECKING:
 # (developers.openai.com/api/docs/guides/images-vision, platform.claude.com/docs/en/build-with-claude/vision).
 _SEEN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _BYTES = "application/octet-stream"
+# The version of the protocol that first had this kind of content; an older client refuses the whole result.
+_SINCE = {"audio": "2025-03-26", "resource_link": "2025-06-18"}
 
 
-def tool_result(result: CallResult, declared: Declared | None) -> CallToolResult:
-    """The result of `tools/call`, with what the answer holds besides text as content of its own."""
+def tool_result(result: CallResult, declared: Declared | None, version: str) -> CallToolResult:
+    """The result of `tools/call`, with what the answer holds besides text as content of its own.
+
+    `version` is that of the protocol, which must have such content.
+    """
     from mcp.types import CallToolResult, TextContent
+    from mcp.types.version import is_version_at_least
 
     data = _outlined(result.data)
     text = result.for_model() if data is result.data else cut(json.dumps(data, ensure_ascii=False))
     content: list[Any] = [TextContent(type="text", text=text)]
     if not result.ok:
         return CallToolResult(content=content, is_error=True)
-    content += filter(None, (_block(file, result) for file in result.files))
+    blocks = filter(None, (_block(file, result) for file in result.files))
+    content += [it for it in blocks if is_version_at_least(version, _SINCE.get(it.type, version))]
     structured, misfit = _structured(declared, data)
     if misfit:
         note = (

@@ -119,7 +119,9 @@ class Handlers:
         if result is None:
             async with progress(context, tool.operation.id) as note:
                 result = await self._caller.call(tool, params.arguments or {}, context.request, note)
-        return tool_result(result, self._declared[params.name]) if isinstance(result, CallResult) else result
+        if not isinstance(result, CallResult):
+            return result
+        return tool_result(result, self._declared[params.name], context.protocol_version)
 
     async def list_prompts(self, context: Context, params: Page) -> ListPromptsResult:
         return self._prompts

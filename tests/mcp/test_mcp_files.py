@@ -120,6 +120,33 @@ def test_each_is_content_of_its_own_kind(url: str, era: str) -> None:
     assert listed[3]["content"] == "?"
 
 
+@pytest.mark.parametrize(
+    ("version", "kinds"),
+    [
+        ("2024-11-05", {"chart": "image", "sound": "", "report": ""}),
+        ("2025-03-26", {"chart": "image", "sound": "audio", "report": ""}),
+        ("2025-06-18", {"chart": "image", "sound": "audio", "report": "resource_link"}),
+    ],
+)
+def test_an_older_client_gets_what_its_version_has(url: str, version: str, kinds: dict[str, str]) -> None:
+    headers = {
+        "Accept": "application/json, text/event-stream",
+        "Authorization": "Bearer sesame",
+        "MCP-Protocol-Version": version,
+    }
+    for name, kind in kinds.items():
+        arguments = {"name": "a"} if name == "report" else {}
+        body = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": name, "arguments": arguments},
+        }
+        answer = httpx2.post(f"{url}/mcp", json=body, headers=headers, trust_env=False, timeout=50)
+        content = answer.json()["result"]["content"]
+        assert [part["type"] for part in content] == list(filter(None, ["text", kind]))
+
+
 @each_era
 def test_a_link_is_read_through_the_server_and_leads_nowhere_else(url: str, era: str) -> None:
     async def work(client: Client) -> Any:
