@@ -14,7 +14,7 @@ from scripted import Scripted
 from strangers import Stranger, openapi
 
 import kit
-from kit import loop
+from kit import loop, traces
 
 pytest.importorskip("opentelemetry.sdk", reason="no SDK of OpenTelemetry is installed")
 
@@ -199,10 +199,14 @@ def test_an_instrumented_plugin_has_one_span_for_each_request(
 
         assert kit.install(server).call("list_todos", username="sam").data == "SAM"
     assert kit.install(todo).call("list_todos", username="sam").data == "SAM"  # without a server
+    successor = kit.Plugin("todo", description_for_model="What the cell defines when it runs again.")
+    traces.instrument(successor, like=todo)
+    successor.include_router(todo.router)
+    assert kit.install(successor).call("list_todos", username="sam").data == "SAM"
     spans = [span for span in recorded.spans if span.name == "GET /users/{username}/todos"]
     assert [span.instrumentation_scope.name for span in spans] == [
         "opentelemetry.instrumentation.fastapi"
-    ] * 3
+    ] * 4
     instrumentor.uninstrument_app(todo)
     assert kit.install(todo).call("list_todos", username="sam").data == "SAM"
 
