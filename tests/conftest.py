@@ -58,6 +58,7 @@ SLOW = (
     "hotswap",
     "shutdown",
     "mcp",
+    "mcp_asking",
     "containers",
     "notebook",
     "schemathesis",
