@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, fields, replace
 from typing import Any
 
@@ -43,6 +43,8 @@ class Manifest:
     """The manifest of a plugin. Raises `ManifestError`, naming every violation at once.
 
     URLs may be paths: they are completed with the base URL that the manifest is served from.
+    `conversation_starters` are served as `capabilities.conversation_starters`, where Microsoft's later versions of
+    this document have them (m365copilot-docs, plugin-manifest-2.4.md).
     """
 
     name_for_model: str
@@ -55,6 +57,7 @@ class Manifest:
     contact_email: str = "support@example.com"
     legal_info_url: str = "/legal"
     schema_version: str = "v1"
+    conversation_starters: Sequence[str] = ()  # what a user may say first
     home: InitVar[str] = ""  # the public URL of the plugin, if known
 
     def __post_init__(self, home: str) -> None:
@@ -106,6 +109,9 @@ class Manifest:
             if name == "auth":
                 object.__setattr__(manifest, name, _read_auth(value, problems))
                 continue
+            if name == "conversation_starters":
+                object.__setattr__(manifest, name, _read_starters(data.get("capabilities"), problems))
+                continue
             shown = "api.url" if name == "api_url" else name
             if not isinstance(value, str):
                 problems.append((shown, "is missing" if value is None else f"is not text: {value!r:.60}"))
@@ -128,6 +134,7 @@ class Manifest:
             name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()
         }
         auth = {name: value for name, value in values.items() if value or name == "scope"}
+        starters = [{"text": text} for text in self.conversation_starters]
         return {
             "schema_version": self.schema_version,
             "name_for_model": self.name_for_model,
@@ -143,6 +150,7 @@ class Manifest:
             "logo_url": absolute(self.logo_url),
             "contact_email": self.contact_email,
             "legal_info_url": absolute(self.legal_info_url),
+            **({"capabilities": {"conversation_starters": starters}} if starters else {}),
         }
 
     def __repr__(self) -> str:
@@ -154,7 +162,7 @@ class Manifest:
 
 _KEYS = {
     "schema_version", "name_for_model", "name_for_human", "description_for_model", "description_for_human",
-    "auth", "api", "logo_url", "contact_email", "legal_info_url",
+    "auth", "api", "logo_url", "contact_email", "legal_info_url", "capabilities",
 }  # fmt: skip
 
 
@@ -188,6 +196,11 @@ def _check(name: str, value: Any) -> list[str]:
             if isinstance(value, Auth)
             else [f"is {value!r}; use kit.NoAuth(), ServiceHttp, UserHttp or OAuth"]
         )
+    if name == "conversation_starters":
+        texts = isinstance(value, Sequence) and not isinstance(value, str)
+        if texts and all(isinstance(text, str) and text.strip() for text in value):
+            return []
+        return [f"must be a list of texts that a user may say, not {value!r:.60}"]
     if not isinstance(value, str):
         return [f"must be text, not {value!r}"]
     if not value.strip():
@@ -262,6 +275,16 @@ def _read_auth(value: Any, problems: list[Violation]) -> Auth:
     return auth
 
 
+def _read_starters(capabilities: Any, problems: list[Violation]) -> list[str]:
+    starters = capabilities.get("conversation_starters", []) if isinstance(capabilities, Mapping) else []
+    entries = starters if isinstance(starters, list) else [starters]
+    texts = [entry.get("text") if isinstance(entry, Mapping) else entry for entry in entries]
+    kept = [text for text in texts if isinstance(text, str) and text.strip()]
+    if len(kept) < len(texts):
+        problems.append(("capabilities.conversation_starters", "has an entry without a text: ignored"))
+    return kept
+
+
 def _refusal(name: str, violations: list[Violation]) -> ManifestError:
     lines = "\n".join(f"  {field} {message}" for field, message in violations)
     many = "1 rule" if len(violations) == 1 else f"{len(violations)} rules"
@@ -290,6 +313,7 @@ def _manifest_rows(manifest: Manifest) -> list[tuple[str, str]]:
         ("logo", manifest.logo_url),
         ("contact", manifest.contact_email),
         ("legal", manifest.legal_info_url),
+        *(("a user may say", text) for text in manifest.conversation_starters),
     ]
 
 

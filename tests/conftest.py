@@ -59,6 +59,7 @@ SLOW = (
     "shutdown",
     "mcp",
     "microsoft",
+    "mcp_asking",
     "containers",
     "notebook",
     "schemathesis",

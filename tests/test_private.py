@@ -54,6 +54,8 @@ class Use(NamedTuple):
 ROUTERS = "test_hotswap.py::test_operations_of_routers_are_replaced_too"
 RERUN = "test_hotswap.py::test_a_cell_that_runs_again_replaces_its_operation"
 MODELS = "test_hotswap.py::test_a_redefined_model_reaches_its_operations"
+OTEL = "opentelemetry-instrumentation-fastapi"
+TRACED = "test_traces.py::test_a_plugin_is_among_all_that_are_instrumented"
 HEALTH = "test_limits.py::test_health_is_no_value_of_a_parameter_and_asks_no_middleware"
 OPENED = "test_auth.py::test_what_is_open_and_what_is_not"
 WRAPPED = "test_wrap.py::test_an_app_is_served_and_installed_as_it_is"
@@ -92,6 +94,7 @@ USES = [
     Use("fastapi", "route.dependant.call", "plugin/registry", STATE),
     Use("fastapi", "route.dependant.dependencies", "plugin/registry", STATE),
     Use("fastapi", "app.build_middleware_stack", "plugin/app", HEALTH, ""),
+    Use("fastapi", "app.middleware_stack", "plugin/app", HEALTH),
     Use("starlette", "app.user_middleware", "plugin/registry plugin/app plugin/guard", HEALTH),
     Use("starlette", "router.default", "plugin/app", WRAPPED),
     Use("starlette", "router.not_found", "plugin/app", WRAPPED, "scope receive send"),
@@ -147,6 +150,14 @@ USES = [
         "plugin/annotations plugin/refresh",
         MODELS,
         "force= _types_namespace=",
+    ),
+    Use(OTEL, "instrumentation._InstrumentedFastAPI", "traces", TRACED),
+    Use(OTEL, "instrumentation._InstrumentedFastAPI._instrument_kwargs", "traces", TRACED),
+    Use(
+        OTEL,
+        "instrumented._is_instrumented_by_opentelemetry",
+        "traces",
+        "test_traces.py::test_an_instrumented_plugin_has_one_span_for_each_request",
     ),
     Use("langchain", "StructuredTool._run", "hosts/langchain", RESERVED),
     Use("langchain", "StructuredTool._arun", "hosts/langchain", RESERVED),
@@ -220,6 +231,16 @@ def _context() -> Any:
     return next(it for it in contexts if it.endpoint is _operation)
 
 
+def _instrumentation() -> Any:
+    return pytest.importorskip("opentelemetry.instrumentation.fastapi", reason="it is not installed")
+
+
+def _instrumented() -> FastAPI:
+    app = FastAPI()
+    _instrumentation().FastAPIInstrumentor.instrument_app(app)
+    return app
+
+
 # What the paths of `USES` start from. Functions, so that a missing one fails only its own entries.
 ROOTS: dict[str, Callable[[], Any]] = {
     "routing": lambda: fastapi.routing,
@@ -237,16 +258,18 @@ ROOTS: dict[str, Callable[[], Any]] = {
     "BaseModel": lambda: BaseModel,
     "StructuredTool": lambda: StructuredTool,
     "ZMQInteractiveShell": lambda: ZMQInteractiveShell,
+    "instrumentation": _instrumentation,
+    "instrumented": _instrumented,
     "sys": lambda: sys,
 }
 
 
 @pytest.mark.parametrize("use", USES, ids=lambda use: f"{use.of}:{use.what}")
 def test_it_exists_and_takes_its_arguments(use: Use) -> None:
-    of = f"Python {sys.version}" if use.of == "Python" else f"{use.of} {version(use.of)}"
-    users = f"used in kit/{use.where.replace(' ', '.py, kit/')}.py, tested by tests/{use.noticed_by}"
     root, *path = use.what.split(".")
     value = ROOTS[root]()
+    of = f"Python {sys.version}" if use.of == "Python" else f"{use.of} {version(use.of)}"
+    users = f"used in kit/{use.where.replace(' ', '.py, kit/')}.py, tested by tests/{use.noticed_by}"
     for name in path:
         assert hasattr(value, name), f"{of} no longer has {use.what} ({name}): {users}"
         value = getattr(value, name)

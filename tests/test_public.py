@@ -92,6 +92,7 @@ def test_importing_kit_imports_nothing_heavy() -> None:
         "langchain",
         "yaml",
         "jsonschema",
+        "opentelemetry",
         "typer",
     )
     code = f"import sys, kit; kit.NoAuth; print([m for m in {heavy} if m in sys.modules])"

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kit import loop
+from kit import loop, traces
 from kit.chat.apis import Round
 from kit.chat.client import ModelClient, shown_name
 from kit.chat.expectation import check_strictly
@@ -163,10 +163,12 @@ class Chat:
         history: list[Item] = [*self.history, {"role": "user", "content": encodable(text)}]
         kept = len(self.history)  # how many items are kept if the turn fails
         tools = self._offered()
+        turn = traces.Span(traces.TURN, ", ".join(plugin.name for plugin in self.plugins))
         try:
             for number in range(self.max_rounds):
                 answer = Round()
                 start = time.perf_counter()
+                asked = turn.within(traces.ROUND)
                 answering = self._model.round(history, tools, self._system(), stream, number == 0)
                 async with contextlib.aclosing(answering):
                     async for event in answering:
@@ -178,12 +180,13 @@ class Chat:
                 reply.rounds.append((start - reply.began, time.perf_counter() - start, sent))
                 reply.usage.add(answer.usage)
                 reply.model = answer.model
+                asked.answered(self._model.name or "", answer.model, answer.usage)
                 reply.text = answer.text
                 history += answer.items
                 if not answer.calls:
                     kept = len(history) if answer.items else kept  # many take no question without an answer
                     break
-                async for outcome in self._calls(answer.calls, reply, history):
+                async for outcome in self._calls(answer.calls, reply, history, turn):
                     yield outcome
                 kept = len(history)
             else:
@@ -193,8 +196,11 @@ class Chat:
         except ChatError as error:
             reply.error = error.problem
             error.reply = reply
+            turn.fail(type(error).__name__)
             raise
         finally:
+            turn.answered(self._model.name or "", reply.model, reply.usage)
+            turn.end()
             self.history = history[:kept]
             self._is_busy = False
             reply.seconds = time.perf_counter() - reply.began
@@ -210,7 +216,7 @@ class Chat:
         return searchable({name: tool for name, (_, tool) in self._tools.items()}, about)
 
     async def _calls(
-        self, calls: list[ToolCall], reply: Reply, history: list[Item]
+        self, calls: list[ToolCall], reply: Reply, history: list[Item], turn: traces.Span
     ) -> AsyncIterator[Event | _Question]:
         """Makes the calls of one round concurrently, and records their results in order."""
         running: list[asyncio.Task[CallResult]] = []
@@ -231,7 +237,9 @@ class Chat:
                     question = _Question(started, own_loop.create_future(), own_loop)
                     yield question
                     allowed = await question.answer
-                running.append(asyncio.ensure_future(self._call(call, plugin, tool, arguments, allowed)))
+                running.append(
+                    asyncio.ensure_future(self._call(call, plugin, tool, arguments, allowed, turn))
+                )
             for call, task in zip(calls, running, strict=True):
                 result = await task
                 result.started = result.started or time.perf_counter()
@@ -244,7 +252,13 @@ class Chat:
                 task.cancel()
 
     async def _call(
-        self, call: ToolCall, plugin: InstalledPlugin | None, tool: Tool | None, arguments: Any, allowed: bool
+        self,
+        call: ToolCall,
+        plugin: InstalledPlugin | None,
+        tool: Tool | None,
+        arguments: Any,
+        allowed: bool,
+        turn: traces.Span,
     ) -> CallResult:
         if plugin is None or tool is None:
             problem = f"There is no tool {call.name!r}; there are: {', '.join(self._tools) or 'none'}."
@@ -253,7 +267,10 @@ class Chat:
         elif not allowed:
             problem = "The user did not allow this call."
         else:
-            return await plugin.invoke(tool, arguments)
+            with turn.within(traces.CALL, call.name, call.id) as made, made.current():
+                result = await plugin.invoke(tool, arguments)
+                made.fail("" if result.ok else result.outcome)
+            return result
         operation = tool.operation.id if tool else call.name
         shown = arguments if isinstance(arguments, dict) else {"": call.arguments}
         return CallResult(operation, shown, None, {"error": problem}, 0.0)

@@ -143,7 +143,7 @@ def data_of(answer: Answer) -> Any:
         return {"error": f"{answer.refused} It was not followed."}
     if not answer.content and not answer.broken:
         return [] if is_lines(kind) and answer.status != 204 else None
-    if not _is_text(kind, answer):
+    if not is_text(kind, answer):
         size = answer.length or len(answer.content)
         came = f", cut off after {len(answer.content):,}: {answer.broken}" if answer.broken else ""
         return f"[{kind}, {size:,} bytes{came}: not text]"
@@ -180,7 +180,7 @@ def _note(answer: Answer, text: str) -> str:
     return f"[cut: the first {MAX_RESPONSE:,} characters of {more}{total}]"
 
 
-def _is_text(essence: str, answer: Answer) -> bool:
+def is_text(essence: str, answer: Answer) -> bool:
     """By the type where it says so: text/*, a charset, a suffix as in image/svg+xml; else by what is in it."""
     if essence.startswith("text/") or answer.charset or re.search(r"(?:/|\+)(?:json|xml|yaml)$", essence):
         return True

@@ -12,6 +12,7 @@ from kit import loop
 from kit.addresses import NOWHERE, Root
 from kit.client.answers import MAX_RESPONSE, Answer, cut, data_of
 from kit.client.credentials import Credentials
+from kit.client.files import File, files_of, shown
 from kit.client.operations import Operations
 from kit.client.proof import Proof
 from kit.client.transport import Transport
@@ -29,6 +30,7 @@ from kit.visible import visible_line
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
 
+MAX_BYTES = 4 * MAX_RESPONSE  # of an answer: a UTF-8 character has four at most
 CALL_TIMEOUT = 45.0  # seconds, one call: ChatGPT plugins and GPT Actions
 
 
@@ -37,6 +39,7 @@ class CallResult:
     """The result of one call. `status` is None without an HTTP answer: then `data` says why.
 
     `data` is the parsed JSON, else the text. Over 100,000 characters, or if it broke off, it is text, visibly cut.
+    `files` are what the answer is or lists besides: pictures, sounds, documents, up to 400,000 bytes.
     """
 
     operation: str
@@ -47,6 +50,7 @@ class CallResult:
     method: str = ""
     url: str = ""
     plugin: str = ""  # its name for people
+    files: list[File] = field(default_factory=list, repr=False, compare=False)
     started: float = field(default=0.0, repr=False, compare=False)  # by time.perf_counter
 
     @property
@@ -147,9 +151,10 @@ class InstalledPlugin(Description):
         result.url = self.base_of(tool) + request.url
         start = time.perf_counter()
         try:
-            answer = await self._answer(transport, tool, request, result.url)
+            answer = await self.answer(transport, tool, request, result.url)
             result.status = answer.status
             result.data = self.credentials.hide(data_of(answer))
+            result.files = files_of(answer, result.data)
         except TimeoutError:
             result.data = {"error": f"No answer within {CALL_TIMEOUT:.0f} seconds."}
         except KitError as error:
@@ -157,8 +162,13 @@ class InstalledPlugin(Description):
         result.seconds = time.perf_counter() - start
         return result
 
-    async def _answer(self, transport: Transport, tool: Tool, request: Request, url: str) -> Answer:
-        """The answer, to a second request if the first one's token turns out to have expired."""
+    async def answer(
+        self, transport: Transport, tool: Tool, request: Request, url: str, limit: int = MAX_BYTES
+    ) -> Answer:
+        """The answer, to a second request if the first one's token turns out to have expired.
+
+        `limit` is in bytes. Raises `KitError` or `TimeoutError` if there is none.
+        """
 
         async def send() -> tuple[Answer, Proof | None]:
             proof = await self.credentials.proof(tool.operation, url)
@@ -168,7 +178,7 @@ class InstalledPlugin(Description):
                 headers=[("Accept", "application/json, */*;q=0.5"), *request.headers],
                 content=request.body,
                 files=request.files or None,
-                limit=4 * MAX_RESPONSE,  # bytes: a UTF-8 character has four at most
+                limit=limit,
                 timeout=CALL_TIMEOUT,
                 proof=proof,
             )
@@ -205,8 +215,9 @@ def call_card(call: CallResult, is_open: bool = True) -> str:
         f"<div>{code(f'{call.method} {hide_given(call.url, call.arguments)}')}</div>" if call.url else ""
     )
     answer = "answer" if call.url else "why"
-    return details(
+    card = details(
         f"{mark} <code>{line}</code> → {call.outcome}{slow}",
         f"{request}{pre(hide(call.arguments))}<div>{answer}</div>{pre(hide(call.data))}",
         is_open,
     )
+    return card + shown(call.files)  # beneath: a picture is seen without unfolding

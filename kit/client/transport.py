@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
+from kit import traces
 from kit.addresses import Root, host_of, is_private, joined, origin
 from kit.client.answers import ENCODINGS, Answer, Undecodable, known_charset, read_body
 from kit.errors import InstallError, KitError
@@ -186,6 +187,8 @@ class Transport:
         if request.proof and request.proof.belongs_to(url):
             address, headers = request.proof.added_to(url), request.proof.joined_with(headers)
         address = _rebased(address, self._public, self._local)
+        own_trace = {name.lower() for name, _ in headers}
+        headers = [*headers, *(it for it in traces.carried() if it[0] not in own_trace)]
         is_own = self.root.is_own or _rebased(url, self._public, self._local) != url
         encoded = [_encoded(*header) for header in headers]
         cookies = [value for name, value in encoded if name.lower() == b"cookie"]

@@ -88,7 +88,8 @@ def render(plugin: Description, *, serves_mcp: bool = False) -> dict[str, Any]:
             "spec": {"url": openapi30.FILE, "progress_style": "ShowUsage"},
             "run_for_functions": plugin.tool_names,
         }
-    starters = [{"text": text} for text in summaries(plugin, MAX_STARTERS)]
+    said = list(manifest.conversation_starters) or summaries(plugin, MAX_STARTERS)
+    starters = [{"text": cut(text)} for text in said[:MAX_STARTERS]]
     return {
         "$schema": SCHEMA,
         "schema_version": "v2.4",

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kit.auth import NoAuth, OAuth
 from kit.hosts.findings import Finding
+from kit.hosts.portable import portable
+from kit.manifest import Manifest, legal_name
+from kit.openapi.values import unique
 
 if TYPE_CHECKING:
     from kit.description import Description
@@ -58,14 +61,23 @@ def listed_tool(tool: Tool, declared: Declared | None) -> dict[str, Any]:
     rendered: dict[str, Any] = {
         "name": tool.name,
         "description": tool.description or f"{operation.method} {operation.path}",
-        "inputSchema": tool.parameters,
+        "inputSchema": portable(tool.parameters),
         "annotations": hints(tool),
     }
     if operation.summary:
         rendered["title"] = operation.summary
     if declared is not None:
-        rendered["outputSchema"] = _with_unexpected(declared.schema)
+        rendered["outputSchema"] = portable(_with_unexpected(declared.schema))
     return rendered
+
+
+def prompts(manifest: Manifest) -> dict[str, dict[str, Any]]:
+    """The conversation starters as `prompts/list` lists them, by their names."""
+    listed: dict[str, dict[str, Any]] = {}
+    for text in manifest.conversation_starters:
+        name = unique(legal_name(text).lower(), listed)
+        listed[name] = {"name": name, "title": text, "description": text}
+    return listed
 
 
 def hints(tool: Tool) -> dict[str, bool]:
@@ -131,7 +143,7 @@ def _with_unexpected(declared: Mapping[str, Any]) -> dict[str, Any]:
     schema["properties"] = {
         **declared.get("properties", {}),
         UNEXPECTED: {
-            "description": "Present alone if the answer is not as described here: the actual answer."
+            "description": "Present alone if the answer is not as described here: the actual answer.",
         },
     }
     required = schema.pop("required", None)

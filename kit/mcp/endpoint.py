@@ -7,12 +7,13 @@ A plugin served in this process answers with its current operations, on its serv
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kit.addresses import host_of, is_this_machine
 from kit.errors import KitError
@@ -54,12 +55,36 @@ def make_app(plugin: InstalledPlugin, origins: Collection[str] = ()) -> ASGIApp:
 
 
 async def _answer(server: Server[Any], scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers one POST of either era. No state is kept: the task group of a request ends with it."""
-    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+    """Answers one POST of either era. No state is kept: the task group of a request ends with it.
 
-    manager = StreamableHTTPSessionManager(server, json_response=True, stateless=True)
+    The answer is JSON, or a stream of events if the client wants to be told about progress, which comes before it.
+    """
+    from mcp.server.streamable_http_manager import DEFAULT_MAX_REQUEST_BODY_SIZE, StreamableHTTPSessionManager
+
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    streams = False
+    if b"text/event-stream" in accepted:
+        read, receive = await _read_ahead(receive, DEFAULT_MAX_REQUEST_BODY_SIZE)
+        streams = b'"progressToken"' in read
+    manager = StreamableHTTPSessionManager(server, json_response=not streams, stateless=True)
     async with manager.run():
         await manager.handle_request(scope, receive, send)
+
+
+async def _read_ahead(receive: Receive, limit: int) -> tuple[bytes, Receive]:
+    """The body, or as much of a longer one as shows that it is longer, and a `receive` that gives it once more."""
+    messages: deque[Message] = deque()
+    body = b""
+    while len(body) <= limit:
+        messages.append(message := await receive())
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+
+    async def again() -> Message:
+        return messages.popleft() if messages else await receive()
+
+    return body, again
 
 
 def _rejection(scope: Scope, admits: Callable[[str], bool]) -> Response | None:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any
 
 _CONTAINERS = (dict, list)  # a tuple: `dict | list` would be created at each use
-_NAMED = (
+NAMED = (
     "properties",
     "patternProperties",
     "dependentSchemas",
     "$defs",
     "definitions",
 )  # by names of the author's
-_VALUES = ("enum", "const", "example", "examples", "default")  # what looks like a reference there is data
+VALUES = ("enum", "const", "example", "examples", "default")  # what looks like a reference there is data
 
 
 def references(schema: Any) -> Iterator[str]:
@@ -27,9 +27,9 @@ def references(schema: Any) -> Iterator[str]:
             if not is_named and isinstance(node.get("$ref"), str):
                 yield node["$ref"]
             waiting += [
-                (item, not is_named and key in _NAMED)
+                (item, not is_named and key in NAMED)
                 for key, item in reversed(list(node.items()))
-                if isinstance(item, _CONTAINERS) and (is_named or key not in _VALUES)
+                if isinstance(item, _CONTAINERS) and (is_named or key not in VALUES)
             ]
 
 

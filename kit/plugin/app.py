@@ -6,7 +6,7 @@ import copy
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit import jupyter
+from kit import jupyter, traces
 from kit.auth import Auth, NoAuth
 from kit.errors import ManifestError
 from kit.manifest import LIMITS, Manifest, cut, legal_name, manifest_card
@@ -42,7 +42,8 @@ class Plugin(FastAPI):
     What FastAPI takes, `Plugin` takes; its operations are added with `.get`, `.post` and so on.
     The operationId is the function's name. By default, `name_for_human` is derived
     from `name_for_model`, and `description_for_human` is `description_for_model` if that is short
-    enough. `public_url` is where the world reaches the plugin, if not at the address that a request
+    enough. `conversation_starters` are what a user may say first: hosts show them, MCP clients as prompts.
+    `public_url` is where the world reaches the plugin, if not at the address that a request
     names. `auth` is held in front of every operation: `kit.ServiceHttp(tokens=...)`, `UserHttp`, `OAuth`.
     `cors_origins` are the pages that may call it: ChatGPT's. The environment variables of
     `kit.plugin.settings`, such as PUBLIC_URL, take precedence.
@@ -64,6 +65,7 @@ class Plugin(FastAPI):
         logo_url: str = "/logo.svg",
         contact_email: str = "support@example.com",
         legal_info_url: str = "/legal",
+        conversation_starters: Sequence[str] = (),
         public_url: str | None = None,
         cors_origins: tuple[str, ...] = CHATGPT_ORIGINS,
         **fastapi: Any,
@@ -82,6 +84,7 @@ class Plugin(FastAPI):
             logo_url=logo_url,
             contact_email=contact_email,
             legal_info_url=legal_info_url,
+            conversation_starters=conversation_starters,
             home=public_url or "",
         )
         self.public_url = public_url
@@ -111,6 +114,7 @@ class Plugin(FastAPI):
         self._builtin_routes: list[BaseRoute] = list(self.router.routes)
         self._own_middleware = list(self.user_middleware)
         self._registry = Registry(self, self._pages.by_path)
+        traces.instrument(self)
         if self._settings.log_format:
             accesslog.write(self._settings.log_format)
         self._take_over()
@@ -219,13 +223,26 @@ class Plugin(FastAPI):
     # -- serving --------------------------------------------------------------
 
     def build_middleware_stack(self) -> ASGIApp:
-        """The layers of a request from the outermost to the operation; FastAPI's own stack is the innermost.
+        """FastAPI's own stack, which OpenTelemetry's instrumentation takes the place of; `_layered` adds the kit's layers."""
+        if self.user_middleware == [self._well_known, self._guard]:  # no middleware needs to see the pages
+            self.user_middleware = [self._guard]
+        return super().build_middleware_stack()
+
+    @property
+    def middleware_stack(self) -> ASGIApp | None:
+        """The layers of a request from the outermost to the operation, once they are built."""
+        return self._stack
+
+    @middleware_stack.setter
+    def middleware_stack(self, stack: ASGIApp | None) -> None:
+        self._stack = None if stack is None else self._layered(stack)
+
+    def _layered(self, stack: ASGIApp) -> ASGIApp:
+        """FastAPI's own stack within the kit's layers.
 
         If the author has middleware, it sees the manifest and the other pages too, which are then inside it.
         """
         own, apps = self._settings, [app for app in (self, self._wrapped) if app is not None]
-        if self.user_middleware == [self._well_known, self._guard]:  # no middleware needs to see the pages
-            self.user_middleware = [self._guard]
         layers = [
             Middleware(Startup, plugin=self),
             # a probe comes every second, without a host name or a token: no host is checked, no line written
@@ -243,7 +260,6 @@ class Plugin(FastAPI):
             # around the author's middleware, which may be slow itself
             Middleware(Timeout, seconds=own.request_timeout),
         ]
-        stack = super().build_middleware_stack()
         for layer in filter(None, reversed(layers)):
             stack = layer.cls(stack, *layer.args, **layer.kwargs)
         return stack
@@ -288,6 +304,7 @@ class Plugin(FastAPI):
             self.exception_handlers = {**earlier.exception_handlers, **own}
             self.dependency_overrides.update(earlier.dependency_overrides)
             self.state = earlier.state
+            traces.instrument(self, like=earlier)
         self.replace_earlier()
 
     def replace_earlier(self) -> None:

@@ -13,7 +13,7 @@ DISTRIBUTION = "notebook-plugin-kit"
 PACKAGE = Path(__file__).parent.parent
 # The part of the kit that a server needs, by rooms. Every name makes all exported projects larger.
 SERVING = (
-    "__init__", "__main__", "errors", "addresses", "auth", "jupyter", "markup", "names", "redaction", "sockets", "visible", "openapi",
+    "__init__", "__main__", "errors", "addresses", "auth", "jupyter", "markup", "names", "redaction", "sockets", "traces", "visible", "openapi",
     "diagrams", "manifest", "plugin", "notebook", "runner",
 )  # fmt: skip
 SERVING_NEEDS = ("fastapi", "pydantic", "python-multipart", "uvicorn", "httptools", "pyyaml")

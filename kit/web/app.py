@@ -117,8 +117,8 @@ class _Guard:
         frames = _FRAMES + (_COLAB if "google.colab" in sys.modules else "")
         # Only the page's own files: a script in a plugin's text would not run even if it got into the page.
         policy = (
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-            f"base-uri 'none'; form-action 'none'; frame-ancestors {frames}"
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src data:; "
+            f"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {frames}"
         )
         self._headers = [
             (b"content-security-policy", policy.encode()),

@@ -216,4 +216,5 @@ def _outcome(result: CallResult) -> Event:
         "url": hide_given(result.url, result.arguments),
         "arguments": result.arguments,
         "data": text,
+        "files": [{"url": file.data_url, "alt": file.alt} for file in result.files if file.data_url],
     }

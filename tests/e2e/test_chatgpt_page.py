@@ -492,6 +492,28 @@ def test_nothing_of_a_hostile_plugin_runs(tab: Tab) -> None:
         assert not [url for url in urls if url.startswith(stranger.url)]  # the browser sends it no request
 
 
+def test_a_picture_shows_beneath_its_call_and_runs_nothing(tab: Tab) -> None:
+    drawing = (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="30" height="20" onload="parent.ran=1">'
+        '<script>parent.ran=1;window.ran=1</script><rect width="30" height="20" fill="#080"/></svg>'
+    )
+    sound = b"RIFF$\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0@\x1f\0\0@\x1f\0\0\1\0\x08\0data\0\0\0\0"
+    with stranger_with((200, {"content-type": "image/svg+xml"}, drawing)) as stranger:
+        tab.install(stranger.url)
+        tab.say("List the things")
+        tab.wait()
+        picture = tab.page.get_by_role("img", name="image/svg+xml")
+        expect(picture).to_be_visible()
+        assert picture.evaluate("it => [it.naturalWidth, it.naturalHeight]") == [30, 20]
+        assert tab.page.evaluate("window.ran") is None
+        stranger.pages["/things"] = (200, {"content-type": "audio/wav"}, sound)
+        tab.say("List the things")
+        tab.wait()
+        expect(tab.page.locator(".call + audio.file")).to_be_visible()
+        assert tab.page.locator("audio").evaluate("it => it.error") is None
+        assert tab.findings() == []
+
+
 def test_a_page_of_another_origin_is_rejected(browser: Browser, local: LocalChatGPT) -> None:
     page = browser.new_page()
     page.route(

@@ -19,6 +19,7 @@ import pytest
 from collection import documents, each_run
 from conftest import shared
 from environments import environment
+from eras import ERAS, calls, each_era, talk
 from fastapi import FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse
 from jsonschema import Draft202012Validator
@@ -37,35 +38,14 @@ from kit.mcp.server import make_server
 from kit.server.thread import ServerThread
 from kit.sockets import listen
 
-ERAS = {"legacy": "2025-11-25", "auto": "2026-07-28"}
 COMMAND = [sys.executable, "-m", "kit", "mcp"]
 HINTS = ("readOnlyHint", "destructiveHint", "openWorldHint")
-
-each_era = pytest.mark.parametrize("era", ERAS)
 
 
 class Item(BaseModel):
     name: str
     note: str | None = None
     price: float = 1.5
-
-
-def talk(server: Any, era: str, work: Any) -> Any:
-    """The result of `work(client)`, with a client of that era connected to `server`."""
-
-    async def run() -> Any:
-        async with Client(server, mode=era) as client:
-            assert client.protocol_version == ERAS[era]
-            return await work(client)
-
-    return asyncio.run(run())
-
-
-def calls(*each: tuple[str, dict[str, Any]]) -> Any:
-    async def work(client: Client) -> list[Any]:
-        return [await client.call_tool(name, arguments) for name, arguments in each]
-
-    return work
 
 
 async def names(client: Client) -> list[str]:
@@ -503,7 +483,7 @@ def test_serving_imports_no_mcp_until_it_is_asked_for() -> None:
 import sys, kit, httpx2
 from kit.demo import make_plugin
 loaded = lambda: sorted({name.split(".")[0] for name in sys.modules} & {"mcp", "mcp_types"})
-with kit.serve(make_plugin()) as server, httpx2.Client(trust_env=False) as client:
+with kit.serve(make_plugin()) as server, httpx2.Client(trust_env=False, timeout=50) as client:
     kit.install(server).call("list_todos", username="sam")
     client.get(server.url), client.get(server.spec_url), client.get(server.url + "/nothing")
     client.get(server.url + "/mcp")

@@ -111,6 +111,12 @@ export class Transcript {
   }
 }
 
+// A picture or a sound: an element in which nothing of it is run.
+function media({ url, alt }) {
+  if (url.startsWith("data:image/")) return el("img", { class: "file", src: url, alt });
+  return el("audio", { class: "file", src: url, controls: true, "aria-label": alt });
+}
+
 class Call {
   constructor(event, transcript) {
     this.event = event;
@@ -186,6 +192,7 @@ class Call {
     if (event.url) this.body.append(el("div", {}, el("code", {}, `${event.method} ${event.url}`)));
     const head = event.url ? `${title} ${this.event.plugin}: ${event.outcome}` : "Why";
     this.body.append(el("h3", {}, head), block(event.data || "(nothing)", head));
+    this.node.after(...(event.files || []).map(media)); // beneath: a picture is seen without unfolding
   }
 
   editor(args) {
