@@ -61,6 +61,7 @@ def print_events(events: Iterable[Event]) -> Reply:
             reply = event.reply
     if is_open:
         print()
-    for note in filter(None, [*reply.notes, reply.error]):
+    answered = f"{reply.model}: {reply.spent}" if reply.spent else reply.model
+    for note in filter(None, [*reply.notes, reply.error, answered]):
         print(f"  ({visible_line(note)})", file=sys.stderr)
     return reply

@@ -62,7 +62,7 @@ def evaluate(
         blank = ModelClient(chat.get("client"), names[0]).is_understudy
     bare = DryPlugin.of(blanked(installed)) if blank else None
     bar = _Bar(len(chats), progress)
-    outcomes = loop.run(_ask_all(asked, bare, chats, chat, at_once, bar))
+    outcomes = loop.run(_ask_all(asked, bare, chats, {**chat, "prices": prices}, at_once, bar))
     operations = [tool.operation.id for tool in installed.by_name.values()]
     return Evaluation(installed.manifest.name_for_human or installed.name, outcomes, operations, prices)
 
