@@ -61,7 +61,6 @@ def print_events(events: Iterable[Event]) -> Reply:
             reply = event.reply
     if is_open:
         print()
-    answered = f"{reply.model}: {reply.spent}" if reply.spent else reply.model
-    for note in filter(None, [*reply.notes, reply.error, answered]):
+    for note in filter(None, [*reply.notes, reply.error]):
         print(f"  ({visible_line(note)})", file=sys.stderr)
     return reply
