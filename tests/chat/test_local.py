@@ -226,11 +226,11 @@ def test_slow_hanging_and_closing_ones_cost_the_time_of_all_together(raw: Any, p
     names = ("ollama", "lmstudio", "llamacpp", "vllm")
     ports(seconds=0.05, **{name: server.port for name, server in zip(names, servers, strict=True)})
     start = time.perf_counter()
-    assert ModelClient().notes == [NO_KEY]
-    assert time.perf_counter() - start < 0.5  # 0.05 on a machine that does nothing else
-    start = time.perf_counter()
-    assert ModelClient().notes == [NO_KEY]
-    assert time.perf_counter() - start < 0.02
+    assert ModelClient().notes == ModelClient().notes == [NO_KEY]
+    assert (
+        time.perf_counter() - start < 1
+    )  # 0.05 on a machine that does nothing else; each of them waits for 3
+    assert all(len(server.requests) <= 1 for server in servers)  # once in a process
 
 
 @pytest.mark.parametrize(
@@ -365,6 +365,12 @@ def test_a_model_or_server_that_is_not_there(ollama: Scripted, raw: Any, ports: 
         kit.Chat(model="jan:")
     with pytest.raises(kit.ChatError, match=r"has no model that chats.\nThere is: none"):
         kit.Chat(model="lmstudio:")
+    with pytest.raises(kit.ChatError, match="has no model 'other'"):  # before any case is asked
+        kit.evaluate(
+            kit.Plugin("p", description_for_model="p"),
+            [("Hello", "none")],
+            models=["gpt-5", "lmstudio:other"],
+        )
 
 
 def test_the_understudy_answers_in_its_place_where_it_should(
