@@ -204,8 +204,8 @@ class Chat:
             self.history = history[:kept]
             self._is_busy = False
             reply.seconds = time.perf_counter() - reply.began
-            names = (self._model.asked, self._model.name or "", reply.model)
-            reply.cost = cost(reply.usage, self._prices, *names)
+            asked = () if self._model.is_understudy else (self._model.asked, self._model.name or "")
+            reply.cost = cost(reply.usage, self._prices, *asked, reply.model)
             reply.notes += self._model.notes[self._noted :]
             self._noted = len(self._model.notes)
         yield Finished(reply)

@@ -22,6 +22,7 @@ from typing import Any
 
 from kit import sockets
 from kit.errors import ChatError
+from kit.markup import short
 from kit.openapi.documents import read_json
 from kit.visible import visible_line
 
@@ -30,6 +31,7 @@ NOTICE = 0.05  # seconds for all servers together, when nobody has named one
 PATIENCE = 5.0  # seconds for the one that was named: as long as openai waits for a connection
 MAX_ANSWER = 1_000_000  # bytes: a list of some thousand models
 MOST = 20  # models that an error names
+MAX_NAME = 200  # characters of a name that are shown
 QUIET = (
     "KIT_STRICT",
     "CI",
@@ -101,7 +103,9 @@ def taken(server: LocalServer, wanted: str) -> str:
         )
     found = match(models(value, also_others=bool(wanted)), wanted)
     if found is None:
-        there = ", ".join(f'"{server.name}:{visible_line(shown_name(it))}"' for it in models(value)[:MOST])
+        there = ", ".join(
+            f'"{server.name}:{short(visible_line(shown_name(it)), MAX_NAME)}"' for it in models(value)[:MOST]
+        )
         problem = f"no model {wanted!r}" if wanted else "no model that chats"
         pull = f" `ollama pull {wanted}` gets it." if server.name == "ollama" and wanted else ""
         raise ChatError(f"{server.title} at {where} has {problem}.", f"There is: {there or 'none'}.{pull}")
@@ -148,7 +152,7 @@ def offer() -> str:
         shown = (
             "" if shown_name(name) != name else name.removesuffix(":latest")
         )  # a path is nobody's business
-        setting = f'model="{server.name}:{visible_line(shown)}"'
+        setting = f'model="{server.name}:{short(visible_line(shown), MAX_NAME)}"'
         said.append(f" A model server answers at {server.title}'s port {server.port}: {setting} takes it.")
     return "".join(said)
 

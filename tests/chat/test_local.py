@@ -207,6 +207,17 @@ def test_a_model_that_chats_is_offered_before_one_that_embeds(raw: Any, ports: A
     assert 'model="ollama:llama3.2:1b"' in local.offer()
 
 
+def test_a_hostile_name_is_text(raw: Any, ports: Any) -> None:
+    server = raw(answer(listing("evil\x1b[31m\u202e\nname" + "x" * 5_000)))
+    ports(ollama=server.port)
+    with pytest.raises(kit.ChatError) as caught:
+        kit.Chat(model="ollama:other")
+    for text in (local.offer(), str(caught.value)):
+        assert "evil" in text
+        assert len(text) < 1_000
+        assert not {"\x1b", "\u202e"} & set(text)
+
+
 def test_the_kits_own_servers_are_none(todo: kit.Plugin, ports: Any, raw: Any) -> None:
     app = kit.Plugin("models", description_for_model="Lists models, as an API of its own.")
 

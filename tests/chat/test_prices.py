@@ -88,3 +88,9 @@ def test_the_price_is_that_of_the_name_that_was_asked_or_reported() -> None:
 def test_prices_that_are_none(pair: Any) -> None:
     with pytest.raises(kit.ChatError, match=r"prices has .* for 'm'.\nGive dollars for a million tokens"):
         kit.Chat(show=False, prices={"m": pair})
+
+
+def test_the_understudy_costs_nothing_whoever_was_asked(server: kit.Server) -> None:
+    reply = kit.Chat(server, model="m", show=False, prices={"m": (1.0, 2.0)})("What is on sam's list?")
+    assert reply.usage.total_tokens
+    assert reply.cost is None
