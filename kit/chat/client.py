@@ -176,6 +176,8 @@ class ModelClient:
         if kind and kind.__name__ == "BadRequestError" and (names := self._options.elsewhere(self.api)):
             other = next(api for api in APIS if api != self.api)
             remedy = f"Only the other API has {', '.join(names)}: api={other!r}. {remedy}"
+        if kind and kind.__name__ == "APIConnectionError" and self.server is not None:
+            remedy = f"Is {self.server.title} still running? Start it: {self.server.start}."
         return ChatError(f"{problem}: {self._message(error)}", remedy)
 
     def _message(self, error: Exception) -> str:

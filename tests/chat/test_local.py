@@ -384,6 +384,16 @@ def test_a_model_or_server_that_is_not_there(ollama: Scripted, raw: Any, ports: 
         )
 
 
+def test_a_server_that_ends_meanwhile(ports: Any) -> None:
+    with Scripted(models=["m"]) as running:
+        ports(vllm=running.port)
+        chat = kit.Chat(model="vllm:m", show=False)
+    with pytest.raises(
+        kit.ChatError, match=r"cannot be reached.*\nIs vLLM still running\? Start it: `vllm serve"
+    ):
+        chat("Hello")
+
+
 def test_the_understudy_answers_in_its_place_where_it_should(
     ports: Any, server: kit.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
