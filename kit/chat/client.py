@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from kit.addresses import host_of
+from kit.chat import local
 from kit.chat.answers import BadAnswer, values
 from kit.chat.apis import APIS, Round, Tool
 from kit.chat.history import Item
+from kit.chat.local import shown_name
 from kit.chat.options import Options
 from kit.chat.reply import TextDelta
 from kit.errors import ChatError
@@ -22,6 +23,7 @@ from kit.redaction import HIDDEN, hide
 from kit.visible import encodable
 
 if TYPE_CHECKING:
+    import httpx2
     import openai
 
     from kit.chat.apis import Client
@@ -75,13 +77,19 @@ class ModelClient:
             raise ChatError(f"There is no API {api!r}.", "Use 'responses' or 'chat'.")
         self.api = api
         self.notes: list[str] = []
-        self.is_understudy = False
         self._client = client
         self._options = Options(options or {})
+        asked = model or os.environ.get("OPENAI_MODEL")
+        self.asked = asked or ""  # as the user has named it
         self.name = model  # None until it is known
-        if client is None and not _has_model():
-            self.is_understudy = True
-            self.notes.append(NO_KEY)
+        self.is_understudy = client is None and not _has_model(asked)
+        self.server: local.LocalServer | None = None  # that the model's name names
+        if self.is_understudy:
+            self.notes.append(NO_KEY + ("" if tape is not None or _wants_understudy() else local.offer()))
+        elif client is None and (named := local.named(asked)):
+            self.server, wanted = named
+            is_played = tape is not None and tape.is_playing
+            self.name = _played(wanted) if is_played else local.taken(self.server, wanted)
 
     async def round(
         self,
@@ -113,7 +121,7 @@ class ModelClient:
                         if text := api.read(value):
                             yield TextDelta(encodable(text))
                 answer = api.round()
-                answer.model = shown_name(encodable(answer.model))
+                answer.model = shown_name(encodable(answer.model or model))
                 note = answer.note or ("" if answer.text or answer.calls else "The model's answer is empty.")
                 self.notes += filter(None, [self._safe(note)])
                 yield answer
@@ -140,7 +148,9 @@ class ModelClient:
             if self.is_understudy:
                 from kit import understudy  # late: it imports a web server
 
-                self._client = _client(understudy.shared().base_url, "none")
+                self._client = _bare_client(understudy.shared().base_url)
+            elif self.server is not None:
+                self._client = _bare_client(self.server.base_url)
             else:
                 # Servers other than OpenAI's need no key, but the client wants some text.
                 key, url = os.environ.get("OPENAI_API_KEY") or "none", os.environ.get("OPENAI_BASE_URL")
@@ -163,6 +173,11 @@ class ModelClient:
             return ChatError(f"{self._message(error)}.", remedy)
         kind = next((k for k in type(error).__mro__ if k.__name__ in _FAILURES), None)
         problem, remedy = _FAILURES[kind.__name__] if kind else ("The API failed", "Ask again.")
+        if kind and kind.__name__ == "BadRequestError" and (names := self._options.elsewhere(self.api)):
+            other = next(api for api in APIS if api != self.api)
+            remedy = f"Only the other API has {', '.join(names)}: api={other!r}. {remedy}"
+        if kind and kind.__name__ == "APIConnectionError" and self.server is not None:
+            remedy = f"Is {self.server.title} still running? Start it: {self.server.start}."
         return ChatError(f"{problem}: {self._message(error)}", remedy)
 
     def _message(self, error: Exception) -> str:
@@ -188,12 +203,10 @@ class ModelClient:
         """The first model that a compatible server lists."""
         method = self.client.models.with_streaming_response.list
         answers = [value async for value in values(self.client, method, {})]
-        listed = answers[0].get("data") if answers else None
-        for model in listed if isinstance(listed, list) else []:
-            if isinstance(model, dict) and isinstance(model.get("id"), str) and model["id"]:
-                return str(encodable(model["id"]))
+        if answers and (listed := local.models(answers[0])):
+            return str(encodable(listed[0]))
         raise ChatError(
-            self._safe(f"The server at {self.client.base_url} lists no model."),
+            self._safe(f"The server at {self.client.base_url} lists no model that chats."),
             "Pass model= or set OPENAI_MODEL.",
         )
 
@@ -202,12 +215,6 @@ def is_openai(base_url: str) -> bool:
     """Whether an address is OpenAI's own, or Azure's of the same models."""
     host = host_of(base_url)
     return host == "api.openai.com" or host.endswith((".api.openai.com", ".openai.azure.com"))
-
-
-def shown_name(model: str) -> str:
-    """A model's name for people: llama.cpp gives the path of its file. `meta-llama/Llama-3` is a whole name."""
-    is_path = re.match(r"[/~.\\]|[A-Za-z]:\\", model) or model.endswith(".gguf")
-    return re.split(r"[/\\]", model.rstrip("/\\"))[-1] if is_path else model
 
 
 @cache
@@ -221,12 +228,49 @@ def _client(base_url: str | None, key: str) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(base_url=base_url, api_key=key)
 
 
-def _has_model() -> bool:
+@cache
+def _bare_client(base_url: str) -> openai.AsyncOpenAI:
+    """The same for a server of this machine: nothing in the environment goes there, and no proxy is on the way.
+
+    openai takes from it, besides the key, the organisation, the project and headers.
+    """
+    import openai
+
+    custom = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
+    names = (
+        "Authorization",
+        "OpenAI-Organization",
+        "OpenAI-Project",
+        *(it.partition(":")[0].strip() for it in custom),
+    )
+
+    async def without(request: httpx2.Request) -> None:
+        for name in names:
+            request.headers.pop(name, None)
+
+    direct = openai.DefaultAsyncHttpx2Client(
+        trust_env=False, follow_redirects=False, event_hooks={"request": [without]}
+    )
+    return openai.AsyncOpenAI(base_url=base_url, api_key="none", http_client=direct)
+
+
+def _wants_understudy() -> bool:
+    return os.environ.get("KIT_MODEL", "").lower() == "understudy"
+
+
+def _has_model(asked: str | None) -> bool:
     """Whether something else than the understudy answers: a key, a server, a tape, unless KIT_MODEL says otherwise."""
-    if os.environ.get("KIT_MODEL", "").lower() == "understudy":
+    if _wants_understudy():
         return False
     plays = tape is not None and tape.is_playing
-    return bool(plays or os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"))
+    environment = os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")
+    return bool(plays or environment or local.named(asked))
+
+
+def _played(wanted: str) -> str | None:
+    """The name that a tape was recorded with: what a server made of `wanted` is only known there."""
+    kept = tape.model
+    return local.match([kept], wanted) or wanted if kept else wanted or None
 
 
 def _lacks_responses(error: openai.APIStatusError) -> bool:

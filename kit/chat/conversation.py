@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from kit import loop, traces
 from kit.chat.apis import Round
-from kit.chat.client import ModelClient, shown_name
+from kit.chat.client import ModelClient
 from kit.chat.expectation import check_strictly
 from kit.chat.history import Item, ToolCall
 from kit.chat.live_reply import LiveReply
+from kit.chat.local import shown_name
+from kit.chat.prices import Prices, checked, cost
 from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply
 from kit.client.credentials import Auth, all_used, for_several
 from kit.client.discovery import install
@@ -53,7 +55,7 @@ class Chat:
     """A conversation with a model that may use the plugins, which are anything that `install` takes.
 
     The client is `client`, else the one that OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL set, else the
-    understudy. `confirm` decides on each call that may change something: True asks the user, a function takes the
+    understudy. A `model` such as `ollama:llama3.2` is one of a server on this machine (`kit.chat.local.SERVERS`). `confirm` decides on each call that may change something: True asks the user, a function takes the
     call and returns True or False. `select` limits the tools of the model, `search` lets it look for them: both as
     in `InstalledPlugin.tools`. `auth` is as in `install`; with several plugins it is a mapping of their names or
     addresses, so that each gets its own and no other. `show` streams the transcript into the running cell; by default, if there is one.
@@ -61,6 +63,8 @@ class Chat:
     `max_tokens` limits one answer of the model; by default 4,096 where the server is not OpenAI's, since some models do
     not stop. `options` are whatever else `create` of the client's APIs takes: `temperature`, `tool_choice`,
     `reasoning`, `seed`, ... A `tool_choice` that makes the model call something holds for the first round of a turn.
+
+    `prices` are dollars for a million tokens, (input, output), by model: then a reply has its `cost`.
 
     `chat(text)` and `await chat.asend(text)` return the `Reply`, `chat.stream(text)` its events. After an error, a
     denied call or an interrupt the chat goes on from the last complete round.
@@ -79,6 +83,7 @@ class Chat:
         search: bool = False,
         show: bool | None = None,
         max_tokens: int | None = None,
+        prices: Prices | None = None,
         auth: Auth | None = None,
         **options: Any,
     ) -> None:
@@ -92,6 +97,7 @@ class Chat:
         self.confirm = confirm
         self.history: list[Item] = []
         self._show = show
+        self._prices = checked(prices)
         self._model = ModelClient(client, model, api, {"max_tokens": max_tokens, **options})
         selection = select if select is None or isinstance(select, str) else list(select)
         self._tools = _tools_by_name(self.plugins, selection)
@@ -204,6 +210,8 @@ class Chat:
             self.history = history[:kept]
             self._is_busy = False
             reply.seconds = time.perf_counter() - reply.began
+            asked = () if self._model.is_understudy else (self._model.asked, self._model.name or "")
+            reply.cost = cost(reply.usage, self._prices, *asked, reply.model)
             reply.notes += self._model.notes[self._noted :]
             self._noted = len(self._model.notes)
         yield Finished(reply)

@@ -18,6 +18,7 @@ LIMITS = ("max_tokens", "max_output_tokens", "max_completion_tokens")  # one thi
 # Tokens of one answer where nothing is set and the server is not OpenAI's, whose models stop: some 3,000 words. More
 # than the context of a small model, and vLLM refuses the request.
 MAX_TOKENS = 4_096
+_IN_BOTH = {*LIMITS, "reasoning", "reasoning_effort"}  # in other words
 _OURS = frozenset(
     "self model input messages instructions tools functions function_call stream stream_options n background "
     "conversation previous_response_id prompt".split()
@@ -93,6 +94,11 @@ class Options:
             plain = "max_completion_tokens" if self.is_openai else "max_tokens"
             options[self._limit if self._limit == "max_completion_tokens" else plain] = limit
         return _sendable(options, _parameters()[1]) if options else options
+
+    def elsewhere(self, api: str) -> list[str]:
+        """The names that were set and that only the other API has: most servers refuse them."""
+        own, other = _parameters() if api == "responses" else _parameters()[::-1]
+        return [name for name in self._given if name in other - own and name not in _IN_BOTH]
 
     def _tokens(self, options: dict[str, Any]) -> int | None:
         given: int | None = options.pop(self._limit, None)

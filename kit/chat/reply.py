@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kit import jupyter
+from kit.chat.prices import dollars
 from kit.client.installed import CallResult, call_card, call_line
 from kit.diagrams import Exchange, Sequence
 from kit.markup import box, details, escape, markdown, short
@@ -30,6 +31,12 @@ class Usage:
         self.input_tokens += other.input_tokens
         self.output_tokens += other.output_tokens
 
+    def __str__(self) -> str:
+        """In words; empty if the server counted nothing."""
+        if not self.total_tokens:
+            return ""
+        return f"{self.input_tokens:,} tokens in and {self.output_tokens:,} out"
+
 
 @dataclass
 class Reply:
@@ -37,13 +44,14 @@ class Reply:
 
     `seconds` is how long it took, `rounds` holds (start, seconds, what was sent) of each request to the model.
     `model` is the name that the API reported, `notes` what the user should know (such as: no key, so the
-    understudy answered). `error` says why the turn stopped early, if it did.
+    understudy answered). `error` says why the turn stopped early, if it did. `cost` is in dollars, None if not known.
     """
 
     question: str
     text: str = ""
     calls: list[CallResult] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
+    cost: float | None = None
     model: str = ""
     notes: list[str] = field(default_factory=list)
     error: str = ""
@@ -73,6 +81,11 @@ class Reply:
         exchanges.append(Exchange(chat, you, last, self.seconds))
         return Sequence(exchanges, (you, chat, model))
 
+    @property
+    def spent(self) -> str:
+        """Its tokens, and what they cost, as far as that is known; else empty."""
+        return ", ".join(filter(None, (str(self.usage), dollars(self.cost))))
+
     def expect(self, operation: str | None = ..., /, **arguments: Any) -> Reply:  # type: ignore[assignment]
         """Raises `ExpectationFailed`, with the transcript, unless what is expected happened; returns the reply.
 
@@ -89,6 +102,8 @@ class Reply:
         lines += [f"  ({note})" for note in self.notes]
         lines += [f"  {call_line(call)} {outcome_line(call)}" for call in self.calls]
         lines.append(f"{visible_line(self.model) or 'model'}: {hide(self.text)}")
+        if self.spent:
+            lines.append(f"  ({self.spent})")
         if self.error:
             lines.append(f"  stopped: {self.error}")
         return visible("\n".join(lines))
@@ -100,6 +115,8 @@ class Reply:
         parts.append(
             f'<div style="margin:.3em 0"><b>{escape(self.model or "…")}</b>{markdown(hide(self.text))}</div>'
         )
+        if self.spent:
+            parts.append(f'<div style="opacity:.7">{escape(self.spent)}</div>')
         if self.error:
             parts.append(f"<div><b>Stopped</b>: {escape(self.error)}</div>")
         if self.seconds:  # the turn is over

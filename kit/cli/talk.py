@@ -10,10 +10,12 @@ import typer
 
 from kit.cli.options import ClientId, Port, Token, auth, installed, say, wait
 
+MODEL = "A model's name; ollama:NAME, lmstudio:, llamacpp:, vllm: and jan: take one of this machine."
+
 
 def chat(
     urls: Annotated[list[str], typer.Argument(help="One or more plugins.", metavar="URL...")],
-    model: Annotated[str | None, typer.Option(help="A model's name.", envvar="OPENAI_MODEL")] = None,
+    model: Annotated[str | None, typer.Option(help=MODEL, envvar="OPENAI_MODEL")] = None,
     api: Annotated[str, typer.Option(help="responses or chat.")] = "responses",
     select: Annotated[
         str | None, typer.Option(help="Only these tools: a name, tag, method, glob or sentence.")
@@ -47,7 +49,8 @@ def chat(
         if not text:
             return
         try:
-            print_events(conversation.stream(text))
+            reply = print_events(conversation.stream(text))
+            say(f"  ({', '.join(filter(None, (reply.model, reply.spent)))})", file=sys.stderr)
         except KitError as error:
             print(f"kit: {error}", file=sys.stderr)
         except KeyboardInterrupt:
@@ -57,7 +60,7 @@ def chat(
 def chatgpt(
     urls: Annotated[list[str] | None, typer.Argument(help="Plugins to install.", metavar="[URL]...")] = None,
     port: Port = 0,
-    model: Annotated[str | None, typer.Option(help="A model's name.", envvar="OPENAI_MODEL")] = None,
+    model: Annotated[str | None, typer.Option(help=MODEL, envvar="OPENAI_MODEL")] = None,
     api: Annotated[str, typer.Option(help="responses or chat.")] = "responses",
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
     token: Token = None,

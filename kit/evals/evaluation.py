@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import median
 
+from kit.chat.prices import cost, dollars
 from kit.chat.reply import Usage
 from kit.diagrams import Matrix, duration
 from kit.errors import ExpectationFailed
@@ -97,11 +98,10 @@ class Evaluation:
 
     @property
     def cost(self) -> float | None:
-        """Dollars; None if the price of a model is not known."""
-        if not self.prices or not {*self.models} <= self.prices.keys():
+        """Dollars; None if the price of a model is not known, or no tokens were counted."""
+        if not {*self.models} <= self.prices.keys() or not self.usage.total_tokens:
             return None
-        parts = ((self.prices[outcome.model], outcome.usage) for outcome in self.outcomes)
-        return sum((i * use.input_tokens + o * use.output_tokens) / 1e6 for (i, o), use in parts)
+        return sum(cost(outcome.usage, self.prices, outcome.model) or 0 for outcome in self.outcomes)
 
     @property
     def seconds(self) -> float:
@@ -209,10 +209,8 @@ def _model_rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
 
 
 def _sums(evaluation: Evaluation) -> str:
-    usage, cost = evaluation.usage, evaluation.cost
-    price = f", ${cost:,.4f}" if cost is not None else ""
-    tokens = f"{usage.input_tokens:,} tokens in and {usage.output_tokens:,} out{price}"
-    return f"{tokens}; {duration(evaluation.seconds)} a case (median)"
+    spent = ", ".join(filter(None, (str(evaluation.usage), dollars(evaluation.cost)))) or "tokens not counted"
+    return f"{spent}; {duration(evaluation.seconds)} a case (median)"
 
 
 def _undescribed(evaluation: Evaluation) -> str:

@@ -58,11 +58,12 @@ def evaluate(
     if not names:
         raise CaseError("models is an empty list.", "Name a model, or leave models out.")
     chats = [(name, case) for name in names for case in listed for _ in range(n)]
+    clients = [ModelClient(chat.get("client"), name) for name in names]  # refuses one that is not there
     if blank is None:
-        blank = ModelClient(chat.get("client"), names[0]).is_understudy
+        blank = clients[0].is_understudy
     bare = DryPlugin.of(blanked(installed)) if blank else None
     bar = _Bar(len(chats), progress)
-    outcomes = loop.run(_ask_all(asked, bare, chats, chat, at_once, bar))
+    outcomes = loop.run(_ask_all(asked, bare, chats, {**chat, "prices": prices}, at_once, bar))
     operations = [tool.operation.id for tool in installed.by_name.values()]
     return Evaluation(installed.manifest.name_for_human or installed.name, outcomes, operations, prices)
 

@@ -181,7 +181,7 @@ class Conversation:
     def _finished(self, event: Finished, seconds: float) -> None:
         reply, sequence = event.reply, event.reply.sequence()
         for note in reply.notes:
-            if note != NO_KEY:  # the page always shows it
+            if not note.startswith(NO_KEY):  # the page always shows it
                 self._record("note", text=note)
         if reply.error:
             self._record("error", text=reply.error, remedy="")
@@ -190,7 +190,7 @@ class Conversation:
             html=markdown(reply.text),
             model=reply.model,
             seconds=seconds,
-            tokens=reply.usage.total_tokens,
+            spent=reply.spent,
             sequence=base64.b64encode(sequence.svg.encode()).decode(),
             sequence_text=sequence.words,
         )

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kit import loop
-from kit.chat.client import ModelClient, shown_name
+from kit.chat.client import NO_KEY, ModelClient
+from kit.chat.local import shown_name
 from kit.chat.options import check as check_options
 from kit.client.credentials import Auth, for_several
 from kit.jupyter import Frame, browser_hosts, browser_url
@@ -87,10 +88,12 @@ def chatgpt(
     """Opens the local ChatGPT with these plugins installed: servers of this process, or addresses.
 
     More can be installed in the page. `auth` is as for `Chat`, `token` the same as a text; `options` are those of `Chat`: `model`,
-    `client`, `api`, `instructions`, `select`, `search`, `max_rounds`, and those of a request. Run again, the same page goes on with
+    `client`, `api`, `instructions`, `select`, `search`, `max_rounds`, `prices`, and those of a request. Run again, the same page goes on with
     its conversations. Raises `KitError` for a plugin that cannot be installed.
     """
-    check_options(options, ("model", "client", "api", "instructions", "select", "search", "max_rounds"))
+    check_options(
+        options, ("model", "client", "api", "instructions", "select", "search", "max_rounds", "prices")
+    )
     given = for_several(token if auth is None else auth, len(plugins))
     key = _key(plugins, options)
     with _lock:
@@ -119,7 +122,10 @@ def _label(options: dict[str, Any]) -> dict[str, Any]:
     """What answers: the model's name, or plainly the understudy."""
     model = ModelClient(options.get("client"), options.get("model"), options.get("api", "responses"))
     if model.is_understudy:
-        return {"name": "Understudy", "is_understudy": True, "note": model.notes[0]}
-    name = shown_name(options.get("model") or os.environ.get("OPENAI_MODEL") or "")
+        note = model.notes[0]
+        return {"name": "Understudy", "is_understudy": True, "note": note, "offer": note.removeprefix(NO_KEY)}
+    name = shown_name(model.name or model.asked)
+    if model.server is not None:
+        return {"name": name, "is_understudy": False, "note": f"{model.server.title} on this machine"}
     server = urlsplit(os.environ.get("OPENAI_BASE_URL", "")).netloc.rpartition("@")[2]  # without a password
     return {"name": name or server or "OpenAI", "is_understudy": False, "note": server}

@@ -11,7 +11,8 @@ from scripted import Scripted
 
 import kit
 from kit import loop
-from kit.chat.client import is_openai, shown_name
+from kit.chat.client import is_openai
+from kit.chat.local import shown_name
 from kit.chat.options import MAX_TOKENS, Options
 
 
@@ -84,6 +85,52 @@ def test_a_forced_call_is_forced_once(
     assert [body.get("tool_choice") for body in bodies] == ["required", None, "required", None]
     assert {(body["temperature"], body["seed"]) for body in bodies} == {(0.5, 3)}
     assert {body.get("max_output_tokens", body.get("max_tokens")) for body in bodies} == {MAX_TOKENS}
+
+
+SETTINGS: dict[str, Any] = {
+    "temperature": 0.5,
+    "max_output_tokens": 77,
+    "tool_choice": {"type": "function", "name": "list_todos"},
+    "reasoning": {"effort": "low"},
+}
+AS_SENT = {
+    "responses": SETTINGS,
+    "chat": {
+        "temperature": 0.5,
+        "max_tokens": 77,
+        "tool_choice": {"type": "function", "function": {"name": "list_todos"}},
+        "reasoning_effort": "low",
+    },
+}
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
+def test_the_settings_of_a_model_as_they_are_sent(
+    scripted: Scripted, client: openai.AsyncOpenAI, server: kit.Server, api: str, openai_schemas: Any
+) -> None:
+    chat = kit.Chat(server, client=client, model="m", api=api, show=False, **SETTINGS)
+    scripted.enqueue("Hello.")
+    chat("Hello")
+    body = scripted.requests[0][1]
+    assert {name: value for name, value in body.items() if name in AS_SENT[api]} == AS_SENT[api]
+    component = "CreateResponse" if api == "responses" else "CreateChatCompletionRequest"
+    assert openai_schemas.errors(component, body) == []
+    scripted.enqueue("Hello.")
+    kit.Chat(client=client, model="m", api=api, show=False, seed=3)("Hello")
+    assert scripted.requests[1][1]["seed"] == 3
+
+
+def test_a_setting_of_the_other_api_that_a_server_refuses(
+    scripted: Scripted, client: openai.AsyncOpenAI
+) -> None:
+    scripted.enqueue("Unknown parameter: 'seed'.", status=400)
+    with pytest.raises(
+        kit.ChatError, match=r"Unknown parameter: 'seed'.*\nOnly the other API has seed: api='chat'"
+    ):
+        kit.Chat(client=client, model="m", show=False, seed=3, temperature=0)("Hello")
+    scripted.enqueue("Something else.", status=400)
+    with pytest.raises(kit.ChatError, match="See its message"):
+        kit.Chat(client=client, model="m", show=False, temperature=0)("Hello")
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,16 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import openai
 import pytest
 
 import kit
+from kit.chat import local
 from kit.chat.reply import Finished, TextDelta
 
 pytestmark = pytest.mark.skipif(not os.environ.get("KIT_TEST_MODEL"), reason="KIT_TEST_MODEL is not set")
@@ -67,6 +70,18 @@ def weather() -> kit.Plugin:
         return f"It is sunny in {city}."
 
     return plugin
+
+
+@pytest.fixture
+def as_usual(base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the server had llama.cpp's usual port, and as if no outputs were compared."""
+    port = urlsplit(base_url).port
+    assert port is not None
+    servers = [replace(it, port=port) for it in local.SERVERS if it.name == "llamacpp"]
+    monkeypatch.setattr(local, "SERVERS", tuple(servers))
+    monkeypatch.setattr(local, "NOTICE", 5.0)  # on an idle machine it answers within 2 ms
+    monkeypatch.setattr(local, "_found", None)
+    monkeypatch.setattr(local, "QUIET", ())
 
 
 APIS = pytest.mark.parametrize("api", ["responses", "chat"])
@@ -130,3 +145,21 @@ def test_one_that_does_not_stop_is_bounded(base_url: str, api: str) -> None:
     assert reply.usage.output_tokens == 16
     if api == "chat":  # llama.cpp's Responses API calls it completed
         assert "incomplete (length)" in reply.notes[0]
+
+
+@pytest.mark.usefixtures("as_usual")
+def test_it_is_noticed_and_taken_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    kit.Chat()
+    assert "llama.cpp's port" in (line := capsys.readouterr().out)
+    assert 'model="llamacpp:" takes it.' in line
+    assert "/" not in line.partition("llama.cpp")[2]  # the path of its file is nobody's business
+    for model in ("llamacpp:", "llamacpp:SmolLM2-135M-Instruct.Q4_1.gguf"):
+        chat = kit.Chat(model=model, show=False, max_tokens=8, temperature=0, prices={model: (1.0, 1.0)})
+        reply = chat("Name a city.")
+        assert reply.text
+        assert reply.notes == []
+        assert reply.model.endswith(".gguf")
+        assert "/" not in reply.model + repr(chat)
+        assert reply.cost == pytest.approx(reply.usage.total_tokens / 1e6)
+    with pytest.raises(kit.ChatError, match=r'has no model .other.*\nThere is: "llamacpp:SmolLM2'):
+        kit.Chat(model="llamacpp:other")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -24,9 +25,11 @@ class Broken(Exception):
 
 
 class Scripted:
-    """`enqueue` a text, calls as (name, arguments as text), or `status=`, `drop=`, `hang=`."""
+    """`enqueue` a text, calls as (name, arguments as text), or `status=`, `drop=`, `hang=`, `usage=False`, `model=None`."""
 
-    def __init__(self, *, has_responses: bool = True) -> None:
+    def __init__(self, *, has_responses: bool = True, models: Sequence[str] = (responses.MODEL,)) -> None:
+        self.models = models
+        self.headers: list[dict[str, str]] = []
         self.steps: deque[dict[str, Any]] = deque()
         self.requests: list[tuple[str, dict[str, Any]]] = []
         routes = [
@@ -36,7 +39,8 @@ class Scripted:
         if has_responses:
             routes.append(Route("/v1/responses", self._responses, methods=["POST"]))
         sock = listen("127.0.0.1", 0)
-        self.base_url = f"http://127.0.0.1:{sock.getsockname()[1]}/v1"
+        self.port: int = sock.getsockname()[1]
+        self.base_url = f"http://127.0.0.1:{self.port}/v1"
         self._thread = ServerThread(Starlette(routes=routes), sock)
         self._thread.start()
 
@@ -44,15 +48,20 @@ class Scripted:
         self.steps.append({"text": text, "calls": calls, **more})
 
     async def _models(self, request: Request) -> Response:
-        return JSONResponse({"object": "list", "data": [responses.model()]})
+        data = [{**responses.model(), "id": name, "owned_by": "a test"} for name in self.models]
+        return JSONResponse({"object": "list", "data": data})
 
     async def _responses(self, request: Request) -> Response:
-        body = await request.json()
+        body = await self._body(request)
         return await self._answer("responses", read_responses(body), body)
 
     async def _chat(self, request: Request) -> Response:
-        body = await request.json()
+        body = await self._body(request)
         return await self._answer("chat", read_chat(body), body)
+
+    async def _body(self, request: Request) -> dict[str, Any]:
+        self.headers.append(dict(request.headers))
+        return dict(await request.json())
 
     async def _answer(self, api: str, request: ModelRequest, body: dict[str, Any]) -> Response:
         self.requests.append((api, body))
@@ -73,13 +82,15 @@ class Scripted:
                 if api == "responses"
                 else responses.chat_completion(request, answer)
             )
-            return Response(_with_arguments(step, json.dumps(whole)), media_type="application/json")
+            return Response(
+                _with_arguments(step, json.dumps(_said(step, whole))), media_type="application/json"
+            )
         events = (
             responses.response_events(request, answer)
             if api == "responses"
             else responses.chat_chunks(request, answer)
         )
-        raw = [json.dumps(event) for event in events]
+        raw = [json.dumps(_said(step, event)) for event in events]
 
         if api == "chat":  # its arguments come in pieces: replaced by one piece
             raw = [line for line in raw if "@@" not in line and '"arguments": "{' not in line]
@@ -111,6 +122,14 @@ class Scripted:
 
     def __exit__(self, *error: object) -> None:
         self._thread.stop()
+
+
+def _said(step: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    """An answer or event as the server says it that gives no `usage=False`, or no name: `model=None`."""
+    if "response" in value:
+        return {**value, "response": _said(step, value["response"])}
+    left_out = {name for name in ("usage", "model") if name in step and not step[name]}
+    return {name: it for name, it in value.items() if name not in left_out}
 
 
 def _with_arguments(step: dict[str, Any], line: str) -> str:

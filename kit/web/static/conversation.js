@@ -93,7 +93,7 @@ export class Transcript {
     }
     this.answer = null;
     const drawn = el("div", { class: "sequence", hidden: true });
-    const after = el("div", { class: "after" }, `${event.model}, ${seconds(event.seconds)}`);
+    const after = el("div", { class: "after" }, [event.model, event.spent, seconds(event.seconds)].filter(Boolean).join(", "));
     if (event.sequence) {
       const button = el("button", { class: "plain", "aria-expanded": "false" }, "Sequence");
       button.addEventListener("click", () => {

@@ -62,7 +62,7 @@ class Page {
       $("model").className = state.model.is_understudy ? "understudy" : "";
       $("model").title = visible(state.model.note);
       $("note").textContent = state.model.is_understudy
-        ? "No key is set: the understudy answers. It is not a language model, it only matches words."
+        ? `No key is set: the understudy answers. It is not a language model, it only matches words.${visible(state.model.offer)}`
         : "The model can make mistakes. Check what it calls.";
       $("chats").replaceChildren(...state.conversations.map((one) => el("li", {},
         el("button", { class: "title", "aria-current": one.id === this.id ? "true" : null, onclick: () => { this.side(false); this.open(one.id); } }, one.title),
