@@ -53,6 +53,7 @@ SLOW = (
     "mcp",
     "containers",
     "notebook",
+    "tape_notebooks",
     "schemathesis",
 )
 

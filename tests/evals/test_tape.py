@@ -16,7 +16,6 @@ import openai
 import pytest
 import yaml
 from fastapi import Request
-from kernel import Kernel
 from scripted import Scripted
 
 import kit
@@ -372,33 +371,3 @@ def test_wrong_uses_are_refused(tmp_path: Path) -> None:
         kit.record(tmp_path / "b.yaml"),
     ):
         pass
-
-
-def test_in_a_notebook(model: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`%%record`, cell after cell; and KIT_TAPES, by which no cell says so."""
-    ask = f"import kit\nfrom kit.demo import make_plugin\nprint(kit.Chat(make_plugin(), show=False)({ASK!r}).text)"
-    monkeypatch.chdir(tmp_path)
-    for _ in range(2):
-        model.enqueue("", LIST)
-        model.enqueue("Nothing to do.")
-    with Kernel() as kernel:
-        kernel.run("import kit\n%load_ext kit")
-        assert kernel.run(f"%%record t.yaml\n{ask}").text == "Nothing to do.\n"
-    monkeypatch.setenv("KIT_TAPES", "all")
-    with Kernel() as kernel:
-        assert kernel.run(ask).text == "Nothing to do.\n"
-    assert (tmp_path / "t.yaml").exists()
-    assert [file.suffix for file in (tmp_path / "all").iterdir()] == [".yaml"]
-    forget(monkeypatch)
-    with Kernel() as kernel:
-        assert kernel.run(ask).text == "Nothing to do.\n"
-        own = f"with kit.record('t.yaml') as tape:\n    {ask.splitlines()[-1]}\ntape"
-        assert not kernel.run(own).error
-        assert kernel.run("tape").result["text/plain"] == "<Tape t.yaml: plays, 2 played, 0 recorded>"
-        assert kernel.run(f"%%record\n{ask}").text == "Nothing to do.\n"
-    monkeypatch.delenv("KIT_TAPES")
-    with Kernel() as kernel:
-        kernel.run("%load_ext kit")
-        assert kernel.run(f"%%record t.yaml\n{ask}").text == "Nothing to do.\n"
-        failed = kernel.run("%%record t.yaml\nimport kit\nkit.Chat(make_plugin())('Something else')")
-        assert "has no answer to this request" in failed.error
