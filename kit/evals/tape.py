@@ -87,9 +87,8 @@ class Tape:
             same = [n for n, recorded in enumerate(self._texts) if fits(recorded, text)]
             if not same:
                 return _refusal(self._miss(asked))
-            number = min(
-                same, key=lambda n: self._seen.get(n, 0)
-            )  # a cell may run again: the first one again
+            # the same question again gets the next answer; a cell that runs again, the first one again
+            number = min(same, key=lambda n: self._seen.get(n, 0))
             self._seen[number] = self._seen.get(number, 0) + 1
             self.played += 1
         return asked.played(self._interactions[number]["response"])
@@ -98,9 +97,8 @@ class Tape:
         """Adds an interaction, and writes the tape."""
         item = {"request": asked.data, "response": asked.said(response, came)}
         text = _yaml([item])
-        if left := secrets_in(
-            text, asked.secrets
-        ):  # cannot be: everything was hidden; but a tape is committed
+        # cannot be: everything was hidden; but a tape is committed
+        if left := secrets_in(text, asked.secrets):
             raise TapeError(
                 f"{self.path} was not written: a secret is left in it, of {len(left[0])} characters.",
                 "Report this.",

@@ -19,7 +19,7 @@ from fastapi import Request
 from scripted import Scripted
 
 import kit
-from kit.evals.interaction import Asked, differences
+from kit.evals.interaction import Asked, differences, fits
 from kit.evals.notebook import notebook_name
 
 KEY = "sk-planted-0123456789abcdef"
@@ -281,6 +281,18 @@ def test_a_secret_that_comes_in_pieces_is_on_no_tape() -> None:
     datas = [json.loads(event.removeprefix("data: ")) for event in events]
     assert [it["choices"][0]["delta"]["content"] for it in datas[:4]] == ["It is ***! Or auth=(", "", "", ""]
     assert [it["delta"] for it in datas[4:]] == ["***", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked", "same"),
+    [
+        ("a", "a", True), ("a", "b", False), ("a *** c", "a b c", True), ("a *** c", "a c", False), ("***", "x", True),
+        ("a***b***c", "a1b2c", True), ("a***b***c", "a1c", False), ("a***a", "a", False), ("a***", "a***", True),
+    ],
+)  # fmt: skip
+def test_what_is_hidden_on_a_tape_may_be_anything(recorded: str, asked: str, same: bool) -> None:
+    """A key of no known form is hidden where it is sent; who plays the tape has none, and says the same sentence."""
+    assert fits(recorded, asked) is same
 
 
 def test_differences_are_said_where_they_are() -> None:
