@@ -184,7 +184,7 @@ def _hide_text(text: str) -> str:
 
 
 def _hide_plain(text: str) -> str:
-    text = _hide_forms(text)
+    text = hide_forms(text)
     if "/" in text:
         text = _hide_segments(text)
     if "</" in text:
@@ -197,7 +197,8 @@ def _hide_plain(text: str) -> str:
     return text
 
 
-def _hide_forms(text: str) -> str:
+def hide_forms(text: str) -> str:
+    """`text` without what looks like a secret by its form alone, in text that is no code."""
     if len(text) > 8:  # the shortest that is hidden by its form has more
         for anchor, pattern in (*_FORMS, *_LOOSE_FORMS):
             if anchor in text:

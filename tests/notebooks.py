@@ -2,12 +2,17 @@
 
 What differs from run to run is fixed, so that executing again changes nothing: ports, times,
 execution metadata. `--check` writes nothing and exits with 1 if an output in the repository is stale.
+
+`--record` writes what a model answers to the tapes in tests/tapes instead, from which nbmake runs the notebooks. The model
+is the understudy in a process of its own: a server that is asked with a key.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import secrets
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +22,7 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
+TAPES = Path(__file__).parent / "tapes"
 TIMES = re.compile(r"\b(\d+ ms|\d+\.\d s)\b")
 FIXED: list[tuple[re.Pattern[str], Any]] = [
     (re.compile(r"(127\.0\.0\.1|localhost):\d{4,5}"), r"\1:3333"),
@@ -75,6 +81,27 @@ def _fixed(value: Any) -> Any:
     return value
 
 
+def record(paths: list[Path]) -> None:
+    """Executes notebooks with a model that wants a key, and keeps its answers on tapes, on which the key is not."""
+    planted = {
+        "OPENAI_API_KEY": f"sk-{secrets.token_hex(20)}",
+        "OPENAI_ORG_ID": f"org-{secrets.token_hex(12)}",
+    }
+    command = [sys.executable, "-m", "kit", "understudy", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as model:
+        try:
+            assert model.stdout
+            url = next(word for line in model.stdout for word in re.findall(r"http://\S+/v1", line))
+            os.environ |= {**planted, "OPENAI_BASE_URL": url, "KIT_TAPES": str(TAPES), "KIT_RECORD": "all"}
+            for path in paths:
+                os.environ["JPY_SESSION_NAME"] = str(path)  # by which the tape is named
+                execute(path)
+        finally:
+            model.terminate()
+    for tape in TAPES.glob("*.yaml"):
+        assert not [it for it in planted.values() if it in tape.read_text()], f"{tape} has the key"
+
+
 def main() -> int:
     """Executes all notebooks, or those that the command line names."""
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
@@ -82,8 +109,12 @@ def main() -> int:
         os.environ.pop(name, None)
     os.environ["KIT_STRICT"] = "1"  # a chat whose call fails, or that calls nothing unexpectedly, is an error
     names = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    paths = [Path(name) for name in names] or sorted(FOLDER.glob("*.ipynb"))
+    if "--record" in sys.argv:
+        record(paths)
+        return 0
     stale = []
-    for path in [Path(name) for name in names] or sorted(FOLDER.glob("*.ipynb")):
+    for path in paths:
         before = path.read_text()
         after = nbformat.writes(execute(path)) + "\n"
         if before != after:

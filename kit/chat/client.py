@@ -154,8 +154,6 @@ class ModelClient:
             else:
                 # Servers other than OpenAI's need no key, but the client wants some text.
                 key, url = os.environ.get("OPENAI_API_KEY") or "none", os.environ.get("OPENAI_BASE_URL")
-                if tape is not None and tape.is_playing:
-                    url = url or tape.base_url
                 try:
                     self._client = _client(url, key)
                 except Exception as error:  # of a URL that is none, or a key that no header can hold
@@ -191,8 +189,6 @@ class ModelClient:
         return short(encodable(hide(text.replace(key, HIDDEN) if len(key) > 4 else text)), MAX_MESSAGE)
 
     async def _model(self) -> str:
-        if self.name is None and tape is not None and tape.is_playing:
-            self.name = tape.model
         if self.name is None:
             self.name = os.environ.get("OPENAI_MODEL")
         if self.name is None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from kit import jupyter
+from kit.chat import client
 from kit.evals.tape import Tape, record
 
 
@@ -20,12 +22,16 @@ def load(shell: Any) -> None:
         path = Path(line.strip() or f"{tape_folder() / notebook_name(cell)}.yaml")
         if path not in open_tapes:
             open_tapes[path] = record(path)
-        with open_tapes[path]:  # one tape for several cells: those that come later add to it
+        tape = open_tapes[path]  # one for several cells: those that come later add to it
+        with nullcontext() if tape is client.tape else tape:
             shell.run_cell(cell).raise_error()
 
     shell.register_magic_function(run, magic_kind="cell", magic_name="record")
     if os.environ.get("KIT_TAPES"):
-        record(tape_folder() / f"{notebook_name()}.yaml").__enter__()  # for as long as the kernel lives
+        path = tape_folder() / f"{notebook_name()}.yaml"
+        open_tapes[path] = record(path)
+        open_tapes[path].yields = True
+        open_tapes[path].__enter__()  # for as long as the kernel lives
 
 
 def tape_folder() -> Path:
@@ -34,10 +40,12 @@ def tape_folder() -> Path:
 
 
 def notebook_name(source: str = "") -> str:
-    """The name of the running notebook: as Jupyter says, else that of the file here which holds the running cell."""
-    session = os.environ.get("JPY_SESSION_NAME")
-    if session:
-        return Path(session).stem
+    """The name of the running notebook: as Jupyter, VS Code or pytest say, else that of the file here with this cell."""
+    shell = jupyter.shell()
+    said = os.environ.get("JPY_SESSION_NAME") or (shell and shell.user_ns.get("__vsc_ipynb_file__"))
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0]  # of nbmake
+    if said or test.endswith(".ipynb"):
+        return Path(said or test).stem
     cell = jupyter.running_cell()
     wanted = (source or (cell.source if cell else "")).strip()
     for file in sorted(Path().glob("*.ipynb")):

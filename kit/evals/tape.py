@@ -7,7 +7,7 @@ plugin's streams too, and knows no way to say what differs within a body.
 
 from __future__ import annotations
 
-import json
+import itertools
 import os
 import re
 import threading
@@ -20,20 +20,25 @@ import yaml
 
 from kit.chat import client as chat_client
 from kit.errors import TapeError
-from kit.matching import misfits
-from kit.redaction import HIDDEN, forms, hide
+from kit.evals.interaction import Asked, address, differences, fits, secrets_in, text_of
 
 MODES = ("once", "all", "none")
 MISS = "tape_miss"  # the code of the error that a client gets for a request that is not on the tape
+END = "..."  # YAML's mark of the end of a document: without it the file is cut off
 _CLIENT = "x-stainless-lang"  # a header of every openai client
-_SECRET_HEADERS = ("authorization", "api-key", "openai-organization", "openai-project", "cookie")
-_IDS = re.compile(r"\b(?:org|proj|user)[-_][A-Za-z0-9]{12,}\b")  # OpenAI's of organisations, projects, users
+_SETTINGS = ("OPENAI_BASE_URL", "OPENAI_MODEL")  # what is asked, and how, depends on them
+# of Chat Completions, and of Responses
+_LAST_EVENT = re.compile(
+    rb'"finish_reason": ?"|data: \[DONE\]|event: response\.(?:completed|incomplete|failed)\b'
+)
+_HOW = "Record it again, with a key: KIT_RECORD=all, or kit.record(FILE, mode='all')."
 
 
 class Tape:
     """A recording of a model's answers in a YAML file. `with` it, chats and every other openai client use it.
 
-    `played` and `recorded` count the answers that came from it and went to it.
+    While it plays, OPENAI_BASE_URL and OPENAI_MODEL are those of the recording, and clients find a key that is none:
+    nothing is sent. `played` and `recorded` count the answers that came from it and went to it.
     """
 
     def __init__(self, file: str | Path, mode: str = "once") -> None:
@@ -42,25 +47,26 @@ class Tape:
         self.path = Path(file)
         self.mode = mode
         self.played = self.recorded = 0
-        self._lock = threading.Lock()
-        self._seen: dict[int, int] = {}  # how often each interaction was played
         self.is_playing = mode == "none" or (mode == "once" and self.path.exists())
-        self._interactions: list[dict[str, Any]] = self._read() if self.is_playing else []
-
-    @property
-    def model(self) -> str | None:
-        """The model of the first request on the tape."""
-        bodies = (it["request"].get("body") for it in self._interactions)
-        return next((body["model"] for body in bodies if isinstance(body, dict) and body.get("model")), None)
-
-    @property
-    def base_url(self) -> str | None:
-        """Where the model was: a client for another server would ask otherwise, such as for fewer tokens."""
-        return next((str(it["server"]) for it in self._interactions if it.get("server")), None)
+        self.yields = False  # to one that a cell names itself: it is the kernel's, by KIT_TAPES
+        self._lock = threading.Lock()
+        self._interactions: list[dict[str, Any]] = []
+        self._texts: list[str] = []  # playing: of the requests; recording: of the interactions, as YAML
+        self._seen: dict[int, int] = {}  # how often each interaction was played
+        self._settings: dict[str, str | None] = {name: os.environ.get(name) for name in _SETTINGS}
+        if self.is_playing:
+            self._read()
 
     def __enter__(self) -> Tape:
-        if chat_client.tape is not None:
-            raise TapeError(f"{chat_client.tape.path} is being used already.", "End its `with` block first.")
+        self._outer = chat_client.tape
+        if self._outer is not None and not self._outer.yields:
+            raise TapeError(f"{self._outer.path} is being used already.", "End its `with` block first.")
+        folder = next(it for it in self.path.absolute().parents if it.exists())
+        if not self.is_playing and not os.access(folder, os.W_OK):
+            raise TapeError(f"{self.path} cannot be written.", f"May this user write in {folder}?")
+        self._before = {name: os.environ.get(name) for name in (*_SETTINGS, "OPENAI_API_KEY")}
+        if self.is_playing:
+            _set({**self._settings, "OPENAI_API_KEY": os.environ.get("OPENAI_API_KEY") or "none"})
         chat_client.tape = self
         self._async, self._sync = _patched(self)
         return self
@@ -68,79 +74,95 @@ class Tape:
     def __exit__(self, *error: object) -> None:
         httpx2.AsyncHTTPTransport.handle_async_request = self._async  # type: ignore[method-assign]
         httpx2.HTTPTransport.handle_request = self._sync  # type: ignore[method-assign]
-        chat_client.tape = None
+        chat_client.tape = self._outer
+        if self.is_playing:
+            _set(self._before)
 
-    def answer(self, request: httpx2.Request, content: bytes) -> httpx2.Response | None:
+    def answer(self, asked: Asked) -> httpx2.Response | None:
         """The recorded answer; an error that says what differs, if there is none; None if it is to be asked for."""
         if not self.is_playing:
             return None
-        wanted = _request(request, content)
+        text = text_of(asked.data)
         with self._lock:
-            same = [n for n, it in enumerate(self._interactions) if it["request"] == wanted]
+            same = [n for n, recorded in enumerate(self._texts) if fits(recorded, text)]
             if not same:
-                return _refusal(self._miss(wanted))
-            number = min(
-                same, key=lambda n: self._seen.get(n, 0)
-            )  # a cell may run again: the first one again
+                return _refusal(self._miss(asked))
+            # the same question again gets the next answer; a cell that runs again, the first one again
+            number = min(same, key=lambda n: self._seen.get(n, 0))
             self._seen[number] = self._seen.get(number, 0) + 1
             self.played += 1
-        return _response(self._interactions[number]["response"])
+        return asked.played(self._interactions[number]["response"])
 
-    def keep(self, request: httpx2.Request, content: bytes, response: httpx2.Response, came: bytes) -> None:
+    def keep(self, asked: Asked, response: httpx2.Response, came: bytes) -> None:
         """Adds an interaction, and writes the tape."""
-        secrets = [value for name in _SECRET_HEADERS if (value := request.headers.get(name))]
-        secrets += [word for value in secrets for word in value.split() if len(word) > 6]
-        media_type = response.headers.get("content-type", "")
-        said = {"status": response.status_code, "type": media_type, "body": _body(came, media_type)}
-        item = {"server": _server(request.url), "request": _request(request, content), "response": said}
-        with self._lock:
-            self._interactions.append(json.loads(_without(json.dumps(item, ensure_ascii=False), secrets)))
-            self.recorded += 1
-            self._write(secrets)
-
-    def _read(self) -> list[dict[str, Any]]:
-        try:
-            data = yaml.safe_load(self.path.read_text(encoding="utf-8"))
-            return [
-                {**it, "request": dict(it["request"]), "response": dict(it["response"])}
-                for it in data["interactions"]
-            ]
-        except OSError as error:
-            raise TapeError(f"{self.path} cannot be read: {error.strerror}.", _HOW) from None
-        except (ValueError, KeyError, TypeError, yaml.YAMLError):
-            raise TapeError(f"{self.path} is not a tape.", f"Delete it. {_HOW}") from None
-
-    def _write(self, secrets: list[str]) -> None:
-        text = yaml.safe_dump(
-            {"interactions": self._interactions}, sort_keys=False, allow_unicode=True, width=110
-        )
-        left = [it for it in secrets if it in text] or [match[0] for match in forms(text)]
-        if left:  # cannot be: everything was hidden above; but a tape is committed
+        item = {"request": asked.data, "response": asked.said(response, came)}
+        text = _yaml([item])
+        # cannot be: everything was hidden; but a tape is committed
+        if left := secrets_in(text, asked.secrets):
             raise TapeError(
                 f"{self.path} was not written: a secret is left in it, of {len(left[0])} characters.",
                 "Report this.",
             )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = self.path.with_suffix(".part")
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(self.path)
+        with self._lock:
+            self.recorded += 1
+            self._texts.append(text)
+            self._write()
 
-    def _miss(self, wanted: dict[str, Any]) -> str:
-        size = len(json.dumps(wanted))
-        requests = [it["request"] for it in self._interactions]
-        nearest: dict[str, Any] = min(
-            requests, key=lambda it: (len(misfits(it, wanted)), abs(len(json.dumps(it)) - size)), default={}
+    def _write(self) -> None:
+        url = self._settings["OPENAI_BASE_URL"]
+        settings = {**self._settings, "OPENAI_BASE_URL": url and address(url)}
+        head = _yaml({"settings": {name: value for name, value in settings.items() if value}})
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            scratch = self.path.with_name(f"{self.path.name}.part")
+            scratch.write_text("".join([head, "interactions:\n", *self._texts, f"{END}\n"]), encoding="utf-8")
+            scratch.replace(self.path)
+        except OSError as error:
+            raise TapeError(f"{self.path} cannot be written: {error.strerror}.", "") from None
+
+    def _read(self) -> None:
+        try:
+            text = self.path.read_text(encoding="utf-8")
+            if not text.rstrip().endswith(f"\n{END}"):
+                raise TapeError(
+                    f"{self.path} is not a tape, or it is cut off: its last line is not {END}",
+                    f"Take it from your version control. {_HOW}",
+                )
+            data = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe ones
+            for it in data["interactions"]:
+                said = {"body": None, **it["response"]}
+                self._interactions.append({"request": dict(it["request"]), "response": said})
+                if not isinstance(said["status"], int) or not isinstance(said["type"], str):
+                    raise TypeError
+            self._texts = [text_of(it["request"]) for it in self._interactions]
+            self._settings |= {name: (data.get("settings") or {}).get(name) for name in _SETTINGS}
+        except FileNotFoundError:
+            return  # in the mode none: it has no answer to anything
+        except OSError as error:
+            raise TapeError(f"{self.path} cannot be read: {error.strerror}.", _HOW) from None
+        except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+            mark, count = getattr(error, "problem_mark", None), len(self._interactions)
+            where = (
+                f"line {mark.line + 1}" if mark else f"interaction {count}" if count else "no interactions"
+            )
+            raise TapeError(
+                f"{self.path} is not a tape: {where}.", f"Mend it, or delete it. {_HOW}"
+            ) from None
+
+    def _miss(self, asked: Asked) -> str:
+        if not self._interactions:
+            return f"There is no tape {self.path}. {_HOW}"
+        found = [[*itertools.islice(differences(it["request"], asked.data), 50)] for it in self._interactions]
+        same_path = [it["request"]["path"] == asked.data["path"] for it in self._interactions]
+        _, nearest = min(zip(same_path, found, strict=True), key=lambda it: (not it[0], len(it[1])))
+        return (
+            f"The tape {self.path} has no answer to this request. The nearest one on it differs: "
+            f"{'; '.join(nearest[:3])}. {_HOW}"
         )
-        near = misfits(nearest, wanted)
-        differs = f" The nearest one differs: {'; '.join(near[:3])}." if near else ""
-        return f"The tape {self.path} has no answer to this request.{differs} {_HOW}"
 
     def __repr__(self) -> str:
         state = "plays" if self.is_playing else "records"
         return f"<Tape {self.path}: {state}, {self.played} played, {self.recorded} recorded>"
-
-
-_HOW = "Record it again, with a key: KIT_RECORD=all, or kit.record(FILE, mode='all')."
 
 
 def record(file: str | Path, mode: str | None = None) -> Tape:
@@ -148,9 +170,32 @@ def record(file: str | Path, mode: str | None = None) -> Tape:
 
     `mode` is "once" (record if there is no such file, else play), "all" (record anew) or "none" (only play); by
     default that of KIT_RECORD, else "once". A request that is not on the tape ends in an error that says what differs.
+    An error that is about the key or the moment (401, 403, 408, 409, 429, 5xx) is not recorded.
     Keys, cookies and the ids of organisations are never on it. Raises `TapeError`.
     """
     return Tape(file, mode or os.environ.get("KIT_RECORD") or "once")
+
+
+def _yaml(data: Any) -> str:
+    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+    class Dumper(base):  # type: ignore[misc]
+        """Writes a text of several lines, such as an event, as it is, so that people can read and edit it."""
+
+    def text(dumper: Any, value: str) -> Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+    Dumper.add_representer(str, text)
+    written: str = yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return written.removesuffix(f"{END}\n")  # which stands after a text that ends in empty lines
+
+
+def _set(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _patched(tape: Tape) -> tuple[Any, Any]:
@@ -163,24 +208,16 @@ def _patched(tape: Tape) -> tuple[Any, Any]:
     async def handle_async(transport: Any, request: httpx2.Request) -> httpx2.Response:
         if not _is_for_model(request):
             return await send_async(transport, request)
-        content = await request.aread()
-        answer = tape.answer(request, content)
-        if answer is not None:
-            return answer
-        response = await send_async(transport, request)
-        response.stream = _Recorder(tape, request, content, response)
-        return response
+        asked = Asked(request, await request.aread())
+        answer = tape.answer(asked)
+        return answer or _recorded(tape, asked, await send_async(transport, request))
 
     def handle(transport: Any, request: httpx2.Request) -> httpx2.Response:
         if not _is_for_model(request):
             return send_sync(transport, request)
-        content = request.read()
-        answer = tape.answer(request, content)
-        if answer is not None:
-            return answer
-        response = send_sync(transport, request)
-        response.stream = _Recorder(tape, request, content, response)
-        return response
+        asked = Asked(request, request.read())
+        answer = tape.answer(asked)
+        return answer or _recorded(tape, asked, send_sync(transport, request))
 
     httpx2.AsyncHTTPTransport.handle_async_request = handle_async  # type: ignore[method-assign,assignment]
     httpx2.HTTPTransport.handle_request = handle  # type: ignore[method-assign,assignment]
@@ -192,101 +229,60 @@ def _is_for_model(request: httpx2.Request) -> bool:
     return _CLIENT in request.headers and not (own and str(request.url).startswith(own))
 
 
+def _recorded(tape: Tape, asked: Asked, response: httpx2.Response) -> httpx2.Response:
+    # Others would stay on the tape when the key is right, the limit is over and the server is up. 501: it has no such API.
+    if response.status_code not in (401, 403, 408, 409, 429) and (
+        response.status_code < 500 or response.status_code == 501
+    ):
+        response.stream = _Recorder(tape, asked, response)
+    return response
+
+
 class _Recorder(httpx2.AsyncByteStream, httpx2.SyncByteStream):
     """An answer on its way: passed on as it comes, and kept when it has come whole."""
 
-    def __init__(
-        self, tape: Tape, request: httpx2.Request, content: bytes, response: httpx2.Response
-    ) -> None:
+    def __init__(self, tape: Tape, asked: Asked, response: httpx2.Response) -> None:
         self._stream: Any = response.stream
         self._pieces: list[bytes] = []
-        self._tape, self._request, self._content, self._response = tape, request, content, response
+        self._tape, self._asked, self._response = tape, asked, response
+        self._is_kept = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for piece in self._stream:
             self._pieces.append(piece)
             yield piece
-        self._end()
+        self._keep()
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._stream:
             self._pieces.append(piece)
             yield piece
-        self._end()
+        self._keep()
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+        self._keep_whole()
 
     def close(self) -> None:
         self._stream.close()
+        self._keep_whole()
 
-    def _end(self) -> None:
+    def _keep_whole(self) -> None:
+        """A client may stop reading after the last event, before the end of the answer."""
+        end = b"".join(self._pieces[-3:])
+        if end.endswith(b"\n\n") and _LAST_EVENT.search(end):
+            self._keep()
+
+    def _keep(self) -> None:
+        if self._is_kept:
+            return
+        self._is_kept = True
         content, headers = b"".join(self._pieces), self._response.headers
         if "content-encoding" in headers:
             content = httpx2.Response(200, headers=headers, content=content).content
-        self._tape.keep(self._request, self._content, self._response, content)
-
-
-def _request(request: httpx2.Request, content: bytes) -> dict[str, Any]:
-    """What two requests must have in common: method, path and body, without secrets."""
-    try:
-        body = hide(json.loads(content)) if content else None
-    except ValueError:
-        body = hide(content.decode("utf-8", "replace"))
-    plain = json.loads(_without(json.dumps(body, ensure_ascii=False), []))
-    return {"method": request.method, "path": request.url.path, "body": plain}
-
-
-def _server(url: httpx2.URL) -> str:
-    """The `base_url` of a client that asked there, without a password."""
-    path = re.sub(r"/(?:responses|chat/completions|models|embeddings)(?:/.*)?$", "", url.path)
-    port = f":{url.port}" if url.port else ""
-    return f"{url.scheme}://{url.host}{port}{path}"
-
-
-def _body(came: bytes, media_type: str) -> Any:
-    """A JSON answer as data, a stream as its events, anything else as text."""
-    text = came.decode("utf-8", "replace")
-    if "event-stream" in media_type:
-        return re.findall(r".*?\n\n|.+$", text.replace("\r\n", "\n"), re.DOTALL)
-    try:
-        return hide(json.loads(text))
-    except ValueError:
-        return hide(text)
-
-
-def _response(kept: dict[str, Any]) -> httpx2.Response:
-    body = kept["body"]
-    headers = {"content-type": kept["type"]}
-    if isinstance(body, list) and "event-stream" in kept["type"]:
-        return httpx2.Response(kept["status"], headers=headers, stream=_Pieces(body))
-    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
-    return httpx2.Response(kept["status"], headers=headers, content=text.encode())
-
-
-class _Pieces(httpx2.AsyncByteStream, httpx2.SyncByteStream):
-    """The events of a recorded stream, one after another."""
-
-    def __init__(self, events: list[str]) -> None:
-        self._events = events
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from (event.encode() for event in self._events)
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for event in self._events:
-            yield event.encode()
+        self._tape.keep(self._asked, self._response, content)
 
 
 def _refusal(message: str) -> httpx2.Response:
     error = {"message": message, "type": MISS, "param": None, "code": MISS}
     return httpx2.Response(400, json={"error": error}, headers={"x-should-retry": "false"})
-
-
-def _without(text: str, secrets: list[str]) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
-    text = _IDS.sub(HIDDEN, text)
-    for found in {match[0] for match in forms(text)}:
-        text = text.replace(found, HIDDEN)
-    return text

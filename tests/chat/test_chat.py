@@ -12,7 +12,7 @@ from typing import Any
 
 import openai
 import pytest
-from conftest import OpenAISchemas
+from openaischemas import OpenAISchemas
 from scripted import Scripted
 
 import kit

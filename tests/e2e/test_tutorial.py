@@ -58,6 +58,17 @@ def test_a_mistake_is_shown_to_the_reader(notebook: Any) -> None:
     assert any("## When " in cell.source for cell in notebook.cells)
 
 
+def test_its_results_are_expected(notebook: Any) -> None:
+    """In its cells, or in their metadata, which nbmake runs; a cell that is to fail is red if it does not."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert any(".expect(" in cell.source or "nbmake" in cell.metadata for cell in code)
+    for cell in code:
+        if "raises-exception" in cell.metadata.get("tags", []):
+            assert cell.metadata["nbmake"]["post_cell_execute"][0].startswith("raise AssertionError"), (
+                cell.source
+            )
+
+
 def test_outputs_reveal_nothing_about_the_machine(notebook: Any) -> None:
     text = nbformat.writes(notebook)
     assert not re.search(r"/(home|root|Users|tmp|work)/|site-packages", text)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 from collection import FOLDER, each_run
-from conftest import SHARED, shared
 from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 from oracles import AGENT_MCP, AGENT_PLUGIN, errors
+from paths import SHARED, shared
 from test_copilot import HOME, PUBLIC, WIDE, body, collected, made, one
 
 import kit

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 from collection import FOLDER, RUNS, documents, each_run, large, manifests
-from conftest import SHARED, shared
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator, Draft202012Validator
 from oracles import COPILOT, errors
+from paths import SHARED, shared
 
 import kit
 from kit.addresses import Root

@@ -17,7 +17,6 @@ import httpx2
 import oracles
 import pytest
 from collection import documents, each_run
-from conftest import shared
 from environments import environment
 from eras import ERAS, calls, each_era, talk
 from fastapi import FastAPI, Header, HTTPException, Request
@@ -28,6 +27,7 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types.methods import SERVER_RESULTS
 from oracles import strict
+from paths import shared
 from pydantic import BaseModel
 from strangers import Stranger, manifest, openapi
 

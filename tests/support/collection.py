@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import shared
+from paths import shared
 
 RUNS = ["own", "corpus"] if shared("corpus") else ["own"]
 each_run = pytest.mark.parametrize("run", RUNS)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from collection import RUNS, large
-from conftest import OpenAISchemas, shared
+from openaischemas import OpenAISchemas
+from paths import shared
 
 import kit
 from kit.tools.search import CONTEXT

@@ -12,7 +12,8 @@ import httpx2
 import openai
 import oracles
 import pytest
-from conftest import OpenAISchemas, shared
+from openaischemas import OpenAISchemas
+from paths import shared
 
 from kit.understudy import MODEL, Understudy
 from kit.understudy.choice import choose
