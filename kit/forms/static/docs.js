@@ -1,12 +1,12 @@
 // The page at /docs: every operation of the plugin that serves it, each with its form.
 
-import { $, el, visible } from "./dom.js";
+import { $, el, jsonValue, visible } from "./dom.js";
 import { sender } from "./direct.js";
 import { OperationForm } from "./form.js";
 
 const MANY = 10; // operations from which on they can be searched
 
-const page = JSON.parse($("about").textContent);
+const page = jsonValue($("about").textContent);
 // The plugin may be served below a path, such as that of a proxy: the page knows its own.
 const base = new URL(location.href.split(/[?#]/)[0].replace(/\/$/, "").slice(0, -page.path.length) || "/", location.href).href.replace(/\/$/, "");
 

@@ -25,7 +25,7 @@ class TextControl {
   become(kind) {
     const [example] = this.schema.examples || [];
     const shared = { id: this.slot.id, autocomplete: "off", spellcheck: "false", placeholder: typeof example === "string" ? example : null };
-    const node = kind === "textarea" ? el("textarea", { ...shared, rows: "1" }) : el("input", { ...shared, type: kind, step: "1" });
+    const node = kind === "textarea" ? el("textarea", { ...shared, rows: "1" }) : el("input", { ...shared, type: kind, step: kind.includes("time") ? "1" : null });
     node.value = this.node?.value || "";
     this.node?.replaceWith(node);
     this.node = node;

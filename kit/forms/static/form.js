@@ -95,7 +95,7 @@ export class OperationForm {
     const known = hidden(values, this.secret);
     this.answer.replaceChildren(
       el("details", {}, el("summary", {}, `Request: ${answer.method || this.about.method} ${answer.url || this.about.path}`), block(jsonText(masked(known)), "The arguments that were sent")),
-      el("h3", {}, "Answer"),
+      el("h2", {}, "Answer"),
       answer.picture ? el("img", { class: "picture", alt: `The picture that ${this.about.operation} answered`, src: answer.picture }) : "",
       block(shown || "(nothing)", `The answer of ${this.about.operation}`),
       this.written(known, answer));
@@ -128,7 +128,7 @@ export class OperationForm {
       copy.textContent = "Copy";
     };
     choose("Code", asCode);
-    return el("div", { class: "written" }, el("h3", {}, "The call as"), el("div", { class: "row", role: "group", "aria-label": "The call as" }, buttons, copy), text);
+    return el("div", { class: "written" }, el("h2", {}, "The call as"), el("div", { class: "row", role: "group", "aria-label": "The call as" }, buttons, copy), text);
   }
 }
 

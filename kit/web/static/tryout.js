@@ -1,7 +1,7 @@
 // A form whose calls the notebook's process makes: in the page of one form, and in that of the local ChatGPT.
 
 import { post } from "./api.js";
-import { $ } from "./dom.js";
+import { $, jsonValue } from "./dom.js";
 import { OperationForm } from "./form.js";
 
 const MOST = 20_000_000; // bytes of files in one call: what the page's server takes
@@ -25,6 +25,6 @@ export const formOf = (about, path) => new OperationForm(about, async (values, a
 
 const own = $("about"); // only the page of one form has it
 if (own) {
-  const about = JSON.parse(own.textContent);
+  const about = jsonValue(own.textContent);
   $("operations").replaceChildren(formOf(about, about.send).node);
 }
