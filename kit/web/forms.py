@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -182,7 +183,8 @@ class _Page:
         data = described(subject.plugin, operation, subject.code, self.values.get((id, operation)))
         data["send"] = f"api/forms/{quote(id)}/{quote(operation, safe='')}"
         styles = ("static/base.css", "static/form.css")
-        return HTMLResponse(one(data, f"{operation} of {subject.name}", "static/tryout.js", styles))
+        page = one(data, f"{operation} of {subject.name}", "static/tryout.js", styles)
+        return HTMLResponse(page, background=_readied(subject.plugin, operation))
 
 
 def _is_same(known: _Subject, new: _Subject) -> bool:
@@ -211,15 +213,21 @@ def form_routes(find: Callable[[Request], Awaitable[InstalledPlugin]]) -> list[R
         plugin = await find(request)
         address = f"kit.install({hide(plugin.spec.source.removesuffix(SPEC_PATH))!r})"
         auth = ', auth=os.environ["KIT_TOKEN"])' if plugin.credentials or wants(plugin) else ")"
-        return JSONResponse(
-            encodable(described(plugin, request.path_params["operation"], address[:-1] + auth))
-        )
+        operation = request.path_params["operation"]
+        data = described(plugin, operation, address[:-1] + auth)
+        return JSONResponse(encodable(data), background=_readied(plugin, operation))
 
     async def call(request: Request) -> Response:
         plugin, body = await find(request), await read(request, MAX_SENT)
         return JSONResponse(encodable(await called(plugin, request.path_params["operation"], body)))
 
     return [Route(path, describe), Route(path, call, methods=["POST"])]
+
+
+def _readied(plugin: InstalledPlugin, operation: str) -> BackgroundTask:
+    """Checks something, while the form is filled in: the first time a validator is imported, which takes a second."""
+    tool = plugin.tool(operation)
+    return BackgroundTask(tool.problems, dict.fromkeys(tool.arguments))
 
 
 def described(
