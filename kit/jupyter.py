@@ -191,8 +191,9 @@ class Frame:
         url = html.escape(self.url)
         link = f'<a href="{url}" target="_blank">{url}</a>'
         # not an iframe: in the place of an object that cannot be had, a browser shows what is written in it
+        about = html.escape(self.about)
         frame = (
-            f'<object data="{url}" type="text/html" width="100%" height="{self.height}">{html.escape(self.about)}</object>'
+            f'<object data="{url}" type="text/html" title="{about}" width="100%" height="{self.height}">{about}</object>'
             if self.about
             else f'<iframe src="{url}" width="100%" height="{self.height}" frameborder="0"></iframe>'
         )

@@ -43,6 +43,7 @@ SLOW = (
     "lab",
     "corpus",
     "chatgpt_page",
+    "form",
     "export",
     "lambda",
     "kernel",

@@ -189,9 +189,9 @@ class _Page:
 
 def _is_same(known: _Subject, new: _Subject) -> bool:
     """Whether a form is made again: of the same plugin, or of what its cell has made in its place."""
-    if known.source is new.source or known.source == new.source:
-        return True
-    return isinstance(new.source, Plugin) and type(known.source) is Plugin and jupyter.shell() is not None
+    if isinstance(known.source, Plugin) and isinstance(new.source, Plugin):
+        return known.source is new.source or jupyter.shell() is not None
+    return type(known.source) is type(new.source) and known.plugin.base_url == new.plugin.base_url
 
 
 def _running_page() -> _Page:

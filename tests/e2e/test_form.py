@@ -467,6 +467,23 @@ def test_a_token_is_typed_in_and_never_written(tab: Tab) -> None:
     assert 'auth=os.environ["KIT_TOKEN"]' in tab.written("Code")
 
 
+def test_in_a_cell_and_in_a_notebook_that_is_opened_again(
+    tab: Tab, server: kit.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data["text/html"]))
+    kit.form(server, "picture")._ipython_display_()
+    tab.page.goto(f"{server.url}/legal")  # any page of this machine, as JupyterLab's is
+    draw = "html => { document.body.innerHTML = html }"
+    with tab.page.expect_response(re.compile("static/tryout.js")):
+        tab.page.evaluate(draw, shown[0])
+    (frame,) = (it for it in tab.page.frames if "/form?" in it.url)
+    frame.get_by_role("button", name="Send", exact=True).click()
+    frame.get_by_role("img", name="The picture that picture answered").wait_for()
+    tab.page.evaluate(draw, re.sub(r"127.0.0.1:\d+", "127.0.0.1:1", shown[0]))
+    expect(tab.page.get_by_text("run this cell to try it")).to_be_visible()
+
+
 # -- /docs ----------------------------------------------------------------------------------------
 
 
