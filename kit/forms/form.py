@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kit.openapi.operation import Body, Operation, is_json
 from kit.openapi.values import mapping
 from kit.redaction import is_hidden
+from kit.tools.examples import MOST
 from kit.tools.locations import is_lines
 from kit.tools.tool import Tool
 
@@ -50,7 +51,7 @@ def about(tool: Tool, values: Mapping[str, Any] | None = None) -> dict[str, Any]
         "schema": schema,
         "places": places,
         "media_type": body.media_type if body else "",
-        "secret": sorted({name for name in _names(schema) if is_hidden(name[-128:])}),
+        "secret": sorted(_secret([schema, tool.answer(MOST)])),
         "values": {**_example(tool), **(values or {})},
     }
 
@@ -77,16 +78,17 @@ def authorization(operation: Operation) -> list[dict[str, str]]:
     return found
 
 
-def _names(schema: Any) -> Iterator[str]:
-    """The names of all members that a schema speaks of."""
-    waiting = [schema]
+def _secret(schema: Any) -> set[str]:
+    """The names of secrets among all members that a schema speaks of."""
+    found, waiting = set(), [schema]
     while waiting:
         node = waiting.pop()
         if isinstance(node, Mapping):
-            yield from map(str, mapping(node.get("properties")))
+            found |= {str(name) for name in mapping(node.get("properties")) if is_hidden(str(name)[-128:])}
             waiting += node.values()
         elif isinstance(node, list):
             waiting += node
+    return found
 
 
 def _example(tool: Tool) -> dict[str, Any]:

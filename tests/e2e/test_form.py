@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from arguments import NoValue, arguments
 from collection import documents, each_run
-from fastapi import Body, Form, Header, Query, Response, UploadFile
+from fastapi import Form, Header, Query, Response, UploadFile
 from pydantic import BaseModel, Field
 
 import kit
@@ -88,11 +88,9 @@ def make_plugin() -> kit.Plugin:
     def things(words: Annotated[list[str], Query()], big: int = 2**60, flag: bool = False) -> dict[str, Any]:
         return {"words": words, "big": big, "flag": flag}
 
-    @plugin.put("/even")
-    def even(number: Annotated[int, Body(embed=True)]) -> int:
-        if number % 2:
-            raise kit.Forbidden("odd numbers are refused")
-        return number
+    @plugin.get("/keys")
+    def keys(api_key: str) -> dict[str, str]:
+        return {"token": api_key, "name": "a key"}
 
     return plugin
 
@@ -446,6 +444,22 @@ def test_the_call_as_code_as_a_test_and_as_a_case(tab: Tab, server: kit.Server, 
     assert 'password=os.environ["PASSWORD"]' in code
     shown = tab.page.locator(".written").inner_text() + tab.written("Test") + tab.written("Case")
     assert "hunter2" not in shown + code + tab.page.locator("details").first.inner_text()
+
+
+def test_a_secret_is_in_nothing_that_is_written(tab: Tab, server: kit.Server) -> None:
+    for address in (kit.form(server, "keys").url, f"{server.url}/docs#keys"):
+        tab.page.goto(address)
+        field = tab.field("api_key")
+        assert field.get_attribute("type") == "password"
+        field.fill("hunter 2")
+        tab.send()
+        text = "".join(tab.written(name) for name in ("Code", "Test", "Case"))
+        assert (
+            "hunter"
+            not in text + tab.page.locator("details details, .operation > div > details").first.inner_text()
+        )
+        assert 'api_key=os.environ["API_KEY"]' in text
+        assert '.expect(200, {"token": ..., "name": "a key"})' in text or "docs" in address
 
 
 def test_a_token_is_typed_in_and_never_written(tab: Tab) -> None:

@@ -59,7 +59,7 @@ function authorized(about, sent, token) {
     const value = scheme === "basic" ? `Basic ${btoa(token)}` : scheme === "bearer" ? `Bearer ${token}` : token;
     if (place === "header") sent.headers.push([name, value]);
     else if (place === "query") sent.url += `${sent.url.includes("?") ? "&" : "?"}${form(name)}=${form(value)}`;
-    else if (place === "cookie") document.cookie = `${name}=${form(value)}; path=/; samesite=strict`;
+    else if (place === "cookie") document.cookie = `${name}=${form(value)}; path=/; max-age=60; samesite=strict`;
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { block, el, isObject, jsonText, jsonValue, seconds, visible } from "./dom.js";
 import { ABSENT, Slot } from "./fields.js";
-import { asCase, asCode, asTest, hidden } from "./written.js";
+import { asCase, asCode, asTest, hidden, masked } from "./written.js";
 
 const TEXTS = { Code: asCode, Test: asTest, Case: asCase };
 
@@ -93,8 +93,10 @@ export class OperationForm {
     const { value } = answer;
     const shown = typeof value === "string" ? value : value === null ? "" : jsonText(value);
     const known = hidden(values, this.secret);
+    const typed = Object.entries(values).filter(([name, it]) => this.secret.has(name) && typeof it === "string" && it);
+    const url = typed.reduce((text, [, it]) => text.replaceAll(encodeURIComponent(it), "***"), answer.url || this.about.path);
     this.answer.replaceChildren(
-      el("details", {}, el("summary", {}, `Request: ${answer.method || this.about.method} ${answer.url || this.about.path}`), block(jsonText(masked(known)), "The arguments that were sent")),
+      el("details", {}, el("summary", {}, `Request: ${answer.method || this.about.method} ${url}`), block(jsonText(masked(known)), "The arguments that were sent")),
       el("h2", {}, "Answer"),
       answer.picture ? el("img", { class: "picture", alt: `The picture that ${this.about.operation} answered`, src: answer.picture }) : "",
       block(shown || "(nothing)", `The answer of ${this.about.operation}`),
@@ -131,8 +133,6 @@ export class OperationForm {
     return el("div", { class: "written" }, el("h2", {}, "The call as"), el("div", { class: "row", role: "group", "aria-label": "The call as" }, buttons, copy), text);
   }
 }
-
-const masked = (value) => JSON.parse(JSON.stringify(value, (key, it) => (it instanceof File ? it.name : it?.constructor?.name === "Secret" ? "***" : it)));
 
 async function copied(text, button) {
   try {

@@ -19,6 +19,14 @@ export function hidden(value, secret, name = "") {
   return value;
 }
 
+// The same for reading: what is hidden as stars, a file as its name.
+export function masked(value) {
+  if (value instanceof Secret) return "***";
+  if (value instanceof File) return value.name;
+  if (Array.isArray(value)) return value.map(masked);
+  return isObject(value) ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, masked(item)])) : value;
+}
+
 export function python(value) {
   if (value instanceof Secret) return `os.environ[${jsonText(variable(value.name))}]`;
   if (value instanceof File) return `Path(${jsonText(value.name)})`;
@@ -28,6 +36,9 @@ export function python(value) {
   if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
   return `{${Object.entries(value).map(([key, item]) => `${jsonText(key)}: ${python(item)}`).join(", ")}}`;
 }
+
+// What an answer should be: a secret in it may be anything, which is `...`.
+const expected = (value, secret) => python(hidden(value, secret)).replace(/os\.environ\["[A-Z0-9_]*"\]/g, "...");
 
 const call = (about, values) => {
   const all = Object.entries(values).map(([name, value]) => [name, python(value)]);
@@ -49,10 +60,10 @@ export function asCode(about, values) {
 
 // What reads gives the same again, and is compared; of what changes something the status is.
 export function asTest(about, values, answer) {
-  const data = about.method === "GET" && answer?.ok && jsonText(answer.value).length <= MOST ? `, ${python(answer.value)}` : "";
-  const expected = answer?.status ? `.expect(${answer.status}${data})` : ".expect()";
+  const data = about.method === "GET" && answer?.ok && jsonText(answer.value).length <= MOST ? `, ${expected(answer.value, new Set([...about.secret, ...(answer.secret || [])]))}` : "";
+  const outcome = answer?.status ? `.expect(${answer.status}${data})` : ".expect()";
   const name = about.operation.replace(/[^A-Za-z0-9]+/g, "_").toLowerCase();
-  const body = `def test_${name}():\n${`plugin = ${about.source}\n${call(about, values)}${expected}`.replace(/^/gm, "    ")}\n`;
+  const body = `def test_${name}():\n${`plugin = ${about.source}\n${call(about, values)}${outcome}`.replace(/^/gm, "    ")}\n`;
   return `${imports(body)}import kit\n\n\n${body}`;
 }
 

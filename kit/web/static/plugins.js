@@ -92,7 +92,7 @@ export class Plugins {
     return el("ul", {},
       plugin.functions.slice(0, most).map((one) => el("li", {},
         el("code", {}, one.name), " ", one.text.slice(0, 300), one.asks ? el("span", { class: "quiet" }, " (asks first)") : "",
-        " ", el("button", { class: "plain", type: "button", "aria-label": `Try ${one.name}`, onclick: () => this.try(plugin, one.name) }, "Try"))),
+        " ", el("button", { class: "small", type: "button", "aria-label": `Try ${one.name}`, onclick: () => this.try(plugin, one.name) }, "Try"))),
       more > 0 ? el("li", { class: "quiet" }, `and ${more} more`) : "");
   }
 
