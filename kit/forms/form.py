@@ -8,7 +8,6 @@ from typing import Any
 from kit.openapi.operation import Body, Operation, is_json
 from kit.openapi.values import mapping
 from kit.redaction import is_hidden
-from kit.tools.examples import MOST
 from kit.tools.locations import is_lines
 from kit.tools.tool import Tool
 
@@ -51,7 +50,7 @@ def about(tool: Tool, values: Mapping[str, Any] | None = None) -> dict[str, Any]
         "schema": schema,
         "places": places,
         "media_type": body.media_type if body else "",
-        "secret": sorted(_secret([schema, tool.answer(MOST)])),
+        "secret": sorted(_secret(schema)),
         "values": {**_example(tool), **(values or {})},
     }
 

@@ -33,7 +33,7 @@ from kit.jupyter import Frame, browser_hosts, browser_url
 from kit.manifest import SPEC_PATH
 from kit.openapi.values import essence
 from kit.plugin.app import Plugin
-from kit.redaction import hide, hide_given, is_hidden
+from kit.redaction import hide, hide_given
 from kit.server.server import Server, serving
 from kit.server.thread import ServerThread
 from kit.sockets import listen
@@ -291,21 +291,7 @@ def outcome(result: CallResult, answer: Answer | None) -> dict[str, Any]:
         "url": hide_given(result.url, result.arguments),
         "json": json.dumps(result.data, ensure_ascii=False, default=str),
         "picture": picture,
-        "secret": sorted(_secret(result.data)),
     }
-
-
-def _secret(data: Any) -> set[str]:
-    """The names of secrets in an answer."""
-    found, waiting = set(), [data]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            found |= {name for name in node if is_hidden(name[-128:])}
-            waiting += node.values()
-        elif isinstance(node, list):
-            waiting += node
-    return found
 
 
 class _Any(Tool):
