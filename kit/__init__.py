@@ -90,6 +90,8 @@ if TYPE_CHECKING:
     from kit.server.server import serve as serve
     from kit.server.watch import Watch as Watch
     from kit.server.watch import watch as watch
+    from kit.web.forms import Form as Form
+    from kit.web.forms import form as form
     from kit.web.page import LocalChatGPT as LocalChatGPT
     from kit.web.page import chatgpt as chatgpt
 

@@ -88,6 +88,13 @@ def shell() -> Any:
     return ipython.get_ipython() if ipython else None
 
 
+def name_of(value: object) -> str:
+    """The name by which the notebook knows `value`; empty without one."""
+    current = shell()
+    names = current.user_ns.items() if current else ()
+    return next((name for name, held in names if held is value and not name.startswith("_")), "")
+
+
 # -- what a cell shows --------------------------------------------------------
 
 
@@ -163,10 +170,12 @@ def browser_hosts(port: int) -> frozenset[str]:
 
 
 class Frame:
-    """A page in an IFrame. On Colab, the frame that Colab itself offers."""
+    """A page in a frame, below a link to it; `about` stands there when the page does not answer, as in a notebook
+    that is opened again. On Colab, the frame that Colab itself offers.
+    """
 
-    def __init__(self, url: str, port: int, height: int) -> None:
-        self.url, self.port, self.height = url, port, height
+    def __init__(self, url: str, port: int, height: int, about: str = "") -> None:
+        self.url, self.port, self.height, self.about = url, port, height, about
 
     def __repr__(self) -> str:
         return self.url
@@ -181,5 +190,11 @@ class Frame:
             return
         url = html.escape(self.url)
         link = f'<a href="{url}" target="_blank">{url}</a>'
-        frame = f'<iframe src="{url}" width="100%" height="{self.height}" frameborder="0"></iframe>'
+        # not an iframe: in the place of an object that cannot be had, a browser shows what is written in it
+        about = html.escape(self.about)
+        frame = (
+            f'<object data="{url}" type="text/html" title="{about}" width="100%" height="{self.height}">{about}</object>'
+            if self.about
+            else f'<iframe src="{url}" width="100%" height="{self.height}" frameborder="0"></iframe>'
+        )
         display({"text/html": f"{link}<br>{frame}", "text/plain": self.url}, raw=True)

@@ -30,6 +30,7 @@ _HOMES = {
     "project.folder": "Project new",
     "server.server": "Server serve",
     "server.watch": "Watch watch",
+    "web.forms": "Form form",
     "web.page": "LocalChatGPT chatgpt",
 }
 # modules that are public themselves

@@ -36,6 +36,7 @@ SLOW = (
     "lab",
     "corpus",
     "chatgpt_page",
+    "form",
     "export",
     "lambda",
     "kernel",

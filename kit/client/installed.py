@@ -30,6 +30,8 @@ from kit.visible import visible_line
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
 
+    from kit.web.forms import Form
+
 MAX_BYTES = 4 * MAX_RESPONSE  # of an answer: a UTF-8 character has four at most
 CALL_TIMEOUT = 45.0  # seconds, one call: ChatGPT plugins and GPT Actions
 
@@ -114,6 +116,12 @@ class InstalledPlugin(Description):
     def operations(self) -> Operations:
         """The operations as methods, which an editor completes: `plugin.operations.add_todo(username="sam")`."""
         return Operations(self)
+
+    def form(self, operation: str, values: Mapping[str, Any] | None = None, /, **more: Any) -> Form:
+        """A form to try an operation in a cell: `kit.form`."""
+        import kit  # its page stands above a client: as a function of kit, it is asked for by name
+
+        return kit.form(self, operation, values, **more)
 
     def call(self, operation: str, arguments: Mapping[str, Any] | None = None, /, **more: Any) -> CallResult:
         """Calls one operation. Wrong arguments, errors and timeouts come back as data, not raised.

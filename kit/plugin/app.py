@@ -6,8 +6,8 @@ import copy
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 from fastapi import FastAPI
@@ -23,7 +23,7 @@ from kit.manifest import LIMITS, Manifest, cut, legal_name, manifest_card
 from kit.openapi.spec import Problem, Spec
 from kit.openapi.values import pointer_token
 from kit.openapi.views import spec_table
-from kit.plugin import accesslog, guard, misfits, problems, settings
+from kit.plugin import accesslog, guard, misfits, problems, settings, tryout
 from kit.plugin.accesslog import AccessLog
 from kit.plugin.admission import Admission
 from kit.plugin.limits import SizeLimits, Timeout
@@ -31,6 +31,9 @@ from kit.plugin.refresh import Refresh
 from kit.plugin.registry import Registry, name_operations, operation_name, operations
 from kit.plugin.startup import Startup
 from kit.plugin.wellknown import CHATGPT_ORIGINS, INNER, Health, Pages, WellKnown, is_read, route_path
+
+if TYPE_CHECKING:
+    from kit.web.forms import Form
 
 MOUNTED = "an application is mounted there: its operations are not in the spec, and give no tools"
 _live: WeakSet[Plugin] = WeakSet()
@@ -100,12 +103,14 @@ class Plugin(FastAPI):
                 "title": self.manifest.name_for_human,
                 "description": self.manifest.description_for_human,
                 "generate_unique_id_function": lambda route: route.name,
-                **fastapi,
+                **tryout.fastapi_options(fastapi),
                 # the author's own come last: of two for one error, they answer
                 "exception_handlers": {**problems.HANDLERS, **(fastapi.get("exception_handlers") or {})},
             }
         )
         self._pages = Pages(self)
+        if tryout.has_form(fastapi):
+            self._pages.by_path[tryout.PATH] = ("text/html", tryout.FormPage(self))
         self._well_known = Middleware(WellKnown, self._pages)
         self._guard = Middleware(guard.Guard, self)
         # innermost: the author's middleware sees the pages, and adds its headers to what the guard refuses
@@ -184,6 +189,12 @@ class Plugin(FastAPI):
         """Gives an operation another operationId, live. Raises `OperationClash` if it is taken."""
         self._registry.rename(operation, new_name)
 
+    def form(self, operation: str, values: Mapping[str, Any] | None = None, /, **more: Any) -> Form:
+        """A form to try an operation in a cell: `kit.form`."""
+        import kit  # what calls a plugin stands above it: as a function of kit, it is asked for by name
+
+        return kit.form(self, operation, values, **more)
+
     @classmethod
     def wrap(cls, app: FastAPI, name_for_model: str | None = None, **manifest: Any) -> Plugin:
         """A plugin whose operations are those of `app`, which is not touched.
@@ -218,6 +229,8 @@ class Plugin(FastAPI):
         )
         plugin._wrapped = app
         plugin._pages.also_spec(app.openapi_url)
+        if app.docs_url and tryout.has_form({**manifest, "openapi_url": app.openapi_url}):
+            plugin._pages.by_path[app.docs_url] = ("text/html", tryout.FormPage(plugin, app.docs_url))
         return plugin
 
     # -- serving --------------------------------------------------------------

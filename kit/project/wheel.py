@@ -13,8 +13,8 @@ DISTRIBUTION = "notebook-plugin-kit"
 PACKAGE = Path(__file__).parent.parent
 # The part of the kit that a server needs, by rooms. Every name makes all exported projects larger.
 SERVING = (
-    "__init__", "__main__", "errors", "addresses", "auth", "jupyter", "markup", "names", "redaction", "sockets", "traces", "visible", "openapi",
-    "diagrams", "manifest", "plugin", "notebook", "runner",
+    "__init__", "__main__", "errors", "addresses", "auth", "jupyter", "markup", "names", "redaction", "sockets", "traces", "visible", "words",
+    "openapi", "diagrams", "manifest", "tools", "forms", "plugin", "notebook", "runner",
 )  # fmt: skip
 SERVING_NEEDS = ("fastapi", "pydantic", "python-multipart", "uvicorn", "httptools", "pyyaml")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time a zip can hold: the same wheel always has the same bytes

@@ -1,45 +1,29 @@
-"""The HTTP API of the local ChatGPT, and who may use it.
-
-A page from another server must not control it: the address contains a token, as Jupyter's does, the host must be
-this machine, and requests by scripts must come from the page itself.
-"""
+"""The HTTP API of the local ChatGPT."""
 
 from __future__ import annotations
 
-import hmac
 import json
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from kit.addresses import host_of, is_this_machine
+from kit.client.installed import InstalledPlugin
 from kit.errors import KitError
 from kit.markup import escape, page
-from kit.openapi.documents import read_json
-from kit.visible import encodable
 from kit.web.conversation import Conversation
+from kit.web.forms import form_routes
+from kit.web.guard import Guard
 from kit.web.plugins import PluginRegistry
+from kit.web.requests import STATIC, read, refused, static
 from kit.web.transcript import as_code
 
-STATIC = Path(__file__).parent / "static"
 CALLBACK = "/oauth/callback"  # where an authorization server sends the browser back to
-MAX_BODY = 1_000_000  # bytes of one request to the page's own server
 MAX_CONVERSATIONS = 100  # the oldest are dropped first
-
-# Jupyter shows the page in a frame, from another port of this machine; VS Code from its own scheme.
-_FRAMES = (
-    "'self' http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:* vscode-webview:"
-)
-_COLAB = " https://*.google.com https://*.googleusercontent.com"
 
 
 class State:
@@ -102,88 +86,17 @@ def make_app(state: State, token: str, hosts: frozenset[str]) -> ASGIApp:
         Route("/api/conversations/{id}/events", _events),
         Route("/api/conversations/{id}/{verb:str}", _act, methods=["POST"]),
         Route("/api/conversations/{id}/export/{form}", _transcript),
-        Route("/static/{name}", _static),
+        *form_routes(_to_try),
+        Route("/static/{name}", static),
     ]
-    app = Starlette(routes=routes, exception_handlers={KitError: _refused})
+    app = Starlette(routes=routes, exception_handlers={KitError: refused})
     app.state.page = state
-    return _Guard(app, token, hosts)
-
-
-class _Guard:
-    """Admits those who know the page's address, and sets the security headers of every response."""
-
-    def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str]) -> None:
-        self._app, self._token, self._hosts = app, token.encode(), hosts
-        frames = _FRAMES + (_COLAB if "google.colab" in sys.modules else "")
-        # Only the page's own files: a script in a plugin's text would not run even if it got into the page.
-        policy = (
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src data:; "
-            f"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {frames}"
-        )
-        self._headers = [
-            (b"content-security-policy", policy.encode()),
-            (b"referrer-policy", b"no-referrer"),  # the address contains the token
-            (b"x-content-type-options", b"nosniff"),
-            (b"cross-origin-resource-policy", b"same-origin"),
-            (b"cache-control", b"no-store"),
-        ]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-
-        async def sending(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *self._headers]
-            await send(message)
-
-        refusal = self._refusal(Request(scope))
-        await (refusal or self._app)(scope, receive, sending)
-
-    def _refusal(self, request: Request) -> Response | None:
-        headers, path = request.headers, request.url.path
-        host = host_of(f"//{headers.get('host', '')}")
-        if not is_this_machine(host) and host not in self._hosts and "*" not in self._hosts:
-            return PlainTextResponse(f"This page is not served as {host!r}.", 403)
-        # Coming back from an authorization server the browser has no token, but a state that only the page knows.
-        if path.startswith("/static/") or path == CALLBACK:
-            return None
-        if path == "/":
-            if self._is_token(request.query_params.get("token", "")):
-                return None
-            text = (
-                "Open the address that the notebook or <code>kit chatgpt</code> shows: it contains a token."
-            )
-            return HTMLResponse(page("Local ChatGPT", f"<h1>Not this address</h1><p>{text}</p>"), 403)
-        if not self._is_from_page(headers):
-            return JSONResponse({"error": "Only the page itself may use this.", "remedy": ""}, 403)
-        if not self._is_token(headers.get("authorization", "").removeprefix("Bearer ")):
-            remedy = "Open the address that the notebook shows now."
-            return JSONResponse({"error": "This is not the token of this page.", "remedy": remedy}, 401)
-        return None
-
-    def _is_token(self, text: str) -> bool:
-        return hmac.compare_digest(text.encode(), self._token)
-
-    def _is_from_page(self, headers: Headers) -> bool:
-        # Every current browser sends it; Origin is for older ones. A proxy may change Host, but not this.
-        site = headers.get("sec-fetch-site")
-        if site is not None:
-            return site == "same-origin"
-        origin = headers.get("origin")
-        return origin is None or urlsplit(origin).netloc == headers.get("host")
+    # Coming back from an authorization server the browser has no token, but a state that only the page knows.
+    return Guard(app, token, hosts, open=(CALLBACK,))
 
 
 async def _index(request: Request) -> Response:
     return HTMLResponse((STATIC / "index.html").read_bytes())
-
-
-async def _static(request: Request) -> Response:
-    kinds = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-    file = next((file for file in STATIC.iterdir() if file.name == request.path_params["name"]), None)
-    if file is None or file.suffix not in kinds:
-        return PlainTextResponse("Not found", 404)
-    return Response(file.read_bytes(), media_type=kinds[file.suffix])
 
 
 # -- the API ------------------------------------------------------------------------
@@ -194,19 +107,19 @@ async def _summary(request: Request) -> Response:
 
 
 async def _find(request: Request) -> Response:
-    body = await _body(request)
+    body = await read(request)
     return _lines(_state(request).plugins.find(_text(body, "url")))
 
 
 async def _install(request: Request) -> Response:
-    body = await _body(request)
+    body = await read(request)
     token = _text(body, "token") if body.get("token") else None
     entry = await _state(request).plugins.install(request.path_params["id"], token)
     return JSONResponse(entry.summary())
 
 
 async def _sign_in(request: Request) -> Response:
-    body = await _body(request)
+    body = await read(request)
     secret = _text(body, "client_secret") if body.get("client_secret") else ""
     id = request.path_params["id"]
     return _lines(_state(request).plugins.sign_in(id, _text(body, "client_id"), secret))
@@ -255,7 +168,7 @@ async def _delete(request: Request) -> Response:
 
 
 async def _enable(request: Request) -> Response:
-    conversation, body = _conversation(request), await _body(request)
+    conversation, body = _conversation(request), await read(request)
     enabled = body.get("enabled")
     conversation.enabled = [str(id) for id in enabled] if isinstance(enabled, list) else []
     return JSONResponse(conversation.summary())
@@ -267,7 +180,7 @@ async def _events(request: Request) -> Response:
 
 
 async def _act(request: Request) -> Response:
-    conversation, body = _conversation(request), await _body(request)
+    conversation, body = _conversation(request), await read(request)
     verb, number = request.path_params["verb"], body.get("n")
     if verb == "say":
         conversation.say(_text(body, "text"))
@@ -288,10 +201,8 @@ async def _transcript(request: Request) -> Response:
     return JSONResponse({"text": text})
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    """A `KitError`, which the page shows."""
-    assert isinstance(error, KitError)  # noqa: S101 - for mypy: never false
-    return JSONResponse(encodable({"error": error.problem, "remedy": error.remedy}), 409)
+async def _to_try(request: Request) -> InstalledPlugin:
+    return _state(request).plugins.get(request.path_params["plugin"]).plugin
 
 
 def _state(request: Request) -> State:
@@ -311,21 +222,6 @@ def _lines(items: AsyncIterator[Any]) -> Response:
             yield json.dumps(item, default=str).encode() + b"\n"
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    content = b""
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > MAX_BODY:
-            raise KitError(f"The request is longer than {MAX_BODY:,} bytes.", "Send less.")
-    try:
-        body = read_json(content) if content else {}
-    except ValueError as error:
-        raise KitError(f"The request {error}.") from None
-    if not isinstance(body, dict):
-        raise KitError("The request is not a JSON object.")
-    return dict(encodable(body))
 
 
 def _text(body: dict[str, Any], name: str) -> str:

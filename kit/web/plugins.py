@@ -25,6 +25,7 @@ from kit.markup import logo
 from kit.openapi.values import essence
 from kit.redaction import hide
 from kit.server.server import Server
+from kit.web.forms import wants
 
 MAX_LOGO = 200_000  # bytes; a larger one is replaced by the initials
 LOGO_TIMEOUT = 3.0  # seconds
@@ -50,14 +51,7 @@ class PluginEntry:
     @property
     def wants(self) -> str:
         """What the user must give before it can be called: "token", "sign_in" or nothing more."""
-        credentials, kind = self.plugin.credentials, self.plugin.manifest.auth.type
-        if kind == "none":
-            operations = self.plugin.spec.operations.values()
-            asks = any(credentials.alternatives(operation) for operation in operations)
-            return "token" if asks and not credentials else ""
-        if credentials and not credentials.has_ended:
-            return ""
-        return "sign_in" if kind == "oauth" else "token"
+        return wants(self.plugin)
 
     @property
     def name(self) -> str:

@@ -617,3 +617,23 @@ def test_an_ended_process_is_reported(tab: Tab, local: LocalChatGPT) -> None:
     tab.page.get_by_role("button", name="Send").click()
     expect(tab.page.locator("#lost")).to_contain_text("Run its cell again")
     assert tab.page.get_by_label("Message").input_value() == "Are you there?"
+
+
+def test_a_function_is_tried_without_a_model(tab: Tab, server: kit.Server) -> None:
+    tab.page.get_by_role("button", name="Try add_todo").click()
+    form = tab.page.get_by_role("dialog", name="add_todo of TODO Plugin")
+    field = form.get_by_label(re.compile("^username"))
+    expect(field).to_be_focused()
+    tab.page.keyboard.press("Enter")
+    expect(field).to_have_accessible_description(re.compile("username is required"))
+    tab.page.keyboard.type("sam")
+    form.get_by_label(re.compile("^todo")).fill("buy milk")
+    tab.page.keyboard.press("Enter")
+    expect(form.get_by_role("status")).to_have_text(re.compile("✓ Answered: 200"))
+    assert [call.status for call in server.calls if call.method == "POST"] == [200]
+    tab.picture("try")
+    assert tab.findings() == []
+    form.get_by_role("button", name="Case", exact=True).click()
+    expect(form.get_by_role("region", name="The call as case")).to_contain_text('calls: {"add_todo"')
+    form.get_by_role("button", name="Close").click()
+    expect(tab.page.get_by_role("button", name="Try add_todo")).to_be_focused()

@@ -30,6 +30,7 @@ async function send(path, method = "GET", body = undefined, signal = undefined) 
   return answer;
 }
 
+export const text = async (path) => (await send(path)).text();
 export const get = async (path) => (await send(path)).json();
 export const post = async (path, body = {}) => (await send(path, "POST", body)).json();
 export const remove = async (path) => (await send(path, "DELETE")).json();

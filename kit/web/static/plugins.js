@@ -1,7 +1,8 @@
 // The plugin menu of a chat, and the dialog that finds, shows and installs a plugin.
 
-import { lines, post, remove } from "./api.js";
-import { $, el, logo } from "./dom.js";
+import { lines, post, remove, text } from "./api.js";
+import { $, el, jsonValue, logo, visible } from "./dom.js";
+import { formOf } from "./tryout.js";
 
 const AUTH = {
   none: "none (anyone may call it)",
@@ -90,8 +91,21 @@ export class Plugins {
     const more = plugin.function_count - Math.min(most, plugin.functions.length);
     return el("ul", {},
       plugin.functions.slice(0, most).map((one) => el("li", {},
-        el("code", {}, one.name), " ", one.text.slice(0, 300), one.asks ? el("span", { class: "quiet" }, " (asks first)") : "")),
+        el("code", {}, one.name), " ", one.text.slice(0, 300), one.asks ? el("span", { class: "quiet" }, " (asks first)") : "",
+        " ", el("button", { class: "small", type: "button", "aria-label": `Try ${one.name}`, onclick: () => this.try(plugin, one.name) }, "Try"))),
       more > 0 ? el("li", { class: "quiet" }, `and ${more} more`) : "");
+  }
+
+  // A form for one function: the person calls it, without a model.
+  try(plugin, name) {
+    return this.page.act(async () => {
+      const path = `api/forms/${encodeURIComponent(plugin.id)}/${encodeURIComponent(name)}`;
+      const about = jsonValue(await text(path));
+      $("try-title").textContent = visible(`${name} of ${plugin.name}`);
+      $("tried").replaceChildren(formOf(about, path).node);
+      $("try").showModal();
+      $("tried").querySelector("input, select, textarea")?.focus();
+    });
   }
 
   open(url = "") {

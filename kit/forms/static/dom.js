@@ -46,3 +46,20 @@ export function seconds(value) {
 export function block(text, label) {
   return el("pre", { tabindex: "0", role: "region", "aria-label": label }, text);
 }
+
+// JSON with every digit of a number: those of 2**53 and more are kept as they were written, where the browser can.
+
+const isUnsafe = (value) => typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
+
+export const number = (text) =>
+  (isUnsafe(Number(text)) && JSON.rawJSON && /^-?\d+$/.test(text) ? JSON.rawJSON(text) : Number(text));
+
+export const isNumber = (value) => typeof value === "number" || Boolean(JSON.isRawJSON?.(value));
+
+export const isObject = (value) =>
+  value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof File) && !isNumber(value);
+
+export const jsonText = (value, indent = 2) => JSON.stringify(value, null, indent);
+
+export const jsonValue = (text) =>
+  JSON.parse(text, (key, value, context) => (isUnsafe(value) && context ? number(context.source) : value));
