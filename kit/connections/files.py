@@ -104,10 +104,10 @@ class FileStore:
         """Adds the entry, and nothing else. Raises `ConnectError` for a file in which that cannot be done."""
         before = after = self._text()
         for addition in self._additions(access):
-            wanted = _with(self._read(after), addition)
+            held = self._read(after)
             try:
                 after = self._added(after, addition)
-                is_right = self._read(after) == wanted
+                is_right = self._read(after) == _with(held, addition)
             except ValueError as error:
                 raise self._refused(f"nothing can be added to it: {error}") from None
             if not is_right:
