@@ -18,7 +18,7 @@ from typing import Any
 
 from kit.connections import jsonc
 from kit.connections.access import Access
-from kit.connections.connection import Change, Said
+from kit.connections.connection import Change, Said, shown
 from kit.errors import ConnectError
 
 TIMEOUT = 60.0  # seconds: Gemini CLI takes up to 10 to start, and as many to ask a server
@@ -110,10 +110,10 @@ class CommandStore:
         if self.config.suffix != ".toml":
             snippet = json.dumps({self.host.key: {access.name: self.entry(access)}}, indent=2)
         if isinstance(arguments, str):
-            return Change(f"into {self.config}", snippet, arguments)
+            return Change(f"to {shown(self.config)}", snippet, arguments)
         if shutil.which(self.host.program) is None:
             remedy = f"`{self.host.program}` is not on the PATH; it is installed by npm install -g {self.host.package}."
-            return Change(f"into {self.config}", snippet, remedy)
+            return Change(f"to {shown(self.config)}", snippet, remedy)
         return Change(f"by the command of {self.title}", shlex.join([self.host.program, *arguments]))
 
     def link(self, access: Access) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from kit.markup import box, escape, pre
@@ -13,7 +14,7 @@ State = Literal["shown", "added", "there", "removed", "absent"]
 
 @dataclass(frozen=True)
 class Change:
-    """What is written: `where` is the host's own command, or the file or API; `text` what is added there.
+    """What is written: `text`, and `where`, as in "to ~/.cursor/mcp.json" or "by the command of Codex".
 
     `remedy` is set if it cannot be written from here: why not, and what to do.
     """
@@ -21,6 +22,12 @@ class Change:
     where: str
     text: str
     remedy: str = ""
+
+
+def shown(path: Path) -> str:
+    """A file as people write it, with ~ for their home."""
+    home = str(Path.home())
+    return str(path).replace(home, "~", 1) if str(path).startswith(home) else str(path)
 
 
 @dataclass(frozen=True)
@@ -64,9 +71,9 @@ class Connection:
             doing = f"Nothing is written. {self.change.remedy} This goes {where}{colon}"
         else:
             doing = {
-                "shown": f"Nothing is written yet; --write, in Python write=True, does it {where}{colon}",
-                "added": f"Written {where}{colon}",
-                "there": f"It is there already, as if written {where}{colon}",
+                "shown": f"Nothing is written yet. --write, in Python write=True, adds it {where}{colon}",
+                "added": f"Added {where}{colon}",
+                "there": f"It is there already. This adds it {where}{colon}",
                 "removed": f"Taken out: {where}",
                 "absent": f"Nothing is taken out: {where}",
             }[self.state]

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 from kit.connections import blocks, jsonc
 from kit.connections.access import Access
-from kit.connections.connection import Change, Said
+from kit.connections.connection import Change, Said, shown
 from kit.errors import ConnectError
 
 
@@ -84,14 +84,14 @@ class FileStore:
         return self.host.entry(access)
 
     def change(self, access: Access) -> Change:
-        shown = _snippet(self._additions(access), self._is_yaml)
+        text = _snippet(self._additions(access), self._is_yaml)
         if access.variable and not self.host.reference:
             remedy = (
                 f"{self.title} reads a token only from its file, in which others may read it: put yours in place of "
                 f"{access.variable}, if you want that."
             )
-            return Change(f"into {self.path}", shown, remedy)
-        return Change(f"into {self.path}", shown)
+            return Change(f"to {shown(self.path)}", text, remedy)
+        return Change(f"to {shown(self.path)}", text)
 
     def link(self, access: Access) -> str:
         return "" if access.variable else self.host.link(access, self.entry(access))
@@ -223,16 +223,12 @@ def _with(data: Any, addition: Addition) -> Any:
 
 
 def _snippet(additions: list[Addition], is_yaml: bool) -> str:
-    shown = {key: value_of(name, value) for key, name, value in additions}
+    document = {key: [value] if name is None else {name: value} for key, name, value in additions}
     if is_yaml:
         import yaml
 
-        return str(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=10_000)).rstrip()
-    return json.dumps(shown, indent=2, ensure_ascii=False)
-
-
-def value_of(name: str | None, value: Any) -> Any:
-    return [value] if name is None else {name: value}
+        return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=10_000)).rstrip()
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def _expanded(place: str) -> Path:

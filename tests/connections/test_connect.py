@@ -71,7 +71,7 @@ def test_nothing_is_written_until_it_is_said_so(home: Path, server: kit.Server) 
     connection = kit.connect(server, "cursor")
     assert connection.state == "shown"
     assert connection.connected is None
-    assert str(home / ".cursor/mcp.json") in repr(connection)
+    assert "write=True, adds it to ~/.cursor/mcp.json:" in repr(connection)
     assert f'"url": "{server.url}/mcp"' in repr(connection)
     assert list(home.iterdir()) == []
 
@@ -238,33 +238,12 @@ def test_a_plugin_without_mcp_is_started_by_the_host(home: Path, server: kit.Ser
     assert "type: stdio" in by_api.change.text
 
 
-def test_a_notebook_is_started_by_the_host_and_answers(home: Path) -> None:
-    (home / "shop.py").write_text(
-        "import kit\nplugin = kit.Plugin('shop', description_for_model='A shop.')\n"
-        "@plugin.get('/prices')\ndef prices() -> list[int]:\n    return [1]\n"
-    )
+def test_a_file_with_a_plugin_is_started_by_the_host(home: Path) -> None:
+    (home / "shop.py").write_text("import kit\nshop = kit.Plugin('shop', description_for_model='A shop.')\n")
     kit.connect("shop.py", "cursor", write=True)
     entry = json.loads((home / ".cursor/mcp.json").read_text())["mcpServers"]["shop"]
-    hello = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "initialize",
-        "params": {
-            "protocolVersion": "2025-11-25",
-            "capabilities": {},
-            "clientInfo": {"name": "test", "version": "1"},
-        },
-    }
-    done = subprocess.run(
-        [entry["command"], *entry["args"]],
-        input=json.dumps(hello) + "\n",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd="/",
-        env={**os.environ, "PYTHONPATH": str(Path(kit.__file__).parent.parent)},
-    )
-    assert json.loads(done.stdout)["result"]["serverInfo"]["name"] == "shop"
+    assert entry["args"] == ["-m", "kit", "mcp", str(home / "shop.py")]
+    assert kit.connect(home / "shop.py", "cursor", undo=True).state == "removed"
 
 
 def test_links_open_the_host_with_the_same_entry(home: Path, server: kit.Server) -> None:
@@ -310,7 +289,7 @@ def test_the_command(home: Path, server: kit.Server) -> None:
     environ = {**os.environ, "PYTHONPATH": str(Path(kit.__file__).parent.parent)}
     done = subprocess.run([*run, "--write"], capture_output=True, text=True, env=environ, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert "Written into librechat.yaml" in done.stdout
+    assert "Added to librechat.yaml" in done.stdout
     assert f'allowedAddresses: ["127.0.0.1:{server.port}"]' in done.stdout
     undone = kit.connect(server, "librechat", undo=True)
     assert undone.state == "removed"
