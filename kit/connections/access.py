@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -97,12 +98,14 @@ def access(source: str | Path | Plugin | Served, name: str | None = None, auth: 
         plugin = install(_served(source), auth=auth, ask=False)
         manifest, base_url = plugin.manifest, plugin.base_url
         url = base_url.rstrip("/") + MCP_PATH
-        is_known = hasattr(source, "manifest") or hasattr(source, "plugin")
-        if not loop.run(_speaks_mcp(plugin, url, is_known)):
+        is_ours = hasattr(source, "manifest") or hasattr(
+            source, "plugin"
+        )  # served from here: there is /mcp, with its package
+        if not (find_spec("mcp") if is_ours else loop.run(_speaks_mcp(plugin, url))):
             url = ""
         is_open = isinstance(manifest.auth, NoAuth) and auth is None
         is_basic = bool(getattr(manifest.auth, "is_basic", False))
-        command = () if url else _command(_full(str(source)))
+        command = () if url else _command(base_url if is_ours else _full(str(source)))
     is_oauth = isinstance(manifest.auth, OAuth)
     name = _checked_name(name or manifest.name_for_model)
     return Access(
@@ -183,7 +186,7 @@ def _checked_name(name: str) -> str:
     return name
 
 
-async def _speaks_mcp(plugin: InstalledPlugin, url: str, is_known: bool) -> bool:
+async def _speaks_mcp(plugin: InstalledPlugin, url: str) -> bool:
     """Whether there is an MCP server at `url`. Raises `ConnectError` if it does not say without a token."""
     tool = next(iter(plugin.by_name.values()), None)
     try:
@@ -199,13 +202,17 @@ async def _speaks_mcp(plugin: InstalledPlugin, url: str, is_known: bool) -> bool
         )
         if answer.status not in (401, 403):
             return answer.status == 200 and b'"jsonrpc"' in answer.content
-        if is_known:
-            return True
         metadata = await plugin.transport.send(
             "GET", origin(url) + _METADATA + MCP_PATH, limit=LARGEST, timeout=TIMEOUT
         )
-    except (InstallError, TimeoutError):
+    except InstallError:
         return False
+    except TimeoutError:
+        raise ConnectError(
+            f"{url} does not answer within {TIMEOUT:.0f} seconds.",
+            "Try again, or look at its server's log.",
+            host="",
+        ) from None
     if metadata.status == 200:
         return True
     raise ConnectError(
