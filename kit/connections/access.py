@@ -112,9 +112,9 @@ def access(source: str | Path | Plugin | Served, name: str | None = None, auth: 
         name,
         manifest.name_for_human or name,
         manifest.description_for_human,
-        url,
+        _checked_url(url),
         command,
-        base_url,
+        _checked_url(base_url),
         "" if is_open or is_oauth else f"{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}_TOKEN",
         is_basic,
         is_oauth,
@@ -179,11 +179,22 @@ def _command(source: str) -> tuple[str, ...]:
 
 def _checked_name(name: str) -> str:
     # The narrowest of the hosts: Claude Code takes letters, digits, _ and -, as OpenAI does for the tools' prefix.
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):  # with - first it would be an option
         raise ConnectError(
             f"{name!r} can be no name in a host.", "Use letters, digits, _ and -, at most 64.", host=""
         )
     return name
+
+
+def _checked_url(url: str) -> str:
+    # Hosts put their user's variables into addresses: a stranger's spec could have them sent to itself.
+    if re.search(r"[${}\s\x00-\x1f]", url):
+        raise ConnectError(
+            f"{url!r} may not be the address of an entry: a host would put variables of yours into it.",
+            "A real address has no $ and no braces. Whose plugin is it?",
+            host="",
+        )
+    return url
 
 
 async def _speaks_mcp(plugin: InstalledPlugin, url: str) -> bool:

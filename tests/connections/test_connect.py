@@ -246,6 +246,15 @@ def test_a_file_with_a_plugin_is_started_by_the_host(home: Path) -> None:
     assert kit.connect(home / "shop.py", "cursor", undo=True).state == "removed"
 
 
+def test_a_stranger_gets_no_variable_of_yours(home: Path, server: kit.Server) -> None:
+    spec = {**server.plugin.openapi(), "servers": [{"url": "https://example.com/$AWS_KEY"}]}
+    (home / "spec.json").write_text(json.dumps(spec))
+    for name, problem in (("stranger", "variables of yours"), ("--scope", "can be no name")):
+        with pytest.raises(kit.ConnectError, match=problem):
+            kit.connect("spec.json" if name == "stranger" else server, "cursor", write=True, name=name)
+    assert not (home / ".cursor").exists()
+
+
 def test_links_open_the_host_with_the_same_entry(home: Path, server: kit.Server) -> None:
     entry = {"url": f"{server.url}/mcp"}
     for host, scheme in (
