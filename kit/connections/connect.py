@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kit.client.discovery import install
 from kit.connections import commands, files
 from kit.connections.access import Access, access, recognise
 from kit.connections.connection import Change, Connection, Said
 from kit.connections.open_webui import OpenWebUI
-from kit.errors import ConnectError, UnknownHost
+from kit.errors import ConnectError, KitError, UnknownHost
 from kit.redaction import hide
 from kit.words import did_you_mean
 
@@ -144,13 +146,11 @@ def find(host: str) -> Host:
 
 
 def _undone(store: Store, source: Any, name: str | None) -> Connection:
-    is_it = recognise(source)
     entries = store.entries()
-    found = [
-        key
-        for key, entry in entries.items()
-        if isinstance(entry, Mapping) and is_it(entry) and name in (None, key)
-    ]
+    found = _leading_to(source, entries, name)
+    if not found:  # its spec may name another address than the one it is at
+        with contextlib.suppress(KitError):
+            found = _leading_to(install(source, ask=False).base_url, entries, name)
     place = str(getattr(source, "url", source))
     for key in found:
         store.remove(key)
@@ -168,6 +168,16 @@ def _undone(store: Store, source: Any, name: str | None) -> Connection:
     return Connection(
         store.title, ", ".join(found) or name or "", place, "removed" if found else "absent", Change(text, "")
     )
+
+
+def _leading_to(source: Any, entries: Mapping[str, Any], name: str | None) -> list[str]:
+    """The names of the entries that lead to `source`."""
+    is_it = recognise(source)
+    return [
+        key
+        for key, entry in entries.items()
+        if isinstance(entry, Mapping) and is_it(entry) and name in (None, key)
+    ]
 
 
 def _covers(held: Any, entry: Any) -> bool:

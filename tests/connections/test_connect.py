@@ -238,6 +238,13 @@ def test_a_plugin_without_mcp_is_started_by_the_host(home: Path, server: kit.Ser
     assert "type: stdio" in by_api.change.text
 
 
+def test_an_entry_is_found_by_the_address_that_its_spec_names(home: Path, server: kit.Server) -> None:
+    spec = {**server.plugin.openapi(), "servers": [{"url": server.url}]}
+    (home / "spec.json").write_text(json.dumps(spec))
+    assert kit.connect("spec.json", "cursor", write=True).place == f"{server.url}/mcp"
+    assert kit.connect("spec.json", "cursor", undo=True).state == "removed"
+
+
 def test_a_file_with_a_plugin_is_started_by_the_host(home: Path) -> None:
     (home / "shop.py").write_text("import kit\nshop = kit.Plugin('shop', description_for_model='A shop.')\n")
     kit.connect("shop.py", "cursor", write=True)

@@ -1,17 +1,18 @@
 """Real hosts: Codex, Claude Code, Gemini CLI and Open WebUI, each connected to a served plugin, asked, used, and undone.
 
 `KIT_INTEROP=1 pytest -n 0 tests/e2e/test_hosts_real.py`. What is not on the PATH is installed, by npm and uv: 2.5 GB. With
-`KIT_SCREENSHOTS=FOLDER` the conversation in Open WebUI is photographed.
+`KIT_SCREENSHOTS=FOLDER` the conversation in Open WebUI is photographed; `KIT_OPEN_WEBUI=URL` is one that runs, with
+`WEBUI_AUTH=False` and the understudy as its model.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import Any
 
 import httpx2
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from lab import browser_program
 from paths import ROOT
 
@@ -80,6 +83,26 @@ def shop() -> Iterator[kit.Server]:
         yield running
 
 
+@pytest.fixture
+def weather() -> Iterator[str]:
+    """The address of a stranger's API, which knows nothing of MCP."""
+    app = FastAPI(title="Weather")
+
+    @app.get("/weather", operation_id="get_weather", summary="The weather")
+    def weather(city: str) -> str:
+        return "sunny"
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [sock]})
+        thread.start()
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+        running.should_exit = True
+        thread.join()
+
+
 @pytest.mark.parametrize("host", PACKAGES)
 def test_a_host_is_connected_says_so_and_forgets(home: Path, server: kit.Server, host: str) -> None:
     assert kit.connect(server, host).state == "shown"
@@ -116,15 +139,11 @@ def test_a_host_takes_the_token_from_its_variable(
 
 
 @pytest.mark.parametrize("host", PACKAGES)
-def test_a_host_starts_the_command_for_a_plugin_without_mcp(
-    home: Path, server: kit.Server, host: str
-) -> None:
-    spec = home / "strangers.json"
-    spec.write_text(json.dumps({**server.plugin.openapi(), "servers": [{"url": server.url}]}))
-    added = kit.connect(spec, host, write=True, name="stranger")
+def test_a_host_starts_the_command_for_a_plugin_without_mcp(home: Path, weather: str, host: str) -> None:
+    added = kit.connect(weather, host, write=True)
     assert "kit mcp" in added.change.text
     assert added.connected is True, added
-    assert kit.connect(spec, host, undo=True).state == "removed"
+    assert kit.connect(weather, host, undo=True).state == "removed"
 
 
 @pytest.mark.parametrize("host", ["claude", "gemini"])
@@ -165,6 +184,11 @@ def test_codex_keeps_the_rest_of_its_file_and_uses_the_plugin(
 @pytest.fixture(scope="module")
 def open_webui(tmp_path_factory: pytest.TempPathFactory, understudy: Understudy) -> Iterator[httpx2.Client]:
     """A client of Open WebUI's API, its administrator; its model is the understudy, which no tool of its own confuses."""
+    if running := os.environ.get("KIT_OPEN_WEBUI"):
+        with httpx2.Client(base_url=running, timeout=60, trust_env=False) as client:
+            _set_up(client)
+            yield client
+        return
     folder = tmp_path_factory.mktemp("open-webui")
     program = shutil.which("open-webui")
     if program is None:
@@ -199,18 +223,7 @@ def open_webui(tmp_path_factory: pytest.TempPathFactory, understudy: Understudy)
     try:
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
             _wait_for(client, process)
-            signed_in = client.post("/api/v1/auths/signin", json={"email": "", "password": ""}).json()
-            client.headers["Authorization"] = f"Bearer {signed_in['token']}"
-            tasks = client.get("/api/v1/tasks/config").json()
-            tasks |= {name: False for name in tasks if name.startswith("ENABLE_")}
-            client.post("/api/v1/tasks/config/update", json=tasks)
-            models = client.get("/api/v1/configs/models").json()
-            models["DEFAULT_MODEL_METADATA"] = {"capabilities": {"builtin_tools": False}}
-            client.post("/api/v1/configs/models", json=models)
-            client.post(
-                "/api/v1/users/user/settings/update",
-                json={"ui": {"version": "0.12.4", "showChangelog": False}},
-            )
+            _set_up(client)
             yield client
     finally:
         process.terminate()
@@ -218,8 +231,23 @@ def open_webui(tmp_path_factory: pytest.TempPathFactory, understudy: Understudy)
         log.close()
 
 
+def _set_up(client: httpx2.Client) -> None:
+    signed_in = client.post("/api/v1/auths/signin", json={"email": "", "password": ""}).json()
+    client.headers["Authorization"] = f"Bearer {signed_in['token']}"
+    tasks = client.get("/api/v1/tasks/config").json()
+    tasks |= {name: False for name in tasks if name.startswith("ENABLE_")}
+    client.post("/api/v1/tasks/config/update", json=tasks)
+    models = client.get("/api/v1/configs/models").json()
+    models["DEFAULT_MODEL_METADATA"] = {"capabilities": {"builtin_tools": False}}
+    client.post("/api/v1/configs/models", json=models)
+    client.post(
+        "/api/v1/users/user/settings/update",
+        json={"ui": {"version": "0.12.4", "showChangelog": False}},
+    )
+
+
 def _wait_for(client: httpx2.Client, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
+    for _ in range(600):
         assert process.poll() is None, "Open WebUI has ended"
         try:
             if client.get("/health").status_code == 200:
@@ -227,7 +255,7 @@ def _wait_for(client: httpx2.Client, process: subprocess.Popen[bytes]) -> None:
         except httpx2.HTTPError:
             pass
         time.sleep(1)
-    raise AssertionError("Open WebUI did not start within 300 s")
+    raise AssertionError("Open WebUI did not start within 600 s")
 
 
 @pytest.fixture
@@ -251,36 +279,13 @@ def test_open_webui_is_connected_says_so_and_forgets(open_webui: httpx2.Client, 
 
 
 def test_open_webui_reads_the_document_of_a_plugin_without_mcp(
-    open_webui: httpx2.Client, server: kit.Server, monkeypatch: pytest.MonkeyPatch
+    open_webui: httpx2.Client, weather: str
 ) -> None:
     at = str(open_webui.base_url)
-    from fastapi import FastAPI
-
-    app = FastAPI(title="Weather", servers=[{"url": "/"}])
-
-    @app.get("/weather", operation_id="get_weather", summary="The weather")
-    def weather(city: str) -> str:
-        return "sunny"
-
-    import threading
-
-    import uvicorn
-
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        sock.listen()
-        running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [sock]})
-        thread.start()
-        try:
-            url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-            added = kit.connect(url, "open-webui", at=at, write=True)
-            assert '"type": "openapi"' in added.change.text
-            assert (added.connected, added.tools) == (True, ["get_weather"])
-            assert kit.connect(url, "open-webui", at=at, undo=True).state == "removed"
-        finally:
-            running.should_exit = True
-            thread.join()
+    added = kit.connect(weather, "open-webui", at=at, write=True)
+    assert '"type": "openapi"' in added.change.text
+    assert (added.connected, added.tools) == (True, ["get_weather"])
+    assert kit.connect(weather, "open-webui", at=at, undo=True).state == "removed"
 
 
 def test_open_webui_is_given_a_token_only_if_it_is_set(
