@@ -37,9 +37,12 @@ if TYPE_CHECKING:
     from kit.client.installed import CallResult as CallResult
     from kit.client.installed import InstalledPlugin as InstalledPlugin
     from kit.client.signin import SignIn as SignIn
+    from kit.connections.connect import connect as connect
+    from kit.connections.connection import Connection as Connection
     from kit.errors import AuthError as AuthError
     from kit.errors import CaseError as CaseError
     from kit.errors import ChatError as ChatError
+    from kit.errors import ConnectError as ConnectError
     from kit.errors import DatabaseAway as DatabaseAway
     from kit.errors import DatabaseBusy as DatabaseBusy
     from kit.errors import DatabaseError as DatabaseError

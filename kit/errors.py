@@ -20,6 +20,7 @@ KitError
 ├── UnknownHost          there is no host of that name; .host
 ├── InstallError         a plugin cannot be installed from its URL; .source
 │   └── SignInError      its user could not be signed in, or no longer is
+├── ConnectError         a plugin cannot be connected to a host on this machine; .host
 ├── ChatError            a conversation cannot go on; the chat itself stays usable; .reply
 ├── CaseError            a case of an evaluation cannot be read or asked; .case
 ├── TapeError            a recording of a model cannot be read, written or used
@@ -176,6 +177,13 @@ class DatabaseMisfit(DatabaseError):
 @dataclass(kw_only=True, eq=False, repr=False)
 class UnknownHost(KitError):
     """There is no host of that name. `host` is the name as it was given."""
+
+    host: str
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ConnectError(KitError):
+    """A plugin cannot be connected to a host, or not be taken out. `host` is the host's name; "" if it is the plugin's fault."""
 
     host: str
 

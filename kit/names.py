@@ -8,8 +8,10 @@ _HOMES = {
     "client.discovery": "ainstall install",
     "client.installed": "CallResult InstalledPlugin",
     "client.signin": "SignIn",
-    "errors": "AuthError CaseError ChatError DatabaseAway DatabaseBusy DatabaseError DatabaseMisfit ExpectationFailed "
-    "ExportError Forbidden InstallError KitError ManifestError NotebookError OperationClash OperationError PortInUse "
+    "connections.connect": "connect",
+    "connections.connection": "Connection",
+    "errors": "AuthError CaseError ChatError ConnectError DatabaseAway DatabaseBusy DatabaseError DatabaseMisfit "
+    "ExpectationFailed ExportError Forbidden InstallError KitError ManifestError NotebookError OperationClash OperationError PortInUse "
     "ProjectError ServeError SettingsError SignInError SpecError TapeError UnknownHost",
     "evals.cases": "Case",
     "evals.compare": "Comparison compare",

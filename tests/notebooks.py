@@ -25,7 +25,7 @@ FOLDER = Path(__file__).parent.parent / "notebooks"
 TAPES = Path(__file__).parent / "tapes"
 TIMES = re.compile(r"\b(\d+ ms|\d+\.\d s)\b")
 FIXED: list[tuple[re.Pattern[str], Any]] = [
-    (re.compile(r"(127\.0\.0\.1|localhost):\d{4,5}"), r"\1:3333"),
+    (re.compile(r"(127\.0\.0\.1|localhost)(:|%3A)\d{4,5}"), r"\1\g<2>3333"),
     (re.compile(r"token=[\w-]{22}"), "token=123"),
     (
         re.compile(r" *\b(\d+ ms|\d+\.\d s)\b"),

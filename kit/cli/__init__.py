@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import typer
 
-from kit.cli import author, evals, plugins, serve, talk
+from kit.cli import author, connect, evals, plugins, serve, talk
 from kit.errors import KitError
 
 # in the order of `kit --help`: that in which a plugin is made and used
@@ -33,6 +33,7 @@ COMMANDS = (
     author.lab,
     serve.serve,
     serve.mcp,
+    connect.connect,
     talk.chatgpt,
     serve.understudy,
 )
