@@ -135,9 +135,9 @@ def _named(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 for text in _texts(value):
                     if id(text) not in public and _may_be_secret(name, str(text.value)):
                         yield text.lineno, f"the value of {name}"
-        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if is_text and id(node) not in public and _is_random(node.value):
-            yield node.lineno, "a long random text"
+        match node:
+            case ast.Constant(value=str(long)) if id(node) not in public and _is_random(long):
+                yield node.lineno, "a long random text"
 
 
 def _owners(tree: ast.AST) -> Iterator[ast.AST]:
