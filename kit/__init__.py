@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from kit.hosts.findings import Findings as Findings
     from kit.loop import nested as nested
     from kit.manifest import Manifest as Manifest
-    from kit.notebook.loading import load as load
+    from kit.notebook.target import load as load
     from kit.openapi.spec import Spec as Spec
     from kit.plugin.app import Plugin as Plugin
     from kit.plugin.databases import Database as Database

@@ -22,7 +22,7 @@ _HOMES = {
     "hosts.findings": "Finding Findings",
     "loop": "nested",
     "manifest": "Manifest",
-    "notebook.loading": "load",
+    "notebook.target": "load",
     "openapi.spec": "Spec",
     "plugin.app": "Plugin",
     "plugin.databases": "Database database",

@@ -141,19 +141,21 @@ def forms(text: str) -> Iterator[re.Match[str]]:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a value of this name is a secret: `db_password`, `apiKey`, `X-Auth-Token`."""
-    return bool(_ENDS_SECRET.search(_words(name)))
+    """Whether a value of this name is a secret: `db_password`, `apiKey`, `X-Auth-Token`, but not `max_tokens`."""
+    low = words(name)
+    return bool(_ENDS_SECRET.search(low) and not _ABOUT_SECRETS.search(low))
 
 
-def _words(name: str) -> str:
+def words(name: str) -> str:
+    """A name as lower-case words with _ between them: `apiKey` and `api-key` are api_key."""
     return _HUMPS.sub("_", name).lower()
 
 
 @lru_cache(4096)
 def is_hidden(name: str) -> bool:
     """Whether what has this name is not shown: more names than are refused in code. At most 128 characters are read."""
-    words = _words(name)
-    return bool(_HAS_SECRET.search(words) and not _ABOUT_SECRETS.search(words))
+    low = words(name)
+    return bool(_HAS_SECRET.search(low) and not _ABOUT_SECRETS.search(low))
 
 
 def _hide_item(name: str, value: Any) -> Any:
@@ -165,7 +167,7 @@ def _hide_item(name: str, value: Any) -> Any:
 
 @lru_cache(4096)
 def _is_ambiguous(name: str) -> bool:
-    return bool(_MAY_BE_SECRET.search(_words(name)))
+    return bool(_MAY_BE_SECRET.search(words(name)))
 
 
 def _may_hide(name: str, value: Any) -> bool:
@@ -225,6 +227,19 @@ def _hide_named(text: str, low: str) -> str:
         text = _PART.sub(lambda part: part[1] + HIDDEN if is_hidden(part[2][-128:]) else part[0], text)
         text = _PART_SHOWN.sub(lambda part: part[1] + HIDDEN if is_hidden(part[2][-128:]) else part[0], text)
     parts, done = [], 0
+    for _, start, end in _named(text):
+        parts += [text[done:start], HIDDEN]
+        done = end
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+def named(text: str) -> Iterator[tuple[str, str]]:
+    """The name and the value of each secret that is written in a text as `name=value`, or as JSON and headers have it."""
+    yield from ((name, text[start:end]) for name, start, end in _named(text))
+
+
+def _named(text: str) -> Iterator[tuple[str, int, int]]:
+    done = 0
     for match in _NAMED.finditer(text):
         name = match[1][-128:]
         is_sure = is_hidden(name) or (
@@ -234,14 +249,10 @@ def _hide_named(text: str, low: str) -> str:
             continue
         start, end = _value(text, match.end(), match[3] not in (":", None), bool(match[2]))
         value = text[start:end]
-        if (
-            value
-            and (is_sure or _MADE_UP.match(value))
-            and not (value.isdigit() and "tokens" in name.lower())
-        ):
-            parts += [text[done:start], HIDDEN]
+        is_count = value.isdigit() and "tokens" in name.lower()
+        if value and (is_sure or _MADE_UP.match(value)) and not is_count:
+            yield name, start, end
             done = end
-    return "".join([*parts, text[done:]]) if parts else text
 
 
 def _value(text: str, start: int, is_assigned: bool, is_quoted: bool) -> tuple[int, int]:

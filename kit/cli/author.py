@@ -26,7 +26,8 @@ def new(name: Annotated[str, typer.Argument(help="The folder to create: letters,
 
 def export(
     notebook: Annotated[
-        str, typer.Argument(help="NOTEBOOK.ipynb; with :NAME where there are several plugins.")
+        str,
+        typer.Argument(help="NOTEBOOK.ipynb, FILE.py or MODULE; with :NAME where there are several plugins."),
     ],
     folder: Annotated[str, typer.Argument(help="The folder to create, or one from an earlier export.")],
     include: Annotated[
@@ -48,9 +49,7 @@ def export(
     if isinstance(given, Named):
         given = given.of(source.plugin().manifest.name_for_model, notebook)
     secret = given if isinstance(given, str) else None
-    report = run(
-        source.path, folder, name=source.name or None, include=files, mcp=mcp, token=secret, force=force
-    )
+    report = run(notebook, folder, include=files, mcp=mcp, token=secret, force=force)
     print(report)
     if not report.ok:
         raise typer.Exit(1)

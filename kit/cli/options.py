@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import threading
 from getpass import getpass
@@ -97,12 +96,9 @@ def installed(
 ) -> InstalledPlugin:
     """The plugin at a `Url`; one in a notebook or a Python file need not be served."""
     from kit.client.discovery import install
+    from kit.notebook.target import Target, is_target
 
-    source: Any = url
-    if re.search(r"\.(ipynb|py)(:\w+)?$", url) and "://" not in url:
-        from kit.notebook.target import Target
-
-        source = Target(url).plugin()
+    source: Any = Target(url).plugin() if is_target(url) else url
     secret = auth(tokens, [url], client_ids) if tokens is None or isinstance(tokens, list) else tokens
     return install(source, auth=secret, follow_refs=follow_refs, ask=ask)
 

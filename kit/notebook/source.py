@@ -9,73 +9,41 @@ import __future__
 import ast
 import builtins
 import linecache
-import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from kit import jupyter
 from kit.errors import ExportError, KitError, NotebookError
+from kit.notebook.cells import PLAIN, SourceCell, read_cells
 from kit.notebook.names import MAGIC, TOO_DEEP, UNREADABLE, defines_unseen, loosely_defined, names_of
-from kit.openapi.documents import read_json
 
-_MARKER = re.compile(r"^\s*#\s*\|\s*exporti?s?\b")
 _FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 _PREDEFINED = {*dir(builtins), "__name__", "__file__", "__doc__", "__builtins__", "__annotations__"}
 # Only Jupyter defines these; an exported cell must import them or do without.
 _JUPYTER_NAMES = {"display", "get_ipython", "In", "Out"}
 
 
-@dataclass
-class SourceCell:
-    """One code cell. `number` counts all cells of the notebook from 1, as JupyterLab's status bar does."""
-
-    number: int
-    source: str
-    is_exported: bool
-
-    @property
-    def first_line(self) -> str:
-        """The first line of code, which identifies the cell."""
-        lines = (line.strip() for line in self.source.splitlines())
-        return next((line for line in lines if line and not line.startswith("#")), "")
-
-    def __str__(self) -> str:
-        return f"cell {self.number} ({self.first_line[:60]!r})"
-
-
 class Notebook:
-    """The code cells of a notebook file. Raises `NotebookError` for a file that is not a notebook."""
+    """The code cells of a `.ipynb` or `.py` file. Raises `NotebookError` for one that is neither."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        try:
-            document = read_json(self.path.read_bytes())
-        except OSError as error:
-            siblings = sorted(file.name for file in self.path.parent.glob("*.ipynb"))
-            raise self.error(
-                f"{self.path} cannot be read: {error.strerror}.",
-                f"Notebooks beside it: {', '.join(siblings)}." if siblings else "Check the path.",
-            ) from None
-        except ValueError as error:
-            raise self.error(
-                f"{self.path} is not a notebook: it {error}.", "Open it in Jupyter and save it again."
-            ) from None
-        cells = document.get("cells") if isinstance(document, dict) else None
-        if not isinstance(cells, list):
-            old = isinstance(document, dict) and "worksheets" in document
-            raise self.error(
-                f"{self.path} is {'a notebook of format 3' if old else 'not a notebook: it has no cells'}.",
-                "Open it in Jupyter and save it again: that writes format 4.",
-            )
-        self.cells = [
-            SourceCell(number, source, _is_marked(source))
-            for number, cell in enumerate(cells, 1)
-            if isinstance(cell, dict) and cell.get("cell_type") == "code"
-            for source in [_text(cell.get("source"))]
-        ]
+        self.cells = read_cells(self.path)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a Python file without cells."""
+        return [cell.number for cell in self.cells] == [PLAIN]
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether only some of it is the plugin."""
+        return self.path.suffix == ".ipynb" or not all(cell.is_exported for cell in self.cells)
+
+    def place(self, cell: SourceCell) -> str:
+        """Where a cell is, at the beginning of a sentence."""
+        return str(self.path) if self.is_plain else f"C{str(cell)[1:]} of {self.path}"
 
     @property
     def exported(self) -> list[SourceCell]:
@@ -90,6 +58,8 @@ class Notebook:
                 "Write `#| export` as the first line of each cell that is.",
             )
         parsed = [(cell, self._parsed(cell)) for cell in self.exported]
+        if self.is_plain:
+            return  # a name may come from anywhere, and no cell is left out
         defined = {name for _, (_, names, _) in parsed for name in names}
         is_dynamic = any(defines_unseen(tree) for _, (tree, _, _) in parsed)
         for cell, (_, _, used) in parsed:
@@ -120,8 +90,9 @@ class Notebook:
         return module
 
     def _run(self, cell: SourceCell, module: ModuleType, flags: int) -> int:
-        place = f"{self.path.name}, {cell}"
-        linecache.cache[place] = (len(cell.source), None, cell.source.splitlines(keepends=True), place)
+        place = str(self.path.absolute()) if self.is_plain else f"{self.path.name}, {cell}"
+        if not self.is_plain:
+            linecache.cache[place] = (len(cell.source), None, cell.source.splitlines(keepends=True), place)
         # A cell inherits the futures of the cells before it, not those of this module.
         code = compile(cell.source, place, "exec", flags=flags, dont_inherit=True)
         try:
@@ -129,7 +100,7 @@ class Notebook:
                 exec(code, module.__dict__)  # noqa: S102 - what the author wrote is to run
         except KitError as error:
             raise self.error(
-                f"{_capital(cell)} of {self.path} does not work: {error.problem}", error.remedy, cell=cell
+                f"{self.place(cell)} does not work: {error.problem}", error.remedy, cell=cell
             ) from error
         except NameError as error:
             later = [
@@ -138,7 +109,7 @@ class Notebook:
             if not later:
                 raise self._cell_failed(cell, error, place) from error
             raise self.error(
-                f"{_capital(cell)} of {self.path} uses {error.name!r}, which {later[0]} defines later.",
+                f"{self.place(cell)} uses {error.name!r}, which {later[0]} defines later.",
                 "Move that cell up: the cells run from top to bottom.",
                 cell=cell,
             ) from None
@@ -160,7 +131,7 @@ class Notebook:
             if not isinstance(error, SyntaxError):
                 why = "is too deep" if isinstance(error, TOO_DEEP) else str(error)
                 raise self.error(
-                    f"{_capital(cell)} of {self.path} cannot be read by Python: {why}.",
+                    f"{self.place(cell)} cannot be read by Python: {why}.",
                     "Split what is long into several statements; remove characters that are not text.",
                     cell=cell,
                 ) from None
@@ -172,14 +143,14 @@ class Notebook:
             if "outside function" in str(error.msg) and "await" in line:
                 remedy = "A notebook awaits at the top of a cell; a server cannot. Put it in a function."
             raise self.error(
-                f"{_capital(cell)} of {self.path} is not Python: {error.msg}, in line {error.lineno}: {line.strip()}",
+                f"{self.place(cell)} is not Python: {error.msg}, in line {error.lineno}: {line.strip()}",
                 remedy,
                 cell=cell,
             ) from None
 
     def _magic(self, cell: SourceCell, line: str) -> NotebookError:
         return self.error(
-            f"{_capital(cell)} of {self.path} uses a magic, which only Jupyter understands: {line.strip()}",
+            f"{self.place(cell)} uses a magic, which only Jupyter understands: {line.strip()}",
             "Move that line to a cell without `#| export`.",
             cell=cell,
         )
@@ -194,7 +165,7 @@ class Notebook:
             why, remedy = "which only Jupyter defines", "Move that line to a cell without `#| export`."
         else:
             why, remedy = "which no cell defines", "Define or import it in a cell marked `#| export`."
-        return self.error(f"{_capital(cell)} of {self.path} needs {name!r}, {why}.", remedy, cell=cell)
+        return self.error(f"{self.place(cell)} needs {name!r}, {why}.", remedy, cell=cell)
 
     def _cell_failed(self, cell: SourceCell, error: BaseException, place: str) -> NotebookError:
         trace, number = error.__traceback__, None
@@ -209,24 +180,22 @@ class Notebook:
         elif isinstance(error, FileNotFoundError):
             remedy = f"A relative path starts from the folder that the process was started in: {Path.cwd()}."
         return self.error(
-            f"{_capital(cell)} of {self.path} raised {type(error).__name__}: {_message(error)}{where}",
+            f"{self.place(cell)} raised {type(error).__name__}: {_message(error)}{where}",
             remedy,
             cell=cell,
         )
 
     def refusal(self, problem: str, remedy: str, cell: SourceCell | None = None) -> ExportError:
         """An error of the export that names the notebook."""
-        return ExportError(problem, remedy, notebook=str(self.path), cell=cell.number if cell else None)
+        return ExportError(
+            problem, remedy, notebook=str(self.path), cell=cell.number or None if cell else None
+        )
 
     def error(self, problem: str, remedy: str, cell: SourceCell | None = None) -> NotebookError:
         """An error about this notebook."""
-        return NotebookError(problem, remedy, notebook=str(self.path), cell=cell.number if cell else None)
-
-
-def _text(source: Any) -> str:
-    """The source of a cell, which nbformat keeps as a text or as lines, without a byte order mark."""
-    parts = source if isinstance(source, list) else [source]
-    return "".join(part for part in parts if isinstance(part, str)).removeprefix("\ufeff")
+        return NotebookError(
+            problem, remedy, notebook=str(self.path), cell=cell.number or None if cell else None
+        )
 
 
 def _message(error: BaseException) -> str:
@@ -234,17 +203,3 @@ def _message(error: BaseException) -> str:
         return str(error)
     except Exception:  # the error is the user's own class
         return "(its text cannot be shown)"
-
-
-def _capital(cell: SourceCell) -> str:
-    return f"C{str(cell)[1:]}"
-
-
-def _is_marked(source: str) -> bool:
-    """Whether the marker stands among the lines before the first line of code."""
-    for line in source.splitlines():
-        if _MARKER.match(line):
-            return True
-        if line.strip() and not line.lstrip().startswith(("#", "%%")):
-            return False
-    return False

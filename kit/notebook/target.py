@@ -1,122 +1,200 @@
-"""The target of `kit serve`: a notebook, file or module, the plugin in it, and reloading it when its file changes."""
+"""Where a plugin is written: a notebook, a Python file, a module or a project; the plugin in it, and its new versions."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-
-from fastapi import FastAPI
 
 from kit.addresses import LOCAL_NAMES, is_document
 from kit.errors import KitError
-from kit.notebook.loading import load
+from kit.notebook.cells import has_cells, read_cells
+from kit.notebook.loading import current, found_in, plugin_of, warn_if_unsaved
+from kit.notebook.source import Notebook
 from kit.plugin.app import Plugin, Served
 
 POLL_INTERVAL = 0.3  # seconds between two checks of a file for changes
+SETTLE_TIME = 0.2  # seconds after which a file that cannot be read is read again: an editor may be writing it
+_SUFFIXES = (".py", ".ipynb")
+_FORMS = "Pass NOTEBOOK.ipynb, FILE.py, MODULE or the folder of a project; with :NAME of the plugin where there are several."
+
+
+def load(path: str | Path | None = None, name: str | None = None) -> Plugin:
+    """The plugin that a notebook defines in its `#| export` cells, or a Python file, in its own module.
+
+    `path` is what `kit serve` takes: a notebook, a `.py` file with cells or without, a module, the folder of a project;
+    `path:NAME` or `name` chooses among several plugins, or is a function that makes one. Without `path`, the notebook that
+    calls this, as last saved. Raises `NotebookError`, naming the cell, for magics and syntax errors, for a name that an
+    unmarked cell defines, for a cell that raises, and if there is no plugin or more than one.
+    """
+    if path is None:
+        notebook = Notebook(current())
+        warn_if_unsaved(notebook)
+        path = notebook.path
+    return Target(path).plugin(name)
 
 
 def is_target(text: str) -> bool:
     """Whether `text` is a `Target` and not the address or the spec of a plugin that runs elsewhere."""
-    where, _, name = text.rpartition(":") if ":" in text[2:] else (text, "", "")
-    if Path(where).suffix in (".py", ".ipynb"):
+    where, name = _parted(text)
+    if Path(where).suffix in _SUFFIXES:
         return True
+    if Path(where).is_dir():
+        return _file_in(Path(where)) is not None
     parts = where.split(".")
     are_names = all(part.isidentifier() for part in parts) and (not name or name.isidentifier())
     if not are_names or is_document(where) or where in LOCAL_NAMES or Path(text).is_file():
         return False
     sys.path.insert(0, "")  # the installed command does not search the current folder
     try:
-        return importlib.util.find_spec(parts[0]) is not None
+        # the whole of it, so that github.com is no module where `github` is installed
+        return importlib.util.find_spec(parts[0]) is not None and importlib.util.find_spec(where) is not None
+    except Exception:  # of a parent that does not import, or is no package
+        return False
     finally:
         sys.path.remove("")
 
 
 class Target:
-    """`NOTEBOOK.ipynb`, `FILE.py` or `MODULE`, with `:NAME` of the plugin or app where there are several."""
+    """`NOTEBOOK.ipynb`, `FILE.py`, `MODULE` or a project's folder, with `:NAME` of the plugin, app or function that makes it."""
 
-    def __init__(self, text: str) -> None:
-        # The colon of a drive letter is not the separator.
-        self.where, _, self.name = text.rpartition(":") if ":" in text[2:] else (text, "", "")
-        self.path = Path(self.where)
-        self._seen: tuple[int, int] | None = None  # the state of the file when it was last read
-        self.is_file = self.path.suffix in (".py", ".ipynb")
-        if self.is_file and not self.path.is_file():
+    def __init__(self, where: str | Path) -> None:
+        self.where, self.name = (str(where), "") if isinstance(where, Path) else _parted(where)
+        path = Path(self.where)
+        self.path: Path | None = path if path.suffix in _SUFFIXES else None  # None: a module
+        if self.path and not self.path.is_file():
+            read_cells(self.path)  # says so, and what there is
+        if path.is_dir():
+            self.path = _file_in(path)
+            if self.path is None:
+                raise KitError(f"The folder {self.where} has no plugin.ipynb and no app.py.", _FORMS)
+        self._modules: set[str] = set()  # that it imported from beside it
+        self._seen: object = None  # the state of the files when they were last read
+
+    def file(self) -> Path:
+        """The file to export. Raises `KitError` for a module of a package, which is more than a file."""
+        if self.path is not None:
+            return self.path
+        origin = getattr(self._module(), "__file__", None)
+        if "." in self.where or not origin or Path(origin).stem == "__init__":
             raise KitError(
-                f"The file {self.where} does not exist.", "Pass NOTEBOOK.ipynb, FILE.py:NAME or MODULE:NAME."
+                f"{self.where} is part of a package, and an export is of one file and the modules beside it.",
+                f"Write a file app.py with `from {self.where} import {self.name or 'app'} as plugin` beside the package, "
+                "and pass that.",
             )
+        return Path(origin)
 
-    def plugin(self) -> Plugin:
+    def plugin(self, name: str | None = None) -> Plugin:
         """The plugin; any other app is wrapped. Raises `KitError` with the names to choose from."""
         self._seen = self._state()  # before reading: a change during it counts as one
-        if self.path.suffix == ".ipynb":
-            return load(self.path, self.name or None)
-        module = self._module()
-        apps = {key: value for key, value in vars(module).items() if isinstance(value, FastAPI)}
-        # One app may have two names, or stand beside the plugin that wraps it.
-        plugins = [app for app in apps.values() if isinstance(app, Plugin)]
-        unique = list({id(app): app for app in plugins or apps.values()}.values())
-        # Among several, `plugin` is the one, as in every exported app.py.
-        name = self.name or ("plugin" if len(unique) > 1 else "")
-        if name in apps or (not name and len(unique) == 1):
-            app = apps[name] if name else unique[0]
-            return app if isinstance(app, Plugin) else Plugin.wrap(app)
-        raise KitError(
-            f"{self.where} has no plugin or app {self.name!r}."
-            if self.name
-            else f"Which plugin of {self.where}?",
-            f"There are: {', '.join(apps) or 'none'}.",
+        name = name or self.name or None
+        if self.path is None:
+            return found_in(self._module(), self.where, name)[1]
+        is_notebook = self.path.suffix == ".ipynb" or has_cells(self.path)
+        stem = self.path.stem
+        before = set(sys.modules)
+        module = (
+            f"notebook_{re.sub(r'[^0-9A-Za-z_]+', '_', stem).strip('_').lower()}" if is_notebook else stem
         )
+        _, plugin, _ = plugin_of(Notebook(self.path), name, module)
+        self._modules |= {it for it in set(sys.modules) - before if it != module and self._is_beside(it)}
+        plugin.replace_earlier()
+        return plugin
 
     def follow(self, server: Served, stop: threading.Event) -> Iterator[str]:
-        """Serves the plugin again whenever its file changes, and yields a message each time, until `stop`.
+        """Serves the plugin again whenever its file or a module beside it changes, and yields a message each time, until `stop`.
 
-        If the changed file does not work, the previous version goes on serving.
+        If the new version does not work, the previous one goes on serving.
         """
-        if not self.is_file:
+        if self.path is None:
             raise KitError(f"--reload follows a file, and {self.where} is a module.", "Pass its FILE.py.")
         while not stop.wait(POLL_INTERVAL):
-            if self._state() == self._seen:
+            if (state := self._state()) == self._seen:
                 continue
+            changed = self._changed(state)
             try:
-                server.follow(self.plugin())
-                yield f"{self.path.name} has changed: the new version is served."
-            except KitError as error:
-                yield f"{self.path.name} has changed, but the previous version is still served:\n{error}"
+                server.follow(self._again(stop))
+                yield f"{changed} has changed: the new version is served."
+            except (KitError, SystemExit) as error:
+                text = "it ends the process." if isinstance(error, SystemExit) else error
+                yield f"{changed} has changed, but the previous version is still served:\n{text}"
             except Exception:
-                yield (
-                    f"{self.path.name} has changed, but the previous version is still served:\n"
-                    f"{traceback.format_exc(limit=-1)}"
-                )
+                trace = traceback.format_exc(limit=-1)
+                yield f"{changed} has changed, but the previous version is still served:\n{trace}"
 
-    def _state(self) -> tuple[int, int] | None:
+    def _again(self, stop: threading.Event) -> Plugin:
+        kept = {name: sys.modules.pop(name) for name in self._modules if name in sys.modules}
+        importlib.invalidate_caches()
         try:
-            stat = self.path.stat()
-        except OSError:  # an editor may remove the file for a moment while it saves
-            return None
-        return stat.st_mtime_ns, stat.st_size
+            return self.plugin()
+        except BaseException:
+            state = self._seen
+            if not stop.wait(SETTLE_TIME) and self._state() != state:
+                return self._again(stop)  # what was read was half a file
+            sys.modules.update({name: it for name, it in kept.items() if name not in sys.modules})
+            raise
+
+    def _files(self) -> list[Path]:
+        origins = (getattr(sys.modules.get(name), "__file__", None) for name in sorted(self._modules))
+        return [*([self.path] if self.path else []), *(Path(origin) for origin in origins if origin)]
+
+    def _is_beside(self, name: str) -> bool:
+        origin = getattr(sys.modules.get(name), "__file__", None)
+        folder = self.path.resolve().parent if self.path else None
+        return bool(
+            origin and folder and "site-packages" not in origin and folder in Path(origin).resolve().parents
+        )
+
+    def _state(self) -> tuple[tuple[str, int, int], ...]:
+        found = []
+        for path in self._files():
+            try:
+                stat = path.stat()
+            except OSError:  # an editor may remove the file for a moment while it saves
+                continue
+            found.append((str(path), stat.st_mtime_ns, stat.st_size))
+        return tuple(found)
+
+    def _changed(self, state: tuple[tuple[str, int, int], ...]) -> str:
+        seen = self._seen if isinstance(self._seen, tuple) else ()
+        names = [Path(it[0]).name for it in state if it not in seen] or [
+            Path(it[0]).name for it in seen if it not in state
+        ]
+        return ", ".join(names)
 
     def _module(self) -> object:
-        if self.path.suffix == ".py":
-            module = ModuleType(self.path.stem)
-            module.__file__ = str(self.path.absolute())
-            sys.modules[self.path.stem] = module
-            sys.path.insert(0, str(self.path.parent.resolve()))
-            # Not by import, whose cache misses a change that keeps the size and comes within one second.
-            exec(compile(self.path.read_bytes(), self.path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - what the author wrote is to run
-            return module
         sys.path.insert(0, "")
         try:
             return importlib.import_module(self.where)
         except ModuleNotFoundError as error:
             if not f"{self.where}.".startswith(f"{error.name}."):  # one that it imports is missing
-                raise
+                raise KitError(
+                    f"The module {self.where} imports {error.name!r}, which is not installed.", "Install it."
+                ) from error
+            raise KitError(f"The module {error.name!r} does not exist.", _FORMS) from None
+        except (Exception, SystemExit) as error:
+            line = traceback.extract_tb(error.__traceback__)[-1]
             raise KitError(
-                f"The module {error.name!r} does not exist.",
-                "Pass NOTEBOOK.ipynb, FILE.py:NAME or MODULE:NAME.",
-            ) from None
+                f"The module {self.where} raised {type(error).__name__}: {error}, in {line.filename}, line {line.lineno}.",
+                "Fix it.",
+            ) from error
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """What is before and after the last colon; that of a drive letter is none."""
+    where, _, name = text.rpartition(":") if ":" in text[2:] else (text, "", "")
+    return where, name
+
+
+def _file_in(folder: Path) -> Path | None:
+    """The plugin of a project, such as `kit new` and `kit export` make: its notebook, its app, or its only notebook."""
+    for name in ("plugin.ipynb", "app.py"):
+        if (folder / name).is_file():
+            return folder / name
+    notebooks = [it for it in folder.glob("*.ipynb") if not it.name.startswith(".")]
+    return notebooks[0] if len(notebooks) == 1 else None

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from kit.errors import ExportError
 from kit.names import HOME_OF
-from kit.notebook.source import Notebook, SourceCell
+from kit.notebook.cells import SourceCell
+from kit.notebook.source import Notebook
 from kit.project import leaks
 from kit.project.requirements import imports_of, is_installed
 from kit.project.wheel import SERVING, is_ours
@@ -246,7 +247,7 @@ class Exportable:
     def _error(self, code: Code, line: int, problem: str, remedy: str) -> ExportError:
         text = "" if "secret" in problem else f": {code.source.splitlines()[line - 1].strip()}"
         cell = code.cell
-        where = f"Cell {cell.number} of {self.notebook.path}" if cell else f"{code.file} beside the notebook"
+        where = self.notebook.place(cell) if cell else f"{code.file} beside the notebook"
         return self.notebook.refusal(f"{where}, line {line}, {problem}{text}", remedy, cell=cell)
 
 

@@ -17,6 +17,7 @@ from kit.errors import ExportError
 from kit.manifest import MANIFEST_PATH, SPEC_PATH
 from kit.markup import code, columns, escape, table
 from kit.notebook.source import Notebook
+from kit.notebook.target import Target
 from kit.project import leaks, proof
 from kit.project.contents import Exportable, including
 from kit.project.folder import rendered, write_files
@@ -96,7 +97,8 @@ def export(
 ) -> Export:
     """Makes `folder` a project that serves the notebook's plugin, and tests it before writing anything.
 
-    `name` chooses among several plugins. The modules beside the notebook that it imports are included; other files
+    `notebook` is what `load` takes: a notebook, a Python file, a module of one file, the folder of a project. `name`
+    chooses among several plugins. The modules beside the notebook that it imports are included; other files
     of its folder are if `include` names them. `mcp` serves MCP too, which takes the whole kit.
 
     The test starts the app with nothing but its requirements, and compares its manifest, its spec and every answer
@@ -106,7 +108,8 @@ def export(
     stays, unless `force`. Raises `NotebookError`, naming the cell, for what cannot be exported, and `ExportError`
     for a folder that holds something else and for an app that does not start.
     """
-    source, target = Notebook(notebook), Path(folder)
+    written = Target(notebook)
+    source, target, name = Notebook(written.file()), Path(folder), name or written.name or None
     Update(target, {})  # a folder that cannot be used is refused first
     parts = Exportable(source, include, {*rendered(TEMPLATE, defaultdict(str)), *_WRITTEN})
     with tempfile.TemporaryDirectory(prefix="kit-export-") as directory:

@@ -7,9 +7,11 @@ that ends with the comment `# public` is let through.
 from __future__ import annotations
 
 import ast
+import io
 import math
 import os
 import re
+import tokenize
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,10 +20,14 @@ from kit import redaction
 
 _PUBLIC = re.compile(r"#.*\bpublic\b", re.IGNORECASE)
 # What has the form of a secret and is not one: a URL whose password is filled in later, `Basic` in a sentence.
-_FILLED_IN = re.compile(r"[^:]*[{}]|[^:]*:[^@]*[{}$<]|(?:Bearer|Basic)[\s+]+[^\s=]{1,11}=*$")
+_FILLED_IN = re.compile(
+    r"[^:]*[{}]|[^:]*:[^@]*[{}$<]|(?:Bearer|Basic)[\s+]+(?:[^\s=]{1,11}=*|[A-Za-z]?[a-z_]+\.?)$"
+)
 # The manifest publishes these: they prove to a host that it is yours.
 _PUBLIC_NAMES = ("verification_tokens", "verification_token")
 _RANDOM = re.compile(r"(?=(?:.*\d){4})(?=.*[A-Za-z])[A-Za-z0-9+/_=-]{32,}")
+_JOINTS = re.compile(r"[-_/]")  # of words: gpt-4o-mini-2024-07-18
+_COMMIT = re.compile(r"[0-9a-f]{40}")  # SHA-1, which names a commit, a file
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HOMES = re.compile(r"(?<![\w.])(?:/(?:home|Users)/[\w.-]+/|[A-Za-z]:\\+Users\\+[\w.-]+)")
 _READERS = ("get", "getenv", "setdefault", "pop")  # os.environ.get("TOKEN", "the token itself")
@@ -37,7 +43,8 @@ def secret_in(source: str) -> tuple[int, str] | None:
         return 0 < number <= len(lines) and bool(_PUBLIC.search(lines[number - 1]))
 
     secrets = [(number, _FORM) for number, line in enumerate(lines, 1) if _has_form(line)]
-    secrets += _named(ast.parse(source))
+    tree = ast.parse(source)
+    secrets += [*_named(tree), *_written(tree), *_commented(source)]
     return min(((number, why) for number, why in secrets if not is_public(number)), default=None)
 
 
@@ -47,6 +54,41 @@ def form_in(text: str) -> tuple[int, str] | None:
         if _has_form(line) and not _PUBLIC.search(line):
             return number, _FORM
     return None
+
+
+def _written(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """What a text of the code says: a connection string, a query, JSON."""
+    inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            text = "".join(str(it.value) if isinstance(it, ast.Constant) else "{}" for it in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
+            text = node.value
+        else:
+            continue
+        for before, line in zip(range(len(text)), text.splitlines(), strict=False):
+            for name in _secrets_of(line, is_prose=id(node) in docs):
+                yield node.lineno + (before if node.end_lineno != node.lineno else 0), f"the value of {name}"
+
+
+def _commented(source: str) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield from (
+                (token.start[0], f"the value of {name}") for name in _secrets_of(token.string, is_prose=True)
+            )
+
+
+def _secrets_of(text: str, is_prose: bool) -> Iterator[str]:
+    """The names of the secrets that a line says. In prose, `token: see below` is none."""
+    for name, value in redaction.named(text):
+        if (
+            _is_secret_name(name)
+            and _may_be_secret(name, value)
+            and (not is_prose or re.search(r"\d", value))
+        ):
+            yield name
 
 
 def path_in(text: str, *folders: Path) -> tuple[int, str] | None:
@@ -91,11 +133,10 @@ def _named(tree: ast.AST) -> Iterator[tuple[int, str]]:
         for name, value in _named_values(node):
             if _is_secret_name(name):
                 for text in _texts(value):
-                    if id(text) not in public and _may_be_secret(str(text.value)):
+                    if id(text) not in public and _may_be_secret(name, str(text.value)):
                         yield text.lineno, f"the value of {name}"
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in public:
-            is_random = _RANDOM.fullmatch(node.value) and not _UUID.fullmatch(node.value)
-            if is_random and _entropy(node.value) >= MIN_ENTROPY:
+        match node:
+            case ast.Constant(value=str(long)) if id(node) not in public and _is_random(long):
                 yield node.lineno, "a long random text"
 
 
@@ -131,6 +172,8 @@ def _named_values(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             yield from (("secret", argument) for argument in arguments)
         case ast.Call(args=[ast.Constant(value=name), value]) if _name(node.func) in _READERS:
             yield str(name), value
+        case ast.Call(args=[_, ast.Constant(value=name), value]) if _name(node.func) == "setattr":
+            yield str(name), value
 
 
 def _name(node: ast.AST) -> str:
@@ -155,7 +198,13 @@ def _texts(value: ast.AST) -> Iterator[ast.Constant]:
             parts = [*keys, *values]
         case ast.IfExp(body=body, orelse=orelse):
             parts = [body, orelse]
-        case ast.Call(func=func) if _name(func) in ("SecretStr", "SecretBytes", "encode", "Field"):
+        case ast.Call(func=func) if _name(func) in (
+            "SecretStr",
+            "SecretBytes",
+            "encode",
+            "Field",
+            "b64decode",
+        ):
             parts = [it.value if isinstance(it, ast.Attribute) else it for it in (*value.args, func)]
     for part in filter(None, parts):
         yield from _texts(part)
@@ -165,11 +214,22 @@ def _is_secret_name(name: str) -> bool:
     return name.replace("-", "_").lower() not in _PUBLIC_NAMES and redaction.is_secret_name(name)
 
 
-def _may_be_secret(text: str) -> bool:
-    """Whether it is not empty, a sentence, a placeholder, an address, or the name of a type or header."""
-    if len(text) < 4 or re.search(r"[\s<>{}$*]|\.\.\.|^https?://|^/", text):
+def _may_be_secret(name: str, text: str) -> bool:
+    """Whether it is not empty, a sentence, a placeholder, an address, its own name, or that of a type or header."""
+    if redaction.words(text).strip("_") in redaction.words(name):
+        return False
+    if len(text) < 4 or re.search(r"[\s<>{}$*]|\.\.\.|^https?://|^/|^your[_-]", text, re.IGNORECASE):
         return False
     return text.lower() not in ("none", "null", "true", "false", "string", "bearer", "basic", "authorization")
+
+
+def _is_random(text: str) -> bool:
+    """Whether it is long and random, and not the name of a commit or a model, a UUID, or an alphabet."""
+    if all(len(part) < 5 or part.isalpha() or part.isdigit() for part in _JOINTS.split(text)):
+        return False
+    if not _RANDOM.fullmatch(text) or _UUID.fullmatch(text) or _COMMIT.fullmatch(text):
+        return False
+    return len(set(text)) < len(text) and _entropy(text) >= MIN_ENTROPY
 
 
 def _entropy(text: str) -> float:

@@ -12,7 +12,8 @@ import symtable
 from collections.abc import Iterable
 from itertools import takewhile
 
-from kit.notebook.source import Notebook, SourceCell
+from kit.notebook.cells import SourceCell
+from kit.notebook.source import Notebook
 
 _DIRECTIVE = re.compile(r"^\s*#\s*\|")  # nbdev's and Quarto's
 
@@ -32,7 +33,7 @@ def app_source(notebook: Notebook, variable: str, is_plugin: bool, mcp: bool = F
     for cell in notebook.exported:
         if end and _defines(cell, "plugin"):
             raise notebook.refusal(
-                f"{str(cell).capitalize()} of {notebook.path} calls something `plugin`, which is what a server looks for.",
+                f"{notebook.place(cell)} calls something `plugin`, which is what a server looks for.",
                 f"Rename it, or give that name to {variable}.",
                 cell=cell,
             )
@@ -41,7 +42,8 @@ def app_source(notebook: Notebook, variable: str, is_plugin: bool, mcp: bool = F
         imports, rest = _parted(source) if follows_import else ("", source)
         parts += [imports.strip()] if imports.strip() else []
         if rest.strip():
-            parts.append(f"# Cell {cell.number}\n{rest.strip()}")
+            heading = "" if notebook.is_plain else f"# Cell {cell.number}\n"
+            parts.append(f"{heading}{rest.strip()}")
             last = ast.parse(rest).body[-1:]  # none in a cell with only a comment
             follows_import = any(isinstance(statement, ast.Import | ast.ImportFrom) for statement in last)
     if end:

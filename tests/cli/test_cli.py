@@ -111,10 +111,10 @@ def test_serve_makes_a_plugin_of_any_app(app_file: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("nowhere.py:x", "The file nowhere.py does not exist"),
+        ("nowhere.py:x", "nowhere.py cannot be read: No such file"),
         ("nowhere:x", "The module 'nowhere' does not exist"),
         ("shop.py:wrong", "There are: shop, plain"),
-        ("two.py", "Which plugin of two.py?"),
+        ("two.py", "two.py has 2 plugins: one, two"),
     ],
 )
 def test_serve_reports_errors(app_file: Path, target: str, words: str) -> None:

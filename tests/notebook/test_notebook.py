@@ -167,7 +167,7 @@ def test_files_that_are_not_notebooks(tmp_path: Path, content: str, words: str) 
     path.write_text(content)
     with pytest.raises(kit.NotebookError, match=words):
         kit.load(path)
-    with pytest.raises(kit.NotebookError, match=r"cannot be read: .*\nNotebooks beside it: x\.ipynb"):
+    with pytest.raises(kit.NotebookError, match=r"cannot be read: .*\nBeside it: x\.ipynb"):
         kit.load(tmp_path / "y.ipynb")
 
 
