@@ -210,8 +210,8 @@ class Chat:
             self.history = history[:kept]
             self._is_busy = False
             reply.seconds = time.perf_counter() - reply.began
-            asked = () if self._model.is_understudy else (self._model.asked, self._model.name or "")
-            reply.cost = cost(reply.usage, self._prices, *asked, reply.model)
+            names = () if self._model.is_understudy else (self._model.asked, self._model.name or "")
+            reply.cost = cost(reply.usage, self._prices, *names, reply.model)
             reply.notes += self._model.notes[self._noted :]
             self._noted = len(self._model.notes)
         yield Finished(reply)
