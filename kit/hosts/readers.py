@@ -34,6 +34,10 @@ _Plain = dict[tuple[int, bool], dict[str, Any]]
 _DOCUMENTS: WeakKeyDictionary[Spec, tuple[dict[str, Any], _Plain]] = WeakKeyDictionary()
 
 
+def _any(responses: dict[str, Any]) -> None:
+    """No answer is refused."""
+
+
 @dataclass(frozen=True)
 class Reader:
     """What a host follows of an OpenAPI document. `source` is its code; `lines` that of single rules, by name."""
@@ -58,9 +62,9 @@ class Reader:
     private: Severity | None = None  # how bad an address of a private network is
     parameter: Callable[[dict[str, Any]], dict[str, Any]] = dict  # the last change to a parameter's schema
     property: Callable[[dict[str, Any]], dict[str, Any]] = dict  # and to a field's of the body
-    answers: Callable[[dict[str, Any]], tuple[Severity, str] | None] = lambda responses: (
-        None
-    )  # what it does not take
+    answers: Callable[[dict[str, Any]], tuple[Severity, str] | None] = (
+        _any  # what it does not take, and how bad
+    )
 
 
 @dataclass
@@ -75,7 +79,10 @@ class Loss:
 
 
 def read(plugin: Description, reader: Reader) -> tuple[dict[str, Any], list[Finding]]:
-    """The document to give to that host, and a finding for each thing that the host loses all the same."""
+    """The document to give to that host, and a finding for each thing that the host loses all the same.
+
+    The schemas of the document are shared with those of other hosts: whoever changes one changes a copy.
+    """
     source, forms = _lowered(plugin.spec)
     document = {key: value for key, value in source.items() if key not in ("paths", "components", "servers")}
     document["openapi"] = "3.1.0" if reader.null else source["openapi"]
@@ -124,9 +131,10 @@ def _address(plugin: Description, reader: Reader) -> Iterator[Finding]:
         yield Finding(reader.host, "error", "/servers", message, remedy, _line(reader, "servers"))
     elif reader.private and is_private(host_of(base)):
         message = f"{base} is in a private network, which the host calls only where its operator allows it."
+        remedy = "Serve it with a public_url, or allow the address there."
         if reader.private == "error":
             message = f"{base} is in a private network, which the host never calls."
-        remedy = "Serve it with a public_url, or allow the address there."
+            remedy = "Serve it with a public_url."
         yield Finding(reader.host, reader.private, "/servers", message, remedy, _line(reader, "private"))
 
 
