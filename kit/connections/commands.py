@@ -97,7 +97,7 @@ class CommandStore:
         if self.config.suffix != ".toml":
             return access.entry(reference)
         if access.url:
-            named = {"bearer_token_env_var": access.variable}
+            named: dict[str, Any] = {"bearer_token_env_var": access.variable}
             if access.is_basic:
                 named = {"env_http_headers": {"Authorization": access.variable}}
             return {"url": access.url, **(named if access.variable else {})}
