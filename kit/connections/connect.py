@@ -117,7 +117,8 @@ def connect(
                 "Add --name OTHER, in Python name='other'; or --replace, replace=True, to write over it.",
                 host=store.title,
             )
-        connection.notes.insert(0, f"{problem}. --replace, in Python replace=True, writes over it.")
+        if not write:
+            connection.notes.insert(0, f"{problem}. --replace, in Python replace=True, writes over it.")
     if write:
         if change.remedy:
             raise ConnectError(
