@@ -12,7 +12,7 @@ import tempfile
 import threading
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class CommandHost:
     reference: str
     key: str = "mcpServers"
     has_projects: bool = True
+    environ: Mapping[str, str] = field(default_factory=dict)  # with which its command adds and removes
 
     def at(self, project: bool, at: str | None) -> CommandStore:
         if at:
@@ -137,10 +138,10 @@ class CommandStore:
         if not isinstance(
             arguments := self.host.add(access, self.project), str
         ):  # else `change` has said why
-            self.run(*arguments)
+            self.run(*arguments, **self.host.environ)
 
     def remove(self, name: str) -> None:
-        self.run(*self.host.remove(name, self.project))
+        self.run(*self.host.remove(name, self.project), **self.host.environ)
 
     def ask(self, access: Access) -> Said:
         try:
@@ -364,5 +365,7 @@ HOSTS = {
         lambda name, project: ["mcp", "remove", "--scope", _scope(project), name],
         _gemini_ask,
         "$VARIABLE",
+        # In a folder that it does not trust it takes the project's file for empty.
+        environ={"GEMINI_CLI_TRUST_WORKSPACE": "true"},
     ),
 }

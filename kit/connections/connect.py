@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kit.client.discovery import install
@@ -12,12 +13,11 @@ from kit.connections.access import Access, access, recognise
 from kit.connections.connection import Change, Connection, Said
 from kit.connections.open_webui import OpenWebUI
 from kit.errors import ConnectError, KitError, UnknownHost
+from kit.mcp.server import import_package
 from kit.redaction import hide
 from kit.words import did_you_mean
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from kit.client.credentials import Auth
     from kit.plugin.app import Plugin, Served
 
@@ -128,6 +128,8 @@ def connect(
             )
         if held is not None:
             store.remove(reached.name)
+        if not isinstance(source, str | Path) and reached.url:
+            import_package()  # here and now: a host waits 5 s for the first answer
         store.add(reached)
         connection.state, connection.said = "added", store.ask(reached)
     return connection
