@@ -20,6 +20,7 @@ STATIC = Path(__file__).parent / "static"
 _MODULES = (
     "dom",
     "schemas",
+    "controls",
     "fields",
     "written",
     "form",
