@@ -305,6 +305,8 @@ def _gemini_add(access: Access, project: bool) -> list[str] | str:
         return ["mcp", "add", "--transport", "http", *scope, *headers, access.name, access.url]
     env = ["--env", f"KIT_TOKEN=${access.variable}"] if access.variable else []
     command, *arguments = access.command
+    # milliseconds: `gemini mcp list` waits 5 s, and `kit mcp` may take longer to start; a call has 45 s
+    env += ["--timeout", "60000"]
     return ["mcp", "add", *scope, *env, access.name, command, "--", *arguments]
 
 
