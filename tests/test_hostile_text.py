@@ -65,7 +65,7 @@ def test_the_page_has_the_same_rules() -> None:
     texts = [HOSTILE, *LEGITIMATE, "a\u200db \u200d👧 x\ufe0f\ufe0f", "a\r\nb\rc", *map(chr, range(0x3000))]
     try:
         done = subprocess.run(
-            ["node", "--input-type=module", "-e", script, str(ROOT / "kit/web/static/dom.js")],
+            ["node", "--input-type=module", "-e", script, str(ROOT / "kit/forms/static/dom.js")],
             input=json.dumps(texts), capture_output=True, text=True, timeout=60,
         )  # fmt: skip
     except FileNotFoundError:

@@ -265,8 +265,7 @@ def _has_model(asked: str | None) -> bool:
 
 def _played(wanted: str) -> str | None:
     """The name that a tape was recorded with: what a server made of `wanted` is only known there."""
-    kept = tape.model
-    return local.match([kept], wanted) or wanted if kept else wanted or None
+    return local.match(tape.models, wanted) or wanted or None
 
 
 def _lacks_responses(error: openai.APIStatusError) -> bool:

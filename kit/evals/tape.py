@@ -57,6 +57,16 @@ class Tape:
         if self.is_playing:
             self._read()
 
+    @property
+    def models(self) -> list[str]:
+        """The models that were asked while it was recorded, the first one first."""
+        bodies = (it["request"].get("body") for it in self._interactions)
+        return [
+            *dict.fromkeys(
+                str(body["model"]) for body in bodies if isinstance(body, dict) and "model" in body
+            )
+        ]
+
     def __enter__(self) -> Tape:
         self._outer = chat_client.tape
         if self._outer is not None and not self._outer.yields:

@@ -17,10 +17,19 @@ from kit.words import did_you_mean
 if TYPE_CHECKING:
     from kit.description import Description
 
+# Programs that read a document where they are installed, most of them on a machine of one's own
+SELF_HOSTED = ("open_webui", "librechat", "dify", "flowise", "coze")
 HOSTS = (
-    "chatgpt", "actions", "copilot", "openapi30", "open_webui", "librechat", "dify", "flowise", "coze", "openai",
-    "agent_plugin", "mcp", "langchain",
-)  # fmt: skip
+    "chatgpt",
+    "actions",
+    "copilot",
+    "openapi30",
+    *SELF_HOSTED,
+    "openai",
+    "agent_plugin",
+    "mcp",
+    "langchain",
+)
 DOCUMENTS = "documents"  # stands for a host in findings about the documents themselves
 
 

@@ -247,7 +247,9 @@ class Exportable:
     def _error(self, code: Code, line: int, problem: str, remedy: str) -> ExportError:
         text = "" if "secret" in problem else f": {code.source.splitlines()[line - 1].strip()}"
         cell = code.cell
-        where = self.notebook.place(cell) if cell else f"{code.file} beside the notebook"
+        # not `place`: the first line of the cell may be the secret
+        number = "" if self.notebook.is_plain or not cell else f"Cell {cell.number} of "
+        where = f"{number}{self.notebook.path}" if cell else f"{code.file} beside the notebook"
         return self.notebook.refusal(f"{where}, line {line}, {problem}{text}", remedy, cell=cell)
 
 

@@ -53,9 +53,9 @@ def run(
     plugin at a public address, and is called only for one process. Raises `KitError` for what cannot be served.
     """
     Target(target)  # reports a missing file before anything starts
-    # Now, not only once uvicorn runs: the first process of a container has no default handler.
-    signal.signal(signal.SIGTERM, _exit)
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as opened:
+        # Now, not only once uvicorn runs: the first process of a container has no default handler.
+        signal.signal(signal.SIGTERM, _exit)
         sock = opened.enter_context(sockets.listen(host, port))
         url, public = sockets.url(sock), ""
         if public_url:
@@ -112,7 +112,7 @@ def _worker(target: str, extend: Extend | None, sock: socket.socket) -> Graceful
 
 
 def _exit(*_: object) -> NoReturn:
-    sys.exit()
+    raise KeyboardInterrupt  # SystemExit would be the plugin's own, which is an error
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -215,7 +215,7 @@ def notes(plugin: Plugin, url: str) -> list[str]:
     """What one should know about a plugin before the internet reaches it at `url`, in sentences."""
     # Late, since they are slow to import and most servers are never public.
     from kit.description import Description
-    from kit.hosts import check_description
+    from kit.hosts import DOCUMENTS, HOSTS, SELF_HOSTED, check_description
 
     if host_of(url) in LOCAL_NAMES:
         return []
@@ -228,7 +228,8 @@ def notes(plugin: Plugin, url: str) -> list[str]:
         protection(plugin)
         or "It has no auth: anyone who knows the address can call it. Plugin(auth=...) changes that."
     ]
-    errors = Counter(finding.host for finding in check_description(description).errors)
+    hosts = [DOCUMENTS, *(host for host in HOSTS if host not in SELF_HOSTED)]
+    errors = Counter(finding.host for finding in check_description(description, *hosts).errors)
     if errors:
         counts = ", ".join(f"{host} {count}" for host, count in errors.items())
         sentences.append(f"It breaks rules of hosts: {counts}. kit.check(server) lists them.")

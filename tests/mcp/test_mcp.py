@@ -644,7 +644,7 @@ def test_config_is_an_entry_that_works_from_anywhere(noisy: Path, tmp_path: Path
     ("arguments", "words"),
     [
         (["localhost:1"], "Is the server running"),
-        (["gone.py"], "The file gone.py does not exist"),
+        (["gone.py"], "gone.py cannot be read: No such file"),
         (["localhost:1", "--http"], "Is the server running"),
         (["noisy.py", "--http", "--config"], "Add --port N"),
     ],

@@ -155,16 +155,16 @@ def test_a_function_that_makes_no_app(tmp_path: Path) -> None:
 def test_a_module_beside_it_is_read_again(tmp_path: Path) -> None:
     import threading
 
-    (tmp_path / "beside_it.py").write_text("N = 1\n")
+    (tmp_path / "read_again.py").write_text("N = 1\n")
     path = tmp_path / "plugin.py"
-    path.write_text("from beside_it import N\n" + CODE.format("N"))
+    path.write_text("from read_again import N\n" + CODE.format("N"))
     target, stop = Target(path), threading.Event()
     with kit.serve(target.plugin()) as server:
         plugin, messages = kit.install(server), target.follow(server, stop)
-        (tmp_path / "beside_it.py").write_text("N = 22\n")
-        assert next(messages) == "beside_it.py has changed: the new version is served."
+        (tmp_path / "read_again.py").write_text("N = 22\n")
+        assert next(messages) == "read_again.py has changed: the new version is served."
         assert plugin.call("number").data == 22
-        (tmp_path / "beside_it.py").write_text("import sys\nsys.exit()\n")
+        (tmp_path / "read_again.py").write_text("import sys\nsys.exit()\n")
         assert "the previous version is still served" in next(messages)
         assert plugin.call("number").data == 22
         stop.set()

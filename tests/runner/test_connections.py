@@ -22,6 +22,7 @@ import kit
 
 HEAD = b"POST /size HTTP/1.1\r\nHost: localhost\r\n"
 held = threading.Event()
+at_work: list[int] = []  # calls of /hold that have begun
 
 
 def make() -> kit.Plugin:
@@ -37,6 +38,7 @@ def make() -> kit.Plugin:
 
     @plugin.get("/hold")
     def hold() -> str:
+        at_work.append(1)
         held.wait(20)
         return "held"
 
@@ -48,6 +50,7 @@ def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     for name, value in getattr(request, "param", {}).items():
         monkeypatch.setenv(name, value)
     held.clear()
+    at_work.clear()
     with kit.serve(make()) as server:
         yield server
         held.set()
@@ -188,9 +191,9 @@ def test_the_longest_idle_connection_makes_room_for_a_new_one(server: kit.Server
             opened.enter_context(connected(server, b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n"))
             for _ in range(8)
         ]
+        while len(at_work) < 8:  # one that has not begun would make room for the next
+            time.sleep(0.01)
         refused = httpx2.get(f"{server.url}/health")
-        while refused.status_code == 200:  # one of them has not begun yet
-            refused = httpx2.get(f"{server.url}/health")
         assert refused.status_code == 503
         assert refused.headers["content-type"] == "application/problem+json"
         held.set()

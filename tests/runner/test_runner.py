@@ -195,9 +195,9 @@ def test_usage(arguments: str, status: int, words: str, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("gone.py", "The file gone.py does not exist. Pass "),
+        ("gone.py", "gone.py cannot be read: No such file or directory. "),
         ("gone:app", "The module 'gone' does not exist. Pass "),
-        ("app.py:wrong", "app.py has no plugin or app 'wrong'. There are: other, plugin."),
+        ("app.py:wrong", "app.py has no plugin 'wrong'. There are: other, plugin."),
         ("note.ipynb", "note.ipynb is not a notebook: it has no cells. "),
         ("failing.py", "The plugin did not start: its lifespan failed. The reason is above."),
         ("failing.py --workers 2", "The workers did not start. The reason is above."),
