@@ -55,6 +55,7 @@ SLOW = (
     "microsoft",
     "mcp_asking",
     "containers",
+    "connections",
     "notebook",
     "tape_notebooks",
     "schemathesis",
