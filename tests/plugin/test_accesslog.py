@@ -42,7 +42,8 @@ on_each = pytest.mark.parametrize("road", ["uvicorn", "kit", "kit, 2 workers"])
 def lines(server: Running, **facts: Any) -> list[dict[str, Any]]:
     """The JSON lines that have all of `facts`, once there are any."""
     while True:
-        all_lines = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
+        written = server.log.splitlines(keepends=True)  # the last of which may be half a line
+        all_lines = [json.loads(line) for line in written if line.startswith("{") and line.endswith("\n")]
         matching = [line for line in all_lines if facts.items() <= line.items()]
         if matching:
             return matching
