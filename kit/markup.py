@@ -20,7 +20,7 @@ from kit.redaction import hide
 from kit.visible import encodable, visible, visible_line
 
 _LINE = "1px solid rgba(127,127,127,.35)"
-_BOX = f"border:{_LINE};border-radius:8px;padding:.6em .9em;margin:.4em 0;max-width:60em"
+_BOX = f"border:{_LINE};border-radius:8px;padding:.6em .9em;margin:.4em 0;max-width:60em;overflow-wrap:break-word"
 CELL = "text-align:left;vertical-align:top"
 _PRE = (
     "white-space:pre-wrap;overflow-wrap:anywhere;background:rgba(127,127,127,.1);padding:.5em;margin:.3em 0"
