@@ -50,7 +50,7 @@ def is_target(text: str) -> bool:
     where, name = _parted(text)
     if Path(where).suffix in _SUFFIXES:
         return True
-    if Path(where).is_dir():
+    if Path(where).is_dir() and not _is_package(Path(where)):
         return _file_in(Path(where)) is not None
     parts = where.split(".")
     are_names = all(part.isidentifier() for part in parts) and (not name or name.isidentifier())
@@ -66,6 +66,13 @@ def is_target(text: str) -> bool:
         sys.path.remove("")
 
 
+def absolute(text: str) -> str:
+    """The text of a target, or a document, with the whole path of its file or folder: it holds in any folder."""
+    where, name = _parted(text)
+    where, name = (where, f":{name}") if name else (text, "")
+    return f"{Path(where).resolve()}{name}" if Path(where).exists() and not _is_package(Path(where)) else text
+
+
 class Target:
     """`NOTEBOOK.ipynb`, `FILE.py`, `MODULE` or a project's folder, with `:NAME` of the plugin, app or function that makes it."""
 
@@ -75,7 +82,7 @@ class Target:
         self.path: Path | None = path if path.suffix in _SUFFIXES else None  # None: a module
         if self.path and not self.path.is_file():
             read_cells(self.path)  # says so, and what there is
-        if path.is_dir():
+        if path.is_dir() and not _is_package(path):
             self.path = _file_in(path)
             if self.path is None:
                 raise KitError(f"The folder {self.where} has no plugin.ipynb and no app.py.", _FORMS)
@@ -189,6 +196,11 @@ def _parted(text: str) -> tuple[str, str]:
     """What is before and after the last colon; that of a drive letter is none."""
     where, _, name = text.rpartition(":") if ":" in text[2:] else (text, "", "")
     return where, name
+
+
+def _is_package(path: Path) -> bool:
+    """Whether a name is that of a package in the current folder, which is imported, and of no project."""
+    return path.name == str(path) and (path / "__init__.py").is_file() and _file_in(path) is None
 
 
 def _file_in(folder: Path) -> Path | None:

@@ -116,3 +116,21 @@ def test_a_removed_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(kit.KitError, match=r"gone\.py cannot be read"):
         gone.plugin()
+
+
+def test_a_package_in_the_current_folder_is_a_module_and_a_project_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = "from fastapi import FastAPI\napi = FastAPI(title='Shop', description='A shop.')\n"
+    for file in ("packaged_shop/__init__.py", "project/app.py"):
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).write_text(source)
+    try:
+        assert target.is_target("packaged_shop:api")
+        assert Target("packaged_shop:api").plugin().title == "Shop"
+        assert target.absolute("packaged_shop:api") == "packaged_shop:api"
+        assert target.absolute("project:api") == f"{tmp_path}/project:api"
+        assert Target(target.absolute("project:api")).plugin().title == "Shop"
+    finally:
+        sys.modules.pop("packaged_shop", None)
