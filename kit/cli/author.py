@@ -33,6 +33,15 @@ def export(
     include: Annotated[
         list[str] | None, typer.Option(help="A file beside the notebook to include; may be repeated.")
     ] = None,
+    places: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="PLACES",
+            help="Where it is to run, separated by commas: container, kubernetes, lambda (these by default), cloudrun, fly, "
+            "render, spaces, azure, modal, vercel, systemd.",
+        ),
+    ] = None,
     mcp: Annotated[bool, typer.Option("--mcp", help="Serve MCP too: this needs the whole kit.")] = False,
     token: Token = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that you have changed.")] = False,
@@ -49,7 +58,7 @@ def export(
     if isinstance(given, Named):
         given = given.of(source.plugin().manifest.name_for_model, notebook)
     secret = given if isinstance(given, str) else None
-    report = run(notebook, folder, include=files, mcp=mcp, token=secret, force=force)
+    report = run(notebook, folder, include=files, for_=places, mcp=mcp, token=secret, force=force)
     print(report)
     if not report.ok:
         raise typer.Exit(1)

@@ -21,6 +21,7 @@ from kit.notebook.target import Target
 from kit.project import leaks, proof
 from kit.project.contents import Exportable, including
 from kit.project.folder import rendered, write_files
+from kit.project.places import DEFAULT, chosen, left_out, values
 from kit.project.proof import Parity, PluginProcess, ProcessError
 from kit.project.requirements import Requirements, distributions_of, link
 from kit.project.source import app_source, formatted
@@ -38,6 +39,7 @@ FILES = {
     "openapi.json": "the spec as it is served",
     ".env.example": "the settings that it reads from the environment",
     "tests/test_app.py": "starts the server and asks it",
+    ".github": "the tests, types and rules of the hosts, checked by GitHub at each push",
     "Dockerfile": "a container image of it",
     "compose.yaml": "the image with PostgreSQL",
     "kubernetes.yaml": "the image on Kubernetes",
@@ -45,7 +47,13 @@ FILES = {
     "lambda_handler.py": "what Lambda calls",
     "Makefile": "what `sam build` looks for",
     "build.py": "what it runs: the app, its packages and their bytecode in one folder",
+    "fly.toml": "the image on Fly.io",
+    "render.yaml": "the image on Render, with its database",
+    "modal_app.py": "the app on Modal",
+    "pyproject.toml": "what Vercel serves",
+    "plugin.service": "a service of systemd",
 }
+_UNSHOWN = (".gitignore", ".dockerignore", ".vercelignore")
 _WRITTEN = ("app.py", "requirements.txt", "ai-plugin.json", "openapi.json", RECORD)  # beside the templates
 
 
@@ -70,7 +78,7 @@ class Export:
     def _rows(self) -> list[tuple[str, str]]:
         purposes = dict(FILES)
         for name in self.files:
-            if name not in (".gitignore", ".dockerignore") and not name.startswith("wheels/"):
+            if name not in _UNSHOWN and not name.startswith((".github/", "wheels/")):
                 purposes.setdefault(name, "from beside the notebook")
         return [(name, purpose) for name, purpose in purposes.items() if (self.path / name).exists()]
 
@@ -91,6 +99,7 @@ def export(
     *,
     name: str | None = None,
     include: Iterable[str] = (),
+    for_: str | Iterable[str] | None = None,
     mcp: bool = False,
     token: str | None = None,
     force: bool = False,
@@ -99,7 +108,9 @@ def export(
 
     `notebook` is what `load` takes: a notebook, a Python file, a module of one file, the folder of a project. `name`
     chooses among several plugins. The modules beside the notebook that it imports are included; other files
-    of its folder are if `include` names them. `mcp` serves MCP too, which takes the whole kit.
+    of its folder are if `include` names them. `for_` chooses among `kit.project.places.PLACES` where it is to run, by
+    default where it was before, and first in a container, on Kubernetes and on Lambda: their files and commands are
+    written. `mcp` serves MCP too, which takes the whole kit.
 
     The test starts the app with nothing but its requirements, and compares its manifest, its spec and every answer
     that changes nothing with the notebook's: `.parity`. `token` is the one a user of the plugin would enter, by default
@@ -110,12 +121,14 @@ def export(
     """
     written = Target(notebook)
     source, target, name = Notebook(written.file()), Path(folder), name or written.name or None
+    places = DEFAULT if for_ is None else chosen(for_)
     Update(target, {})  # a folder that cannot be used is refused first
-    parts = Exportable(source, include, {*rendered(TEMPLATE, defaultdict(str)), *_WRITTEN})
+    reserved = {*rendered(TEMPLATE, defaultdict(str)), *_WRITTEN} - left_out(places)
+    parts = Exportable(source, include, reserved)
     with tempfile.TemporaryDirectory(prefix="kit-export-") as directory:
         scratch = Path(directory).resolve()
         with _explaining(parts), _serve_notebook(parts, name, scratch / "notebook") as original:
-            files, wheel = _files(parts, original, scratch, mcp)
+            files, wheel = _files(parts, original, scratch, mcp, places)
             update = Update(target, files, force)
             copy = _laid_out(update, scratch / "export")
             site = _site(copy, wheel, scratch)
@@ -136,26 +149,36 @@ def export(
 
 
 def _files(
-    parts: Exportable, original: PluginProcess, scratch: Path, mcp: bool
+    parts: Exportable, original: PluginProcess, scratch: Path, mcp: bool, places: tuple[str, ...]
 ) -> tuple[dict[str, bytes], Path]:
     """All files of the export, and the path of the wheel."""
     facts = original.facts
     wheels = scratch / "wheels"
     wheels.mkdir()
-    wheel = write_wheel(wheels) if mcp or parts.uses_whole_kit else write_serving_wheel(wheels)
+    whole = mcp or parts.uses_whole_kit
+    wheel = write_wheel(wheels) if whole else write_serving_wheel(wheels)
     requirements = Requirements(parts.modules, wheel, parts.has_database, "mcp" if mcp else "")
-    values = {
+    has_database = requirements.has_database
+    memory = ", ".join(facts["memory"])
+    settings = parts.needed_variables | ({"DATABASE_URL"} if has_database else set())
+    filling = {
+        **values(places, settings, single=bool(memory)),
         "NAME": re.sub(r"[^a-z0-9]+", "-", facts["model"].lower())[:50].strip("-") or "plugin",
         "MODEL": facts["model"],
         "TITLE": facts["title"],
         "WHEEL": wheel.name,
         "PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",
         "NOTEBOOK": parts.notebook.path.name,
-        "VARIABLES": _settings(parts, requirements.has_database),
+        "VARIABLES": _settings(parts, has_database),
         # of the Kubernetes secret with DATABASE_URL
-        "OPTIONAL": "false" if requirements.has_database else "true",
+        "OPTIONAL": "false" if has_database else "true",
+        "DATABASE": "yes" if has_database else "",
+        "MEMORY": memory,
+        "REPLICAS": "1" if memory else "2",
+        "SERVING": "" if whole else "yes",
     }
-    texts = rendered(TEMPLATE, values)
+    unneeded = left_out(places)
+    texts = {file: text for file, text in rendered(TEMPLATE, filling).items() if file not in unneeded}
     source = app_source(parts.notebook, facts["variable"], facts["is_plugin"], mcp)
     texts["app.py"] = formatted(source, parts.neighbours) or source
     texts["requirements.txt"] = requirements.text
@@ -163,7 +186,11 @@ def _files(
         document = json.loads(original.document(path).body)
         texts[file] = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     written = {file: text.encode() for file, text in texts.items()}
-    return {**parts.files, **written, f"wheels/{wheel.name}": wheel.read_bytes()}, wheel
+    written[f"wheels/{wheel.name}"] = wheel.read_bytes()
+    if not whole:  # for `kit check` in CI; no server installs it
+        ours = write_wheel(wheels)
+        written[f".github/kit/{ours.name}"] = ours.read_bytes()
+    return {**parts.files, **written}, wheel
 
 
 def _settings(parts: Exportable, has_database: bool) -> str:
