@@ -50,7 +50,8 @@ FILES = {
     "fly.toml": "the image on Fly.io",
     "render.yaml": "the image on Render, with its database",
     "modal_app.py": "the app on Modal",
-    "pyproject.toml": "what Vercel serves",
+    "vercel.json": "the app on Vercel",
+    "vercel_app.py": "what Vercel calls",
     "plugin.service": "a service of systemd",
 }
 _UNSHOWN = (".gitignore", ".dockerignore", ".vercelignore")

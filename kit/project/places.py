@@ -28,7 +28,7 @@ PLACES = {
     "spaces": Place("Hugging Face Spaces", _IMAGE),
     "azure": Place("Azure Container Apps", _IMAGE),
     "modal": Place("Modal", ("modal_app.py", ".dockerignore")),
-    "vercel": Place("Vercel", ("pyproject.toml", ".vercelignore")),
+    "vercel": Place("Vercel", ("vercel.json", "vercel_app.py", ".vercelignore")),
     "systemd": Place("a Linux machine with systemd", ("plugin.service",)),
 }
 DEFAULT = ("container", "kubernetes", "lambda")
