@@ -35,6 +35,11 @@ FILES = {
     ".github/workflows/ci.yml": "the tests, run by GitHub at every push",
     ".gitignore": "what git leaves alone",
 }
+_MARK = r"^[ \t]*\{\{%s\}\}[ \t]*(?:\n|\Z)"
+_SECTION = re.compile(
+    _MARK % r"(?P<kind>[#^])(?P<name>[A-Z_]+)" + "(?P<lines>.*?)" + _MARK % "/(?P=name)",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 @dataclass
@@ -152,15 +157,32 @@ def _write(folder: Path, name: str) -> None:
 
 
 def rendered(template: Path, values: Mapping[str, str]) -> dict[str, str]:
-    """The files of a folder of templates, by their final names, with each `{{NAME}}` replaced by its value."""
+    """The files of a folder of templates, by their final names, filled in with the values: see `filled`."""
     files = {}
     for source in sorted(template.rglob("*")):
         if is_ours(source, template):
             # Dot-files and code are named so that no tool takes the template for the real thing.
             name = source.relative_to(template).as_posix().replace("dot_", ".").removesuffix(".template")
-            text = source.read_text(encoding="utf-8")
-            files[name] = re.sub(r"\{\{([A-Z]+)\}\}", lambda match: values[match[1]], text)
+            files[name] = filled(source.read_text(encoding="utf-8"), values)
     return files
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """A template with each `{{NAME}}` replaced by its value, and with its sections kept or left out, as in Mustache.
+
+    The lines between `{{#NAME}}` and `{{/NAME}}` are kept if the value is not empty, those between `{{^NAME}}` and
+    `{{/NAME}}` if it is; each mark stands on a line of its own. Sections hold others, of other names. Raises
+    `KeyError` for a name without a value, and for a mark without its other half.
+    """
+    return re.sub(r"\{\{([#^/]?[A-Z_]+)\}\}", lambda match: values[match[1]], _chosen(text, values))
+
+
+def _chosen(text: str, values: Mapping[str, str]) -> str:
+    def kept(section: re.Match[str]) -> str:
+        wanted = bool(values[section["name"]]) == (section["kind"] == "#")
+        return _chosen(section["lines"], values) if wanted else ""
+
+    return _SECTION.sub(kept, text)
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
