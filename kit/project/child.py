@@ -68,9 +68,9 @@ def _notebook(path: str, name: str) -> tuple[Any, dict[str, Any]]:
     require_protection(plugin)
     manifest = plugin.manifest
     names = {"model": manifest.name_for_model, "title": manifest.name_for_human}
+    names["memory"] = "; ".join(in_memory(plugin))
     token = _token(notebook, manifest.auth)  # through a pipe, to the process that started this one
-    memory = in_memory(plugin)
-    return plugin, {"variable": variable, "is_plugin": is_plugin, "token": token, "memory": memory, **names}
+    return plugin, {"variable": variable, "is_plugin": is_plugin, "token": token, **names}
 
 
 def _token(notebook: Notebook, auth: Auth) -> str:

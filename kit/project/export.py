@@ -16,14 +16,14 @@ from pathlib import Path
 from kit.errors import ExportError
 from kit.manifest import MANIFEST_PATH, SPEC_PATH
 from kit.markup import code, columns, escape, table
+from kit.notebook.environment import missing
 from kit.notebook.source import Notebook
 from kit.notebook.target import Target
-from kit.project import leaks, proof
+from kit.project import leaks, places, proof, settings
 from kit.project.contents import Exportable, including
 from kit.project.folder import rendered, write_files
-from kit.project.places import DEFAULT, chosen, left_out, values
 from kit.project.proof import Parity, PluginProcess, ProcessError
-from kit.project.requirements import Requirements, distributions_of, link
+from kit.project.requirements import LAMBDA, Requirements, distributions_of, link, pinned
 from kit.project.source import app_source, formatted
 from kit.project.update import RECORD, Update
 from kit.project.wheel import write_serving_wheel, write_wheel
@@ -41,7 +41,7 @@ FILES = {
     "tests/test_app.py": "starts the server and asks it",
     ".github": "the tests, types and rules of the hosts, checked by GitHub at each push",
     "Dockerfile": "a container image of it",
-    "compose.yaml": "the image with PostgreSQL",
+    "compose.yaml": "the image, with PostgreSQL if it has a database",
     "kubernetes.yaml": "the image on Kubernetes",
     "template.yaml": "AWS SAM: Lambda with a URL",
     "lambda_handler.py": "what Lambda calls",
@@ -122,14 +122,15 @@ def export(
     """
     written = Target(notebook)
     source, target, name = Notebook(written.file()), Path(folder), name or written.name or None
-    places = DEFAULT if for_ is None else chosen(for_)
+    chosen = places.DEFAULT if for_ is None else places.chosen(for_)
     Update(target, {})  # a folder that cannot be used is refused first
-    reserved = {*rendered(TEMPLATE, defaultdict(str)), *_WRITTEN} - left_out(places)
+    reserved = {*rendered(TEMPLATE, defaultdict(str)), *_WRITTEN} - places.left_out(chosen)
     parts = Exportable(source, include, reserved)
+    _check_settings(parts)
     with tempfile.TemporaryDirectory(prefix="kit-export-") as directory:
         scratch = Path(directory).resolve()
         with _explaining(parts), _serve_notebook(parts, name, scratch / "notebook") as original:
-            files, wheel = _files(parts, original, scratch, mcp, places)
+            files, wheel = _files(parts, original, scratch, mcp, chosen)
             update = Update(target, files, force)
             copy = _laid_out(update, scratch / "export")
             site = _site(copy, wheel, scratch)
@@ -143,14 +144,14 @@ def export(
                 raise _does_not_start(error, update) from None
         _check_leaks(files, scratch, parts)
     update.write()
-    notes = [*update.notes, *parts.left_behind]
+    notes = [*update.notes, *parts.left_behind, *_notes(parts, original.facts["memory"])]
     if formatted("") is None:
         notes.append("app.py is formatted as the cells are, its imports unsorted: ruff is not installed.")
     return Export(target, update.outcomes, parity, notes)
 
 
 def _files(
-    parts: Exportable, original: PluginProcess, scratch: Path, mcp: bool, places: tuple[str, ...]
+    parts: Exportable, original: PluginProcess, scratch: Path, mcp: bool, chosen: tuple[str, ...]
 ) -> tuple[dict[str, bytes], Path]:
     """All files of the export, and the path of the wheel."""
     facts = original.facts
@@ -159,26 +160,22 @@ def _files(
     whole = mcp or parts.uses_whole_kit
     wheel = write_wheel(wheels) if whole else write_serving_wheel(wheels)
     requirements = Requirements(parts.modules, wheel, parts.has_database, "mcp" if mcp else "")
-    has_database = requirements.has_database
-    memory = ", ".join(facts["memory"])
-    settings = parts.needed_variables | ({"DATABASE_URL"} if has_database else set())
     filling = {
-        **values(places, settings, single=bool(memory)),
         "NAME": re.sub(r"[^a-z0-9]+", "-", facts["model"].lower())[:50].strip("-") or "plugin",
         "MODEL": facts["model"],
         "TITLE": facts["title"],
         "WHEEL": wheel.name,
         "PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",
         "NOTEBOOK": parts.notebook.path.name,
-        "VARIABLES": _settings(parts, has_database),
-        # of the Kubernetes secret with DATABASE_URL
-        "OPTIONAL": "false" if has_database else "true",
-        "DATABASE": "yes" if has_database else "",
-        "MEMORY": memory,
-        "REPLICAS": "1" if memory else "2",
+        "MEMORY": facts["memory"],
+        "MANGUM": pinned(LAMBDA),
         "SERVING": "" if whole else "yes",
     }
-    unneeded = left_out(places)
+    filling |= settings.values(filling["NAME"], parts.settings, parts.uses_database)
+    needed = [it.name for it in settings.own(parts.settings) if it.is_needed]
+    needed += [settings.DATABASE] if filling["DATABASE"] else []
+    filling |= places.values(chosen, needed, single=bool(facts["memory"]))
+    unneeded = places.left_out(chosen)
     texts = {file: text for file, text in rendered(TEMPLATE, filling).items() if file not in unneeded}
     source = app_source(parts.notebook, facts["variable"], facts["is_plugin"], mcp)
     texts["app.py"] = formatted(source, parts.neighbours) or source
@@ -194,18 +191,23 @@ def _files(
     return {**parts.files, **written}, wheel
 
 
-def _settings(parts: Exportable, has_database: bool) -> str:
-    lines: list[str] = []
-    if has_database:
-        lines += [
-            "",
-            "# SQLite, or the PostgreSQL that all servers share: postgresql://USER:PASSWORD@HOST/NAME",
-            "# DATABASE_URL=sqlite:///data.db",
-        ]
-    for variable, place in parts.variables.items():
-        comment = "" if variable in parts.needed_variables else "# "  # if unset, the code's default counts
-        lines += ["", f"# {place.partition(',')[0]} reads it.", f"{comment}{variable}="]
-    return "".join(f"\n{line}" for line in lines)
+def _check_settings(parts: Exportable) -> None:
+    lacking = [it for it in missing(parts.settings, Path()) if it.at_import]
+    if lacking:
+        places = "; ".join(f"{it.name} ({it.place})" for it in lacking)
+        names = ", ".join(it.name for it in lacking)
+        raise parts.notebook.refusal(
+            f"{parts.notebook.path} needs variables of the environment that are not set: {places}.",
+            f"Set {names} here and on the server: the export keeps only the names.",
+        )
+
+
+def _notes(parts: Exportable, memory: str) -> Iterator[str]:
+    """What whoever runs the export should know about its settings and its state."""
+    if lacking := [it.name for it in missing(parts.settings, Path())]:
+        yield f"Proved without {', '.join(lacking)}, not set here: on the server the plugin does not start without."
+    if memory:
+        yield f"In memory: {memory}. So the files start one process only; more need a database that they share."
 
 
 def _serve_notebook(
@@ -243,7 +245,7 @@ def _explaining(parts: Exportable) -> Iterator[None]:
         path, problem, remedy = str(parts.notebook.path), error.problem, error.remedy
         if path not in problem:  # the process knows the copy in the scratch folder
             problem = problem.replace(parts.notebook.path.name, path, 1)
-        if error.key in parts.variables:
+        if any(error.key in it.names for it in parts.settings):
             remedy = f"Set {error.key} here and on the server: the export keeps only its name."
         elif error.file:
             remedy = f"The files beside the notebook are left out: {including(error.file)} adds this one."
@@ -268,7 +270,9 @@ def _check_leaks(files: dict[str, bytes], scratch: Path, parts: Exportable) -> N
         text = files[name].decode()
         path = leaks.path_in(text, parts.folder, Path.cwd(), scratch)
         leak = f"line {path[0]} names a folder of this machine" if path else ""
-        if variable := leaks.variable_in(text, parts.variables):
+        if variable := leaks.variable_in(
+            text, (name for it in settings.own(parts.settings) for name in it.names)
+        ):
             leak = f"it holds the value of {variable}"
         if leak:
             raise parts.notebook.refusal(

@@ -64,7 +64,7 @@ def values(places: Collection[str], settings: Collection[str], single: bool) -> 
     secrets = f" \\\n  --set-secrets {','.join(f'{name}={name}:latest' for name in names)}" if names else ""
     return {
         **{name.upper(): place.title if name in places else "" for name, place in PLACES.items()},
-        "SETTINGS": ", ".join(f"`{name}`" for name in names),
+        "REQUIRED": ", ".join(f"`{name}`" for name in names),
         "CISECRETS": "".join(f"\n      {name}: ${{{{ secrets.{name} }}}}" for name in own),
         "RENDERSETTINGS": "".join(f"\n      - key: {name}\n        sync: false" for name in own),
         "CLOUDRUNSECRETS": "".join(
