@@ -41,6 +41,7 @@ SLOW = (
     "lambda",
     "kernel",
     "export_errors",
+    "export_again",
     "export_auth",
     "auth",
     "endurance",

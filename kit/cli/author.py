@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import signal
 import subprocess
 import sys
 from typing import Annotated
@@ -44,21 +43,36 @@ def export(
     ] = None,
     mcp: Annotated[bool, typer.Option("--mcp", help="Serve MCP too: this needs the whole kit.")] = False,
     token: Token = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that you have changed.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Overwrite files that you have changed, and another plugin's export."),
+    ] = False,
+    start_timeout: Annotated[
+        float | None, typer.Option(help="Seconds that the plugin may take to start; else 60.", min=1)
+    ] = None,
 ) -> None:
     """Export a notebook as a server, and prove that it answers the same. Status 1 if it does not."""
     from kit.client.credentials import Named
     from kit.notebook.target import Target
     from kit.project.export import export as run
+    from kit.project.scratch import unwind_when_ended
 
-    # a CI job that is cancelled: what the export has started and written ends with it
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    unwind_when_ended()  # a CI job that is cancelled: what the export has started and written ends with it
     source, files = Target(notebook), include or ()
     given = auth(token, [notebook])
     if isinstance(given, Named):
         given = given.of(source.plugin().manifest.name_for_model, notebook)
     secret = given if isinstance(given, str) else None
-    report = run(notebook, folder, include=files, for_=places, mcp=mcp, token=secret, force=force)
+    report = run(
+        notebook,
+        folder,
+        include=files,
+        for_=places,
+        mcp=mcp,
+        token=secret,
+        force=force,
+        start_timeout=start_timeout,
+    )
     print(report)
     if not report.ok:
         raise typer.Exit(1)

@@ -7,9 +7,11 @@ of output is JSON: the port and what the plugin is called, or the error that kee
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import re
+import signal
 import site
 import sys
 import threading
@@ -52,9 +54,20 @@ def _end_with_parent() -> None:
     def wait() -> None:
         while os.read(parent, 1):
             pass
+        end_group(os.getpid())
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def end_group(pid: int) -> None:
+    """Kills this process and, if it leads a group, all that it has started."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+    else:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGTERM)  # Windows: it ends at once
 
 
 def _notebook(path: str, name: str) -> tuple[Any, dict[str, Any]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import sys
-import tempfile
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -23,9 +23,10 @@ from kit.project import leaks, places, proof, settings
 from kit.project.contents import Exportable, including
 from kit.project.folder import rendered, write_files
 from kit.project.proof import Parity, PluginProcess, ProcessError
-from kit.project.requirements import LAMBDA, Requirements, distributions_of, link, pinned
+from kit.project.requirements import LAMBDA, Requirements, distributions_of, link, pinned, unproved
+from kit.project.scratch import scratch_folder
 from kit.project.source import app_source, formatted
-from kit.project.update import RECORD, Update
+from kit.project.update import OWN_LINES, RECORD, Record, Update, own_lines
 from kit.project.wheel import write_serving_wheel, write_wheel
 
 TEMPLATE = Path(__file__).parent / "templates" / "export"
@@ -104,6 +105,7 @@ def export(
     mcp: bool = False,
     token: str | None = None,
     force: bool = False,
+    start_timeout: float | None = None,
 ) -> Export:
     """Makes `folder` a project that serves the notebook's plugin, and tests it before writing anything.
 
@@ -116,42 +118,68 @@ def export(
     The test starts the app with nothing but its requirements, and compares its manifest, its spec and every answer
     that changes nothing with the notebook's: `.parity`. `token` is the one a user of the plugin would enter, by default
     one of a service that the environment has; it is used for these requests only, and not stored. Without one, what needs
-    it is compared by its status 401 alone. Run again, it updates the files it wrote; one that was changed
-    stays, unless `force`. Raises `NotebookError`, naming the cell, for what cannot be exported, and `ExportError`
-    for a folder that holds something else and for an app that does not start.
+    it is compared by its status 401 alone. `start_timeout` is the seconds that it may take to start,
+    60 by default.
+
+    Run again, it updates the files it wrote; one that was changed stays, unless `force`, as do the lines below the mark
+    in requirements.txt. Raises `NotebookError`, naming the cell, for what cannot be exported, and `ExportError` for a folder
+    that holds something else or another plugin's export, and for an app that does not start; if its user's changes
+    are the reason, everything else is written.
     """
     written = Target(notebook)
     source, target, name = Notebook(written.file()), Path(folder), name or written.name or None
-    chosen = places.DEFAULT if for_ is None else places.chosen(for_)
-    Update(target, {})  # a folder that cannot be used is refused first
+    earlier = Record.read(target)  # a folder that cannot be used is refused first
+    chosen = places.chosen(earlier.places if for_ is None else for_)
     reserved = {*rendered(TEMPLATE, defaultdict(str)), *_WRITTEN} - places.left_out(chosen)
     parts = Exportable(source, include, reserved)
     _check_settings(parts)
-    with tempfile.TemporaryDirectory(prefix="kit-export-") as directory:
-        scratch = Path(directory).resolve()
-        with _explaining(parts), _serve_notebook(parts, name, scratch / "notebook") as original:
-            files, wheel = _files(parts, original, scratch, mcp, chosen)
-            update = Update(target, files, force)
+    limit = proof.START_TIMEOUT if start_timeout is None else start_timeout
+    own = own_lines(target, "requirements.txt")
+    with scratch_folder("kit-export-") as directory:
+        scratch = directory.resolve()
+        with (
+            _explaining(parts),
+            _serve_notebook(parts, name, scratch / "notebook", limit) as original,
+        ):
+            files, wheel = _files(parts, original, scratch, mcp, chosen, own)
+            update = Update(
+                target,
+                files,
+                force,
+                notebook=parts.notebook.path.name,
+                plugin=original.facts["model"],
+                places=chosen,
+            )
+            _check_leaks(files, scratch, parts)
             copy = _laid_out(update, scratch / "export")
             site = _site(copy, wheel, scratch)
             try:
-                with proof.serve_export(copy, site, scratch / "data") as exported:
+                with proof.serve_export(copy, site, scratch / "data", limit) as exported:
                     known = token or original.facts.get("token")
                     parity = proof.compare(
-                        original, exported, lambda: _serve_notebook(parts, name, scratch / "again"), known
+                        original,
+                        exported,
+                        lambda: _serve_notebook(parts, name, scratch / "again", limit),
+                        known,
                     )
             except ProcessError as error:
-                raise _does_not_start(error, update) from None
-        _check_leaks(files, scratch, parts)
+                if update.kept:
+                    _write_the_rest(update, wheel, scratch / "unchanged", limit)
+                raise _does_not_start(error, update.kept) from None
     update.write()
-    notes = [*update.notes, *parts.left_behind, *_notes(parts, original.facts["memory"])]
+    notes = [*update.notes, *_unproved(update), *parts.left_behind, *_notes(parts, original.facts["memory"])]
     if formatted("") is None:
         notes.append("app.py is formatted as the cells are, its imports unsorted: ruff is not installed.")
     return Export(target, update.outcomes, parity, notes)
 
 
 def _files(
-    parts: Exportable, original: PluginProcess, scratch: Path, mcp: bool, chosen: tuple[str, ...]
+    parts: Exportable,
+    original: PluginProcess,
+    scratch: Path,
+    mcp: bool,
+    chosen: tuple[str, ...],
+    own: list[str],
 ) -> tuple[dict[str, bytes], Path]:
     """All files of the export, and the path of the wheel."""
     facts = original.facts
@@ -159,7 +187,7 @@ def _files(
     wheels.mkdir()
     whole = mcp or parts.uses_whole_kit
     wheel = write_wheel(wheels) if whole else write_serving_wheel(wheels)
-    requirements = Requirements(parts.modules, wheel, parts.has_database, "mcp" if mcp else "")
+    requirements = Requirements(parts.modules, wheel, parts.has_database, "mcp" if mcp else "", own)
     filling = {
         "NAME": re.sub(r"[^a-z0-9]+", "-", facts["model"].lower())[:50].strip("-") or "plugin",
         "MODEL": facts["model"],
@@ -179,7 +207,7 @@ def _files(
     texts = {file: text for file, text in rendered(TEMPLATE, filling).items() if file not in unneeded}
     source = app_source(parts.notebook, facts["variable"], facts["is_plugin"], mcp)
     texts["app.py"] = formatted(source, parts.neighbours) or source
-    texts["requirements.txt"] = requirements.text
+    texts["requirements.txt"] = "\n".join([requirements.text + OWN_LINES, *own, ""])
     for file, path in (("ai-plugin.json", MANIFEST_PATH), ("openapi.json", SPEC_PATH)):
         document = json.loads(original.document(path).body)
         texts[file] = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -211,19 +239,56 @@ def _notes(parts: Exportable, memory: str) -> Iterator[str]:
 
 
 def _serve_notebook(
-    parts: Exportable, name: str | None, folder: Path
+    parts: Exportable, name: str | None, folder: Path, start_timeout: float
 ) -> contextlib.AbstractContextManager[PluginProcess]:
     folder.mkdir()
     path = parts.notebook.path
     write_files(folder, {**parts.files, path.name: path.read_bytes()})
-    return proof.serve_notebook(path.name, name, folder)
+    return proof.serve_notebook(path.name, name, folder, start_timeout)
 
 
 def _laid_out(update: Update, folder: Path) -> Path:
-    """The folder as it will be: with its user's changes, and the modules that its user wrote."""
-    own = {file.name: file.read_bytes() for file in update.folder.glob("*.py")} if update.kept else {}
-    write_files(folder, {**own, **update.files, **update.kept})
+    """The folder as it will be: with its user's changes and, if there are any, with what its user has beside them."""
+    files = update.files
+    if update.kept:
+        shutil.copytree(update.folder, folder, ignore=_not_served, ignore_dangling_symlinks=True)
+        files = {name: data for name, data in files.items() if name not in update.blocked}
+    write_files(folder, {**files, **update.kept})
     return folder
+
+
+def _not_served(folder: str, names: list[str]) -> list[str]:
+    """What no server needs: hidden files, caches, environments, databases, and what is neither a file nor a folder."""
+    paths = [Path(folder, name) for name in names]
+    return [
+        path.name
+        for path in paths
+        if path.name.startswith(".")
+        or path.name in ("__pycache__", "node_modules")
+        or path.suffix.startswith((".db", ".sqlite"))
+        or (path / "pyvenv.cfg").is_file()
+        or not (path.is_file() or path.is_dir())
+    ]
+
+
+def _write_the_rest(update: Update, wheel: Path, scratch: Path, start_timeout: float) -> None:
+    """Writes all that its user has not changed, if the export starts without the changes. Raises `ExportError` if not."""
+    copy = scratch / "export"
+    write_files(copy, update.files)
+    try:
+        with proof.serve_export(
+            copy, _site(copy, wheel, scratch), scratch / "data", start_timeout
+        ) as exported:
+            exported.document(MANIFEST_PATH)
+    except ProcessError as error:
+        raise _does_not_start(error) from None
+    update.write()
+
+
+def _unproved(update: Update) -> list[str]:
+    ours, current = update.files["requirements.txt"], update.kept.get("requirements.txt")
+    written = ours.decode().partition(OWN_LINES)[0].splitlines()
+    return unproved((current or ours).decode(errors="replace"), {*written, OWN_LINES})
 
 
 def _site(folder: Path, wheel: Path, scratch: Path) -> list[Path]:
@@ -254,11 +319,15 @@ def _explaining(parts: Exportable) -> Iterator[None]:
         raise ExportError(problem, remedy, notebook=path, cell=error.cell) from None
 
 
-def _does_not_start(error: ProcessError, update: Update) -> ExportError:
+def _does_not_start(error: ProcessError, kept: Iterable[str] = ()) -> ExportError:
     problem = f"The exported app does not start with its requirements alone: {error.problem}"
-    if update.kept:
-        return ExportError(problem, f"You changed {', '.join(update.kept)}; force=True overwrites that.")
-    remedy = (
+    if kept:
+        return ExportError(
+            f"{problem}\nYou changed {', '.join(kept)}; without that it starts. The other files are written.",
+            "Change that, or let force=True (--force) overwrite it.",
+        )
+    remedy = error.remedy if error.is_late else ""
+    remedy = remedy or (
         f"If it lacks a package, `import {error.module or 'NAME'}` in a marked cell makes that a requirement."
     )
     return ExportError(f"{problem}\nNothing was written.", remedy)

@@ -36,6 +36,11 @@ FILES = {
     ".gitignore": "what git leaves alone",
 }
 _MARK = r"^[ \t]*\{\{%s\}\}[ \t]*(?:\n|\Z)"
+# What a hosting site offers to put into a new repository.
+_ABOUT = re.compile(
+    r"\.|(README|LICEN[CS]E|COPYING|NOTICE|SECURITY|CONTRIBUTING|CODE_OF_CONDUCT|CHANGELOG)(\.\w+)?$",
+    re.IGNORECASE,
+)
 _SECTION = re.compile(
     _MARK % r"(?P<kind>[#^])(?P<name>[A-Z_]+)" + "(?P<lines>.*?)" + _MARK % "/(?P=name)",
     re.MULTILINE | re.DOTALL,
@@ -183,6 +188,12 @@ def _chosen(text: str, values: Mapping[str, str]) -> str:
         return _chosen(section["lines"], values) if wanted else ""
 
     return _SECTION.sub(kept, text)
+
+
+def strangers_in(folder: Path) -> list[str]:
+    """What is in a folder beside that which an empty clone and an editor have: README, LICENSE, hidden files, an environment."""
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [it.name for it in found if not _ABOUT.match(it.name) and not (it / "pyvenv.cfg").is_file()]
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:

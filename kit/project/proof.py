@@ -28,6 +28,7 @@ from kit.markup import code, columns, escape, table
 from kit.openapi.spec import Spec
 from kit.openapi.values import pointer_token
 from kit.project import child
+from kit.project.scratch import uninterrupted
 from kit.tools.examples import example_arguments
 from kit.tools.tool import make_tools
 
@@ -47,11 +48,15 @@ _RESERVED = "/?#[]@!$&'()*+,;=:%~"  # what a URL may hold as it is
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ProcessError(ExportError):
-    """One of the two does not serve. `module`, `file` or `key` is what it did not find, if that is the reason."""
+    """One of the two does not serve. `module`, `file` or `key` is what it did not find, if that is the reason.
+
+    `is_late`: it took longer than it may.
+    """
 
     module: str | None = None
     file: str | None = None
     key: str | None = None
+    is_late: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,15 +137,43 @@ class Parity:
 
 
 class PluginProcess:
-    """One of the two: a process of `kit.project.child` that serves. `facts` are its first line of output."""
+    """One of the two: a process of `kit.project.child` that serves. `facts` are its first line of output.
 
-    def __init__(self, process: subprocess.Popen[str], errors: Path) -> None:
-        self._process, self._errors = process, errors
-        timer = threading.Timer(START_TIMEOUT, process.kill)
+    Raises `ProcessError` if it does not, or takes longer than `start_timeout` seconds.
+    """
+
+    def __init__(self, what: str, process: subprocess.Popen[str], errors: Path, start_timeout: float) -> None:
+        self._what, self._process, self._errors, self._start_timeout = what, process, errors, start_timeout
+        self._is_late = False
+        timer = threading.Timer(start_timeout, self._end_late)
         timer.start()
-        line = process.stdout.readline() if process.stdout else ""  # empty: the process has ended
-        timer.cancel()
+        try:
+            line = process.stdout.readline() if process.stdout else ""  # empty: the process has ended
+        finally:
+            timer.cancel()
         self.facts: dict[str, Any] = json.loads(line) if line else {}
+        if "port" not in self.facts:
+            if self._is_late:
+                raise self._late()
+            why = self.message or "a cell ends the process"
+            facts = {"problem": f"{what} could not be served: {why}.", "remedy": "Fix the cell."}
+            raise ProcessError(**{**facts, **self.facts})
+
+    def end(self) -> None:
+        """Ends it, and what it has started in turn."""
+        child.end_group(self._process.pid)
+
+    def _end_late(self) -> None:
+        self._is_late = True
+        self.end()
+
+    def _late(self) -> ProcessError:
+        wrote = f" The last line that it wrote: {self.message}" if self.message else ""
+        return ProcessError(
+            f"{self._what} could not be served: it took longer than {self._start_timeout:g} s to start.{wrote}",
+            "If it needs longer, say so with start_timeout=SECONDS (--start-timeout SECONDS).",
+            is_late=True,
+        )
 
     def ask(self, method: str, url: str, headers: Mapping[str, str] | None = None, limit: float = ANSWER_TIMEOUT) -> Answer:  # fmt: skip
         """The answer to one request; `limit` is in seconds."""
@@ -162,7 +195,7 @@ class PluginProcess:
 
     def document(self, path: str) -> Answer:
         """Its manifest or spec. Raises `ProcessError` with what the process wrote if its lifespan failed."""
-        answer = self.ask("GET", path, limit=START_TIMEOUT)
+        answer = self.ask("GET", path, limit=self._start_timeout)
         if answer.status == 200:
             return answer
         if self._process.poll() is None and answer.status:
@@ -171,7 +204,9 @@ class PluginProcess:
             )
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
-        raise ProcessError(self.message or f"There was no answer within {START_TIMEOUT:.0f} s.")
+        if self._process.returncode is None:
+            raise self._late()
+        raise ProcessError(self.message or f"It ended with status {self._process.returncode}.")
 
     @property
     def message(self) -> str:
@@ -182,19 +217,24 @@ class PluginProcess:
         return (messages or lines or [""])[-1]
 
 
-def serve_notebook(path: str, name: str | None, scratch: Path) -> AbstractContextManager[PluginProcess]:
+def serve_notebook(
+    path: str, name: str | None, scratch: Path, start_timeout: float
+) -> AbstractContextManager[PluginProcess]:
     """The notebook's plugin, served from its copy in `scratch`. Raises `ProcessError` if it does not load."""
-    return _serve(path, [sys.executable, "-m", "kit.project.child", "notebook", path, name or ""], scratch)
+    command = [sys.executable, "-m", "kit.project.child", "notebook", path, name or ""]
+    return _serve(path, command, scratch, start_timeout)
 
 
-def serve_export(folder: Path, site: list[Path], scratch: Path) -> AbstractContextManager[PluginProcess]:
+def serve_export(
+    folder: Path, site: list[Path], scratch: Path, start_timeout: float
+) -> AbstractContextManager[PluginProcess]:
     """The exported app, served from `folder` by a Python that has only the packages in `site`.
 
     With `-I -S` it sees only what its requirements lead to, so a package missing from them is noticed. Raises
     `ProcessError` if it does not load.
     """
     python = [sys.executable, "-I", "-S", "-B", str(Path(child.__file__))]
-    return _serve("app.py", [*python, "export", str(folder), *map(str, site)], scratch)
+    return _serve("app.py", [*python, "export", str(folder), *map(str, site)], scratch, start_timeout)
 
 
 def compare(
@@ -228,7 +268,12 @@ def compare(
     for each in requests:
         with ThreadPoolExecutor(2) as pool:  # at the same moment: an answer with the time in it is the same
             futures = [pool.submit(process.ask, *each) for process in (notebook, export)]
-            answers.append([future.result() for future in futures])
+            try:
+                answers.append([future.result() for future in futures])
+            except BaseException:  # Ctrl+C, SIGTERM: the answers are not waited for
+                notebook.end()
+                export.end()
+                raise
     restarted = None
     with contextlib.ExitStack() as stack:
         for each, (expected, actual) in zip(requests, answers, strict=True):
@@ -245,7 +290,7 @@ def compare(
 
 
 @contextlib.contextmanager
-def _serve(what: str, command: list[str], scratch: Path) -> Iterator[PluginProcess]:
+def _serve(what: str, command: list[str], scratch: Path, start_timeout: float) -> Iterator[PluginProcess]:
     scratch.mkdir(parents=True, exist_ok=True)
     kept = {
         key: value for key, value in os.environ.items() if key not in _UNSET and not key.startswith("JPY_")
@@ -254,18 +299,15 @@ def _serve(what: str, command: list[str], scratch: Path) -> Iterator[PluginProce
     errors = scratch / "stderr.txt"
     with errors.open("w") as sink:
         process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
-            command, cwd=scratch, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, text=True
+            command, cwd=scratch, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, text=True,
+            start_new_session=True,  # what the plugin starts in turn ends with it
         )  # fmt: skip
     try:
-        plugin = PluginProcess(process, errors)
-        if "port" not in plugin.facts:
-            why = plugin.message or f"it took longer than {START_TIMEOUT:.0f} s, or a cell ends the process"
-            problem = f"{what} could not be served: {why}."
-            raise ProcessError(**{"problem": problem, "remedy": "Fix the cell.", **plugin.facts})
-        yield plugin
+        yield PluginProcess(what, process, errors, start_timeout)
     finally:
-        process.kill()
-        process.communicate()
+        with uninterrupted():
+            child.end_group(process.pid)
+            process.communicate()
 
 
 def _documents_differ(expected: Answer, actual: Answer) -> str:

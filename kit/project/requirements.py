@@ -11,7 +11,7 @@ import shutil
 import sys
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import lru_cache
 from importlib import metadata
 from importlib.metadata import Distribution
@@ -47,11 +47,16 @@ def is_installed(module: str) -> bool:
 class Requirements:
     """What an app that imports these modules needs. `wheel` is the kit's, `extra` one of its extras.
 
-    Raises `ExportError` for a package that no other machine could install.
+    `own` are lines of its user's; what they name is left out, and what that needs in turn is part of it. Raises `ExportError` for a package that no other machine could install.
     """
 
     def __init__(
-        self, modules: Iterable[str], wheel: Path, has_database: bool = False, extra: str = ""
+        self,
+        modules: Iterable[str],
+        wheel: Path,
+        has_database: bool = False,
+        extra: str = "",
+        own: Iterable[str] = (),
     ) -> None:
         from packaging.requirements import Requirement
 
@@ -60,14 +65,17 @@ class Requirements:
         more = [POSTGRESQL] if has_database and not direct.isdisjoint(DATABASES) else []
         imported = [Requirement(name) for name in sorted(direct - {_key(it.name) for it in serving})]
         imported += [Requirement(name) for name in more if _key(Requirement(name).name) not in direct]
-        self._installed = dict(sorted(_closure([*serving, *imported]).items()))
-        named = {_key(it.name) for it in (*serving, *imported)}
+        chosen = [it for line in own if (it := _read(line))]
+        self._installed = dict(sorted(_closure([*serving, *imported, *chosen]).items()))
+        theirs = {_key(it.name) for it in chosen}
+        direct_ones = [it for it in (*serving, *imported) if _key(it.name) not in theirs]
+        named = {*theirs, *(_key(it.name) for it in direct_ones)}
         rest = [Requirement(name) for name in self._installed if name not in named]
         self._lines = [
             "# the kit, which is in no package index",
             f"./wheels/{wheel.name}" + (f"[{extra}]" if extra else ""),
             "# what app.py imports, and what serves it",
-            *sorted(self._pinned(it) for it in (*serving, *imported)),
+            *sorted(self._pinned(it) for it in direct_ones),
             "# what those need in turn, in the versions installed at the time of the export",
             *(self._pinned(it) for it in rest),
         ]
@@ -101,14 +109,43 @@ def pinned(name: str) -> str:
 
 def distributions_of(text: str, wheel: Path) -> list[Distribution]:
     """The distributions installed here that pip would install for a requirements.txt with this text."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
     own = re.search(rf"^\./wheels/{re.escape(wheel.name)}(?:\[(\w+)\])?\s*$", text, re.MULTILINE)
     requirements = _needs_of(wheel, own[1] or "") if own else []
-    for line in text.splitlines():
-        with contextlib.suppress(InvalidRequirement):  # a comment, an option, the wheel
-            requirements.append(Requirement(line.partition(" #")[0].strip()))
+    requirements += [it for line in text.splitlines() if (it := _read(line))]
     return list(_closure(requirements).values())
+
+
+def unproved(text: str, known: Container[str]) -> list[str]:
+    """A sentence for each line of a requirements.txt that the proof could not follow; the `known` lines are skipped."""
+    notes = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line in known or not line.strip() or line.lstrip().startswith("#"):
+            continue
+        where, requirement = f"requirements.txt, line {number}", _read(line)
+        if requirement is None:  # it may be an index with a password: it is not shown
+            if not re.search(rf"^\s*\./wheels/{DISTRIBUTION.replace('-', '_')}-", line):
+                notes.append(f"{where}: only pip can follow it; the proof ran without it.")
+            continue
+        if requirement.marker and not requirement.marker.evaluate():
+            continue
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            notes.append(f"{where}: {requirement.name} is not installed here; the proof ran without it.")
+            continue
+        if not requirement.specifier.contains(version, prereleases=True):
+            notes.append(f"{where}: {requirement.name} {version} is installed here; the proof ran with that.")
+    return notes
+
+
+def _read(line: str) -> Requirement | None:
+    """A line of a requirements.txt; None for a comment, an option, the path of a wheel."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return Requirement(re.split(r"\s(?:#|--|\\$)", line.strip())[0])
+    except InvalidRequirement:
+        return None
 
 
 def link(distributions: Iterable[Distribution], folder: Path) -> None:
