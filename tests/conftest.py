@@ -46,6 +46,7 @@ SLOW = (
     "auth",
     "endurance",
     "export_stopped",
+    "places",
     "project",
     "databases",
     "workers",
