@@ -32,6 +32,8 @@ PLACES = {
     "systemd": Place("a Linux machine with systemd", ("plugin.service",)),
 }
 DEFAULT = ("container", "kubernetes", "lambda")
+# processes: each has up to 15 connections to the database, and PostgreSQL takes 100 by default
+MAX_WITH_DATABASE = 6
 
 
 def chosen(names: str | Iterable[str]) -> tuple[str, ...]:
@@ -61,6 +63,7 @@ def values(places: Collection[str], settings: Collection[str], single: bool) -> 
     """
     names = sorted(settings)
     own = [name for name in names if name != "DATABASE_URL"]  # a database of the place's own has an address
+    most = 1 if single else MAX_WITH_DATABASE if "DATABASE_URL" in names else 0
     secrets = f" \\\n  --set-secrets {','.join(f'{name}={name}:latest' for name in names)}" if names else ""
     return {
         **{name.upper(): place.title if name in places else "" for name, place in PLACES.items()},
@@ -70,7 +73,8 @@ def values(places: Collection[str], settings: Collection[str], single: bool) -> 
         "CLOUDRUNSECRETS": "".join(
             f'\nprintf %s "${name}" | gcloud secrets create {name} --data-file=-' for name in names
         ),
-        "CLOUDRUNOPTIONS": secrets + (" --max-instances 1" if single else ""),
+        "CLOUDRUNOPTIONS": secrets + (f" --max-instances {most}" if most else ""),
+        "MAX_REPLICAS": str(most or 10),
         "FLYOPTIONS": " --ha=false" if single else "",
         "AZURESETTINGS": "".join(f' "{name}=${name}"' for name in names),
         "VERCELSETTINGS": "".join(f"\nvercel env add {name} production" for name in names),
