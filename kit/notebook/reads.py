@@ -140,12 +140,13 @@ class _Words:
                     self.environs, self.getters = self.environs | {"environ"}, self.getters | {"getenv"}
 
     def _assign(self, name: str, value: ast.expr) -> None:
-        if self.is_environ(value):
+        if not isinstance(value, ast.Name | ast.Attribute):
+            return
+        is_get = isinstance(value, ast.Attribute) and value.attr == "get" and self.is_environ(value.value)
+        if is_get or ast.unparse(value) in self.getters:
+            self.getters.add(name)
+        elif self.is_environ(value):
             self.environs.add(name)
-        elif isinstance(value, ast.Attribute) and value.attr == "get" and self.is_environ(value.value):
-            self.getters.add(name)
-        elif isinstance(value, ast.Name | ast.Attribute) and ast.unparse(value) in self.getters:
-            self.getters.add(name)
 
     def _help(self, function: ast.FunctionDef) -> None:
         parameters = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
