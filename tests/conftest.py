@@ -39,6 +39,8 @@ SLOW = (
     "form",
     "export",
     "lambda",
+    "readme_commands",
+    "exported_settings",
     "kernel",
     "export_errors",
     "export_auth",
