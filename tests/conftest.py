@@ -41,6 +41,7 @@ SLOW = (
     "lambda",
     "readme_commands",
     "exported_settings",
+    "lambda_build",
     "kernel",
     "export_errors",
     "export_auth",
