@@ -59,7 +59,7 @@ class _Words:
     """What the names of a module mean: `os.environ`, `os.getenv`, constants, and functions that read a variable."""
 
     def __init__(self, codes: Sequence[Code]) -> None:
-        self.environs, self.getters = {"os.environ"}, {"os.getenv", "os.environ.get"}
+        self.environs, self.getters = {"os.environ"}, {"os.getenv"}
         self.helpers: dict[str, _Helper] = {}
         self.values: dict[str, set[str]] = {}
         nodes = [node for code in codes for node in ast.walk(code.tree)]
@@ -132,7 +132,7 @@ class _Words:
             name = alias.asname or alias.name
             if isinstance(node, ast.Import) and alias.name == "os":
                 self.environs.add(f"{name}.environ")
-                self.getters |= {f"{name}.getenv", f"{name}.environ.get"}
+                self.getters.add(f"{name}.getenv")
             elif isinstance(node, ast.ImportFrom) and node.module == "os":
                 self.environs |= {name} if alias.name == "environ" else set()
                 self.getters |= {name} if alias.name == "getenv" else set()
@@ -140,10 +140,13 @@ class _Words:
                     self.environs, self.getters = self.environs | {"environ"}, self.getters | {"getenv"}
 
     def _assign(self, name: str, value: ast.expr) -> None:
-        if self.is_environ(value):
-            self.environs.add(name)
-        elif isinstance(value, ast.Name | ast.Attribute) and ast.unparse(value) in self.getters:
+        if not isinstance(value, ast.Name | ast.Attribute):
+            return
+        is_get = isinstance(value, ast.Attribute) and value.attr == "get" and self.is_environ(value.value)
+        if is_get or ast.unparse(value) in self.getters:
             self.getters.add(name)
+        elif self.is_environ(value):
+            self.environs.add(name)
 
     def _help(self, function: ast.FunctionDef) -> None:
         parameters = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
