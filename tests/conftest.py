@@ -45,6 +45,7 @@ SLOW = (
     "kernel",
     "export_errors",
     "export_again",
+    "new_for_real",
     "export_auth",
     "auth",
     "endurance",

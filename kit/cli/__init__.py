@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
@@ -45,12 +46,12 @@ def main() -> None:
     """Runs the command; a `KitError` becomes its message and status 1."""
     app = typer.Typer(
         name="kit",
-        help="Write an AI plugin in a notebook, serve it, and let a model use it.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
+    app.callback()(_options)
     for command in COMMANDS:
         app.command(_NAMES.get(command))(command)
     # A terminal that has not every character, or input that is not its encoding, ends no command with a traceback.
@@ -66,3 +67,19 @@ def main() -> None:
     except KitError as error:
         print(f"kit: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        from kit import __version__
+
+        print(f"kit {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the kit's version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Write an AI plugin in a notebook, serve it, and let a model use it."""

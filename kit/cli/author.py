@@ -15,12 +15,22 @@ from kit.cli.options import Port, Token, auth, wait
 from kit.errors import KitError
 
 
-def new(name: Annotated[str, typer.Argument(help="The folder to create: letters, digits, _ and -.")]) -> None:
+def new(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="The folder to create: letters, digits, _ and -; or . for the current one, such as an empty clone."
+        ),
+    ],
+) -> None:
     """Create a project: a notebook that is a working plugin, tests, and a CI workflow."""
     from kit.project.folder import new as create
+    from kit.project.scratch import unwind_when_ended
+    from kit.project.steps import next_steps
 
+    unwind_when_ended()
     project = create(name)
-    print(f"Created {project}\n\nNext:\n  cd {name}\n  pytest\n  kit serve plugin.ipynb")
+    print(f"Created {project}\n\nNext:\n" + "\n".join(f"  {line}" for line in next_steps(project.path)))
 
 
 def export(

@@ -10,14 +10,14 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit.errors import ProjectError
 from kit.markup import code, columns, escape, table
+from kit.project.scratch import scratch_folder, uninterrupted
 from kit.project.wheel import is_ours, tutorial_files, tutorial_folder, write_wheel
 
 MAX_NAME = 50  # characters, since it becomes name_for_model
@@ -30,9 +30,9 @@ FILES = {
     "conftest.py": "the settings of the tests: no key, and red when a call fails",
     "README.md": "how to set it up, test it and serve it",
     "requirements.txt": "what it needs",
-    "pyproject.toml": "its name, and the settings of pytest and ruff",
+    "pyproject.toml": "its name, and the settings of pytest, ruff and mypy",
     "wheels": "the kit itself, since it is in no package index",
-    ".github/workflows/ci.yml": "the tests, run by GitHub at every push",
+    ".github/workflows/ci.yml": "lint, types, tests and the hosts' rules, at every push to GitHub",
     ".gitignore": "what git leaves alone",
 }
 _MARK = r"^[ \t]*\{\{%s\}\}[ \t]*(?:\n|\Z)"
@@ -66,10 +66,14 @@ class TestRun:
 
 
 class Project:
-    """A project's folder. `files` are the paths in it that `new` writes, and what each is for."""
+    """A project's folder. `files` are the paths in it that `new` writes, and what each is for.
 
-    def __init__(self, path: str | Path) -> None:
+    `kept` are those that were there before, and that `new` left as they are.
+    """
+
+    def __init__(self, path: str | Path, kept: Iterable[str] = ()) -> None:
         self.path = Path(path)
+        self.kept = sorted(kept)
         if not (self.path / "plugin.ipynb").is_file():
             raise ProjectError(
                 f"{self.path} is not a project: it has no plugin.ipynb.",
@@ -79,7 +83,7 @@ class Project:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return self.path.resolve().name
 
     @property
     def files(self) -> dict[str, str]:
@@ -100,39 +104,98 @@ class Project:
         return TestRun(done.returncode == 0, done.stdout)
 
     def __repr__(self) -> str:
-        return f"{self.path}\n{columns([*self.files.items()], '  ')}"
+        files = [(name, self._purpose(name)) for name in self.files]
+        return f"{self.path}\n{columns(files, '  ')}"
 
     def _repr_html_(self) -> str:
-        rows = [(code(name), escape(purpose)) for name, purpose in self.files.items()]
+        rows = [(code(name), escape(self._purpose(name))) for name in self.files]
         return table((code(f"{self.path.as_posix()}/"), "what it is for"), rows)
+
+    def _purpose(self, name: str) -> str:
+        return f"yours, kept as it was; else {FILES[name]}" if name in self.kept else FILES[name]
 
 
 def new(name: str | Path, folder: str | Path = ".") -> Project:
     """Makes the folder `name` in `folder`, with a plugin that works and tests that pass.
 
-    Raises `ProjectError` for a name that cannot be used, and for a folder or file that already exists: it is
-    never touched. If anything fails, nothing is written.
+    With "." as `name` it fills `folder` itself, such as a clone that has no more than a README, a LICENSE and hidden files:
+    those stay as they are, and the project is called as the folder is, as far as a plugin can be. Raises `ProjectError` for a
+    name that cannot be used, and for a folder or file that already exists: it is never touched. If anything fails,
+    nothing is written.
     """
+    if os.path.normpath(str(name) or "-") == os.curdir:
+        return _fill(Path(folder))
     target = Path(folder) / name
     _check_name(target.name)
     parent = target.parent
     if not parent.is_dir():
-        raise ProjectError(
-            f"There is no folder {parent}.", "Create it, or choose another.", folder=str(parent)
-        )
+        raise _no_folder(parent)
     if target.exists() or target.is_symlink():
-        is_project = (target / "plugin.ipynb").is_file()
-        opening = f", or open this one: kit.Project({str(target)!r})" if is_project else ""
-        raise ProjectError(
-            f"{target} already exists, and was not changed.",
-            f"Choose another name, such as {_unused(target)!r}{opening}.",
-            folder=str(target),
-        )
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=parent) as directory:
-        scratch = Path(directory) / target.name
+        raise _already_exists(target)
+    with scratch_folder(f".{target.name}-", parent) as directory:
+        scratch = directory / target.name
         _write(scratch, target.name)
         scratch.rename(target)
     return Project(target)
+
+
+def _fill(folder: Path) -> Project:
+    """Makes an empty clone, or any folder with as little in it, a project."""
+    if not folder.is_dir():
+        raise _no_folder(folder)
+    if others := strangers_in(folder):
+        is_project = "plugin.ipynb" in others
+        problem = "is a project already" if is_project else f"has files already: {', '.join(others[:3])}"
+        raise ProjectError(
+            f"{folder.resolve()} {problem}{', ...' if len(others) > 3 and not is_project else ''}. Nothing was written.",
+            "Choose a new folder: kit.new(NAME), in a terminal kit new NAME.",
+            folder=str(folder),
+        )
+    called = folder.resolve().name
+    name = _valid(called) if _problem_with(called) else called
+    with scratch_folder(f".{name}-", folder) as directory:
+        scratch = directory / name
+        _write(scratch, name)
+        files = sorted(it.relative_to(scratch).as_posix() for it in scratch.rglob("*") if it.is_file())
+        kept = [it for it in files if os.path.lexists(folder / it)]
+        with uninterrupted():
+            _move(scratch, folder, [it for it in files if it not in kept])
+    return Project(folder, kept)
+
+
+def _move(source: Path, folder: Path, names: list[str]) -> None:
+    """Moves files from one folder into another, all of them or none."""
+    moved: list[Path] = []
+    try:
+        for name in names:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            moved.append((source / name).rename(target))
+    except OSError as error:
+        for target in moved:
+            target.unlink()
+        raise ProjectError(
+            f"{folder} cannot be written: {error}.",
+            "Make it writable, or choose another.",
+            folder=str(folder),
+        ) from None
+
+
+def _no_folder(folder: Path) -> ProjectError:
+    return ProjectError(f"There is no folder {folder}.", "Create it, or choose another.", folder=str(folder))
+
+
+def _already_exists(target: Path) -> ProjectError:
+    opening = ""
+    if (target / "plugin.ipynb").is_file():
+        opening = f", or open this one: kit.Project({str(target)!r})"
+    elif target.is_dir() and not strangers_in(target):
+        opening = f", or fill this one: kit.new('.', {str(target)!r}), in a terminal `kit new .` inside it"
+    return ProjectError(
+        f"{target} already exists, and was not changed.",
+        f"Choose another name, such as {_unused(target)!r}{opening}.",
+        folder=str(target),
+    )
 
 
 def copy_tutorial(folder: str | Path = "kit-tutorial") -> Path:
@@ -153,6 +216,7 @@ def _write(folder: Path, name: str) -> None:
     values = {
         "NAME": name,
         "MODEL": name.replace("-", "_"),
+        "HOST": name.replace("_", "-").lower().strip("-"),
         "TITLE": re.sub(r"[-_]+", " ", name).strip().capitalize(),
         "WHEEL": write_wheel(folder / "wheels").name,
     }
@@ -223,15 +287,21 @@ def _notebook(text: str) -> str:
 
 
 def _check_name(name: str) -> None:
+    if problem := _problem_with(name):
+        raise ProjectError(problem, f"Use {_valid(name)!r}, for example.", folder=name)
+
+
+def _problem_with(name: str) -> str:
+    """Why it cannot be the name; empty if it can."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
-        problem = f"{name!r} is not a valid name: use letters, digits, _ and -, starting with a letter."
-    elif len(name) > MAX_NAME:
-        problem = f"The name has {len(name)} characters; the limit is {MAX_NAME}."
-    elif _is_taken(name):
-        problem = f"{name!r} cannot be the name: a module or keyword of Python's is called that."
-    else:
-        return
-    raise ProjectError(problem, f"Use {_valid(name)!r}, for example.", folder=name)
+        return f"{name!r} is not a valid name: use letters, digits, _ and -, starting with a letter."
+    if len(name) > MAX_NAME:
+        return f"The name has {len(name)} characters; the limit is {MAX_NAME}."
+    return (
+        f"{name!r} cannot be the name: a module or keyword of Python's is called that."
+        if _is_taken(name)
+        else ""
+    )
 
 
 def _is_taken(name: str) -> bool:

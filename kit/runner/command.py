@@ -146,8 +146,11 @@ def main(arguments: list[str] | None = None) -> None:
         type=_number(1),
         help="processes that serve it on one port; the default is WEB_CONCURRENCY, else 1",
     )
+    from kit import __version__
+
+    parser.add_argument("--version", action="version", version=f"kit {__version__} (the part that serves)")
     command, *rest = arguments or [""]
-    if command not in ("serve", "-h", "--help"):
+    if command not in ("serve", "-h", "--help", "--version"):
         problem = f"{command!r} is not in this part of the kit" if command else "a command is missing"
         parser.error(f"{problem}: use `kit serve TARGET`, or install the whole kit for the others")
     options = parser.parse_args(rest if command == "serve" else [command])

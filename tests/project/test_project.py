@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,8 @@ import pytest
 
 import kit
 from kit.project import folder as projects
-from kit.project.wheel import tutorial_files, tutorial_folder, write_wheel
+from kit.project.steps import next_steps
+from kit.project.wheel import tutorial_files, tutorial_folder, write_serving_wheel, write_wheel
 
 COMMAND = [sys.executable, "-m", "kit"]
 
@@ -167,6 +169,100 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     again = subprocess.run([*COMMAND, "new", "weather"], cwd=tmp_path, capture_output=True, text=True)
     assert again.returncode == 1
     assert "already exists" in again.stderr
+
+
+def test_an_empty_clone_is_filled_and_what_is_in_it_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = tmp_path / "2 Weather-Stations!"
+    (clone / ".git").mkdir(parents=True)
+    (clone / "env").mkdir()
+    (clone / "env" / "pyvenv.cfg").write_text("")
+    mine = {"README.md": "# Mine\n", "LICENSE.txt": "free\n", ".gitignore": "*.pyc\n"}
+    for name, text in mine.items():
+        (clone / name).write_text(text)
+    monkeypatch.chdir(clone)
+    project = kit.new(".")
+    assert project.name == "2 Weather-Stations!"
+    assert project.kept == [".gitignore", "README.md"]
+    assert "README.md                 yours, kept as it was" in repr(project)
+    assert {name: (clone / name).read_text() for name in mine} == mine
+    assert kit.load(project.path / "plugin.ipynb").manifest.name_for_model == "weather_stations"
+    assert set(project.files) == set(projects.FILES)
+    assert not list(clone.glob(".weather*"))  # nothing of the writing
+    with pytest.raises(kit.KitError, match="is a project already"):
+        kit.new(".")
+
+
+@pytest.mark.parametrize("there", ["src/main.py", "data.csv", "pyproject.toml", "tests/test_a.py"])
+def test_a_folder_with_more_than_an_empty_clone_is_refused(tmp_path: Path, there: str) -> None:
+    (tmp_path / there).parent.mkdir(exist_ok=True)
+    (tmp_path / there).write_text("mine")
+    with pytest.raises(
+        kit.KitError, match=rf"has files already: {there.partition('/')[0]}\. Nothing was written"
+    ):
+        kit.new(".", tmp_path)
+    assert [it for it in tmp_path.rglob("*") if it.is_file()] == [tmp_path / there]
+
+
+def test_a_folder_that_cannot_be_filled_is_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / ".github").write_text("a file where a folder must be")
+    with pytest.raises(kit.KitError, match="cannot be written"):
+        kit.new(".", tmp_path)
+    assert [it.name for it in tmp_path.rglob("*") if it.is_file()] == [".github"]
+    with pytest.raises(kit.KitError, match="There is no folder"):
+        kit.new(".", tmp_path / "nowhere")
+
+
+def test_the_next_steps_name_what_the_shell_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each kind of environment: with pip, of uv, with the system's pip only, with nothing."""
+
+    def programs(*names: str) -> None:
+        place = tmp_path / "-".join(names or ("none",))
+        place.mkdir()
+        for name in names:
+            (place / name).write_text("#!/bin/sh\n")
+            (place / name).chmod(0o755)
+        monkeypatch.setenv("PATH", str(place))
+
+    def steps(has_pip: bool) -> list[str]:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: has_pip or None)
+        return next_steps(tmp_path / "my project")[1:-3]
+
+    python = shlex.quote(sys.executable)
+    programs()
+    bare, filled = steps(True)
+    assert (bare, filled) == (
+        f"{python} -m venv --without-pip .venv",
+        f"{python} -m pip --python .venv install -q -r requirements.txt",
+    )
+    assert steps(False) == [
+        f"{python} -m venv .venv",
+        ".venv/bin/python -m pip install -q -r requirements.txt",
+    ]
+    programs("pip3")
+    assert steps(False) == [bare, "pip3 --python .venv install -q -r requirements.txt"]
+    programs("uv", "pip")
+    assert steps(False) == [
+        f"uv venv -q --python {python} .venv",
+        "uv pip install -q -r requirements.txt --python .venv",
+    ]
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    assert steps(True)[0] == "python3 -m venv --without-pip .venv"
+    assert next_steps(tmp_path / "my project")[0] == f"cd {shlex.quote(str(tmp_path / 'my project'))}"
+    monkeypatch.chdir(tmp_path)
+    assert next_steps(Path("."))[0] == "python3 -m venv --without-pip .venv"
+
+
+def test_the_version(tmp_path: Path) -> None:
+    """Of the kit, and of the part of it that an exported server has."""
+    done = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True)
+    assert done.stdout == f"kit {kit.__version__}\n"
+    with zipfile.ZipFile(write_serving_wheel(tmp_path)) as wheel:
+        wheel.extractall(tmp_path)
+    served = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([*COMMAND, "--version"], cwd=tmp_path, env=served, capture_output=True, text=True)
+    assert done.stdout == f"kit {kit.__version__} (the part that serves)\n", done.stderr
 
 
 def test_the_wheel_works_alone_and_is_the_same_each_time(tmp_path: Path) -> None:
