@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from kit.notebook.setting import Setting
-from kit.project import settings
+from kit.project import places, settings
 from kit.project.export import TEMPLATE
 from kit.project.folder import rendered
 
@@ -31,8 +31,9 @@ STATE = "todos, a dict"
 
 def files(*each: Setting, uses_database: bool = False, memory: str = "") -> dict[str, str]:
     fixed = {"NAME": "shop", "MODEL": "shop", "TITLE": "Shop", "PYTHON": "3.12", "NOTEBOOK": "shop.ipynb",
-             "MANGUM": "mangum==0.22.0", "MEMORY": memory, "REPLICAS": "2"}  # fmt: skip
-    chosen = dict.fromkeys(("CONTAINER", "KUBERNETES", "LAMBDA"), "yes")
+             "MANGUM": "mangum==0.22.0", "MEMORY": memory}  # fmt: skip
+    needed = [it.name for it in settings.own(each) if it.is_needed]
+    chosen = places.values(places.DEFAULT, needed, single=bool(memory))
     return rendered(
         TEMPLATE, defaultdict(str, {**fixed, **chosen, **settings.values("shop", each, uses_database)})
     )
