@@ -42,6 +42,15 @@ def export(
     include: Annotated[
         list[str] | None, typer.Option(help="A file beside the notebook to include; may be repeated.")
     ] = None,
+    places: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="PLACES",
+            help="Where it is to run, separated by commas: container, kubernetes, lambda (these by default), cloudrun, fly, "
+            "render, spaces, azure, modal, vercel, systemd.",
+        ),
+    ] = None,
     mcp: Annotated[bool, typer.Option("--mcp", help="Serve MCP too: this needs the whole kit.")] = False,
     token: Token = None,
     force: Annotated[
@@ -68,6 +77,7 @@ def export(
         notebook,
         folder,
         include=files,
+        for_=places,
         mcp=mcp,
         token=secret,
         force=force,

@@ -46,6 +46,25 @@ ClientId = Annotated[
 ]
 Port = Annotated[int, typer.Option(help="The port; 0 takes any free one.", min=0, max=65535)]
 Host = Annotated[str, typer.Option(help="127.0.0.1 for this machine only; 0.0.0.0 for everyone.")]
+
+
+def _loaded(path: str | None) -> str | None:
+    if path:
+        from kit.notebook.environment import load_file
+
+        load_file(path)
+    return path
+
+
+EnvFile = Annotated[
+    str | None,
+    typer.Option(
+        help="A file of lines NAME=VALUE, such as .env. The environment wins over it.",
+        metavar="FILE",
+        callback=_loaded,
+        is_eager=True,  # the defaults of other options are variables too
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the document itself.")]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kit.cli.options import Host, Port, Token, installed, say, wait
+from kit.cli.options import EnvFile, Host, Port, Token, installed, say, wait
 from kit.cli.options import auth as given
 from kit.errors import SettingsError
 
@@ -36,6 +36,7 @@ def serve(
     workers: Annotated[
         int, typer.Option(help="Processes that serve it on one port.", envvar="WEB_CONCURRENCY", min=1)
     ] = 1,
+    env_file: EnvFile = None,
 ) -> None:
     """Serve a plugin, or any FastAPI app, from a notebook, a file or a module. SIGTERM loses no request."""
     from kit.mcp.endpoint import add_mcp
@@ -55,6 +56,7 @@ def serve(
             "--reload serves from one process.", "Leave out --workers, or --reload.", setting="--reload"
         )
     source, stop = Target(target), threading.Event()
+    source.require_settings()
     plugin = source.plugin()
     # Before it serves, so that SIGTERM works from the first request on.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from kit.addresses import LOCAL_NAMES, is_document
 from kit.errors import KitError
 from kit.notebook.cells import has_cells, read_cells
+from kit.notebook.environment import require_settings
 from kit.notebook.loading import current, found_in, plugin_of, warn_if_unsaved
 from kit.notebook.source import Notebook
 
@@ -101,6 +102,12 @@ class Target:
                 "and pass that.",
             )
         return Path(origin)
+
+    def require_settings(self) -> None:
+        """Raises `SettingsError` that names all variables of the environment that it cannot do without and that are not set."""
+        file = self.path or Path(f"{self.where}.py")  # a module of this folder
+        if file.is_file():
+            require_settings(Notebook(file))
 
     def plugin(self, name: str | None = None) -> Plugin:
         """The plugin; any other app is wrapped. Raises `KitError` with the names to choose from."""

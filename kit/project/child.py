@@ -74,12 +74,14 @@ def _notebook(path: str, name: str) -> tuple[Any, dict[str, Any]]:
     from kit.notebook.loading import plugin_of
     from kit.notebook.source import Notebook
     from kit.plugin.guard import require_protection
+    from kit.plugin.memory import in_memory
 
     notebook = Notebook(path)
     variable, plugin, is_plugin = plugin_of(notebook, name or None, "app")
     require_protection(plugin)
     manifest = plugin.manifest
     names = {"model": manifest.name_for_model, "title": manifest.name_for_human}
+    names["memory"] = "; ".join(in_memory(plugin))
     token = _token(notebook, manifest.auth)  # through a pipe, to the process that started this one
     return plugin, {"variable": variable, "is_plugin": is_plugin, "token": token, **names}
 

@@ -8,15 +8,25 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from kit.errors import ExportError
 from kit.names import HOME_OF
-from kit.notebook.cells import SourceCell
+from kit.notebook.environment import settings_of
+from kit.notebook.modules import (
+    Code,
+    code_of,
+    code_with_modules,
+    imports_of,
+    is_main,
+    neighbour,
+    run_on_import,
+)
+from kit.notebook.setting import Setting
 from kit.notebook.source import Notebook
 from kit.project import leaks
-from kit.project.requirements import imports_of, is_installed
+from kit.project.requirements import is_installed
 from kit.project.wheel import SERVING, is_ours
 
 # What a notebook calls to try a plugin out, and a server must not.
@@ -24,19 +34,6 @@ _NOTEBOOK_ONLY = {"kit": ("serve", "chatgpt", "watch"), "uvicorn": ("run",)}
 _DATA = (".db", ".sqlite", ".sqlite3")  # databases: on the server DATABASE_URL names one
 _PRIVATE = (*_DATA, ".pem", ".key", ".p12", ".env")
 _OPENERS = ("StaticFiles", "Jinja2Templates", "listdir", "scandir", "walk")
-
-
-@dataclass(frozen=True)
-class Code:
-    """One piece of Python that goes into the export: a cell, or a module beside the notebook."""
-
-    source: str
-    tree: ast.Module
-    cell: SourceCell | None = None
-    file: str = ""  # relative to the notebook
-
-    def place(self, line: int) -> str:
-        return f"{f'Cell {self.cell.number}' if self.cell else self.file}, line {line}"
 
 
 class Exportable:
@@ -53,7 +50,7 @@ class Exportable:
         self._reserved = set(reserved)
         # by relative name
         self.files = {name: data for path in include for name, data in self._included(path)}
-        self.code = [Code(cell.source, ast.parse(cell.source), cell) for cell in notebook.exported]
+        self.code = code_of(notebook)
         self.modules: set[str] = set()  # imported from packages
         for code in self.code:  # grows: a module beside the notebook imports others
             self._follow(code)
@@ -61,6 +58,8 @@ class Exportable:
             self._check(code)
         if any(HOME_OF.get(name, name) == "plugin.jwt" for name in self._kit_names()):
             self.modules.add("joserfc")
+        if self.uses_database:
+            self.modules.add("sqlmodel")
         self.neighbours = {name.partition("/")[0].removesuffix(".py") for name in self.files}
 
     @property
@@ -70,25 +69,19 @@ class Exportable:
         return not homes.issubset({"__version__", *SERVING})
 
     @property
-    def has_database(self) -> bool:
-        """Whether it uses `kit.database`."""
+    def uses_database(self) -> bool:
+        """Whether it uses `kit.database`, which without DATABASE_URL is a file of SQLite."""
         return any(HOME_OF.get(name, name) == "plugin.databases" for name in self._kit_names())
 
     @property
-    def variables(self) -> dict[str, str]:
-        """The environment variables that the code reads, each with the first place that reads it."""
-        variables: dict[str, str] = {}
-        for code in self.code:
-            for node in ast.walk(code.tree):
-                if (name := _variable(node)) and name != "DATABASE_URL":
-                    variables.setdefault(name, code.place(getattr(node, "lineno", 1)))
-        return dict(sorted(variables.items()))
+    def has_database(self) -> bool:
+        """Whether DATABASE_URL says where its data is."""
+        return self.uses_database or any("DATABASE_URL" in it.names for it in self.settings)
 
-    @property
-    def needed_variables(self) -> set[str]:
-        """The ones it cannot do without: os.environ["X"]."""
-        nodes = (node for code in self.code for node in ast.walk(code.tree))
-        return {_variable(node) for node in nodes if isinstance(node, ast.Subscript)} - {""}
+    @cached_property
+    def settings(self) -> list[Setting]:
+        """The environment variables that the code reads."""
+        return settings_of(code_with_modules(self.notebook))
 
     @property
     def left_behind(self) -> list[str]:
@@ -169,14 +162,9 @@ class Exportable:
 
     def _neighbour(self, parts: list[str]) -> list[str]:
         """The files of a module beside the notebook: one, or a whole package."""
-        package = self.folder / parts[0]
-        if package.with_suffix(".py").is_file():
-            return [f"{parts[0]}.py"]
-        if not (package / "__init__.py").is_file() and not (
-            package.is_dir() and self.folder.joinpath(*parts).with_suffix(".py").is_file()
-        ):
-            return []
-        return [path.relative_to(self.folder).as_posix() for path in self._inside(package)]
+        found = neighbour(self.folder, parts)
+        files = [] if found is None else [found] if found.is_file() else self._inside(found)
+        return [path.relative_to(self.folder).as_posix() for path in files]
 
     def _parsed(self, name: str, data: bytes) -> Code:
         try:
@@ -195,7 +183,7 @@ class Exportable:
         if code.cell is None:
             return
         for statement in code.tree.body:
-            for node in _run_on_import(statement):
+            for node in run_on_import(statement):
                 if isinstance(node, ast.Call) and (function := self._notebook_only(node)):
                     problem = f"calls {function}, which a server has no use for"
                     remedy = "Move that line to a cell without `#| export`."
@@ -231,7 +219,7 @@ class Exportable:
             if alias.name.partition(".")[0] == "kit"
         }
         for code in self.code:
-            body = [statement for statement in code.tree.body if not _is_main(statement)]
+            body = [statement for statement in code.tree.body if not is_main(statement)]
             for node in ast.walk(ast.Module(body, [])):
                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                     if node.value.id in aliases:
@@ -256,38 +244,6 @@ class Exportable:
 def including(name: str) -> str:
     """How to include a file beside the notebook, in a cell and on the command line."""
     return f"include=[{name!r}] (--include {name})"
-
-
-def _run_on_import(statement: ast.stmt) -> Iterator[ast.AST]:
-    """The nodes that run when the module is imported."""
-    if _is_main(statement):
-        return
-    waiting: list[ast.AST] = [statement]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            waiting += ast.iter_child_nodes(node)
-
-
-def _is_main(statement: ast.stmt) -> bool:
-    """Whether this is `if __name__ == "__main__":`, which no server runs."""
-    return isinstance(statement, ast.If) and "__name__" in ast.unparse(statement.test)
-
-
-def _variable(node: ast.AST) -> str:
-    """The name of the environment variable that this reads: os.environ["X"], os.environ.get("X"), os.getenv("X")."""
-    match node:
-        case ast.Subscript(value=source, slice=ast.Constant(value=str(name)), ctx=ast.Load()):
-            reads = ast.unparse(source).rpartition(".")[2] == "environ"
-        case ast.Call(
-            func=(ast.Attribute() | ast.Name()) as function, args=[ast.Constant(value=str(name)), *_]
-        ):
-            text = ast.unparse(function)
-            reads = text.rpartition(".")[2] == "getenv" or text.endswith("environ.get")
-        case _:
-            return ""
-    return name if reads else ""
 
 
 def _folder_opened(call: ast.Call) -> str:

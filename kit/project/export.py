@@ -16,16 +16,17 @@ from pathlib import Path
 from kit.errors import ExportError
 from kit.manifest import MANIFEST_PATH, SPEC_PATH
 from kit.markup import code, columns, escape, table
+from kit.notebook.environment import missing
 from kit.notebook.source import Notebook
 from kit.notebook.target import Target
-from kit.project import leaks, proof
+from kit.project import leaks, places, proof, settings
 from kit.project.contents import Exportable, including
 from kit.project.folder import rendered, write_files
 from kit.project.proof import Parity, PluginProcess, ProcessError
-from kit.project.requirements import Requirements, distributions_of, link, unproved
+from kit.project.requirements import LAMBDA, Requirements, distributions_of, link, pinned, unproved
 from kit.project.scratch import scratch_folder
 from kit.project.source import app_source, formatted
-from kit.project.update import OWN_LINES, RECORD, Update, own_lines
+from kit.project.update import OWN_LINES, RECORD, Record, Update, own_lines
 from kit.project.wheel import write_serving_wheel, write_wheel
 
 TEMPLATE = Path(__file__).parent / "templates" / "export"
@@ -39,14 +40,22 @@ FILES = {
     "openapi.json": "the spec as it is served",
     ".env.example": "the settings that it reads from the environment",
     "tests/test_app.py": "starts the server and asks it",
+    ".github": "the tests, types and rules of the hosts, checked by GitHub at each push",
     "Dockerfile": "a container image of it",
-    "compose.yaml": "the image with PostgreSQL",
+    "compose.yaml": "the image, with PostgreSQL if it has a database",
     "kubernetes.yaml": "the image on Kubernetes",
     "template.yaml": "AWS SAM: Lambda with a URL",
     "lambda_handler.py": "what Lambda calls",
     "Makefile": "what `sam build` looks for",
     "build.py": "what it runs: the app, its packages and their bytecode in one folder",
+    "fly.toml": "the image on Fly.io",
+    "render.yaml": "the image on Render, with its database",
+    "modal_app.py": "the app on Modal",
+    "vercel.json": "the app on Vercel",
+    "vercel_app.py": "what Vercel calls",
+    "plugin.service": "a service of systemd",
 }
+_UNSHOWN = (".gitignore", ".dockerignore", ".vercelignore")
 _WRITTEN = ("app.py", "requirements.txt", "ai-plugin.json", "openapi.json", RECORD)  # beside the templates
 
 
@@ -71,7 +80,7 @@ class Export:
     def _rows(self) -> list[tuple[str, str]]:
         purposes = dict(FILES)
         for name in self.files:
-            if name not in (".gitignore", ".dockerignore") and not name.startswith("wheels/"):
+            if name not in _UNSHOWN and not name.startswith((".github/", "wheels/")):
                 purposes.setdefault(name, "from beside the notebook")
         return [(name, purpose) for name, purpose in purposes.items() if (self.path / name).exists()]
 
@@ -92,6 +101,7 @@ def export(
     *,
     name: str | None = None,
     include: Iterable[str] = (),
+    for_: str | Iterable[str] | None = None,
     mcp: bool = False,
     token: str | None = None,
     force: bool = False,
@@ -101,7 +111,9 @@ def export(
 
     `notebook` is what `load` takes: a notebook, a Python file, a module of one file, the folder of a project. `name`
     chooses among several plugins. The modules beside the notebook that it imports are included; other files
-    of its folder are if `include` names them. `mcp` serves MCP too, which takes the whole kit.
+    of its folder are if `include` names them. `for_` chooses among `kit.project.places.PLACES` where it is to run, by
+    default where it was before, and first in a container, on Kubernetes and on Lambda: their files and commands are
+    written. `mcp` serves MCP too, which takes the whole kit.
 
     The test starts the app with nothing but its requirements, and compares its manifest, its spec and every answer
     that changes nothing with the notebook's: `.parity`. `token` is the one a user of the plugin would enter, by default
@@ -116,8 +128,11 @@ def export(
     """
     written = Target(notebook)
     source, target, name = Notebook(written.file()), Path(folder), name or written.name or None
-    Update(target, {})  # a folder that cannot be used is refused first
-    parts = Exportable(source, include, {*rendered(TEMPLATE, defaultdict(str)), *_WRITTEN})
+    earlier = Record.read(target)  # a folder that cannot be used is refused first
+    chosen = places.chosen(earlier.places if for_ is None else for_)
+    reserved = {*rendered(TEMPLATE, defaultdict(str)), *_WRITTEN} - places.left_out(chosen)
+    parts = Exportable(source, include, reserved)
+    _check_settings(parts)
     limit = proof.START_TIMEOUT if start_timeout is None else start_timeout
     own = own_lines(target, "requirements.txt")
     with scratch_folder("kit-export-") as directory:
@@ -126,9 +141,14 @@ def export(
             _explaining(parts),
             _serve_notebook(parts, name, scratch / "notebook", limit) as original,
         ):
-            files, wheel = _files(parts, original, scratch, mcp, own)
+            files, wheel = _files(parts, original, scratch, mcp, chosen, own)
             update = Update(
-                target, files, force, notebook=parts.notebook.path.name, plugin=original.facts["model"]
+                target,
+                files,
+                force,
+                notebook=parts.notebook.path.name,
+                plugin=original.facts["model"],
+                places=chosen,
             )
             _check_leaks(files, scratch, parts)
             copy = _laid_out(update, scratch / "export")
@@ -147,33 +167,44 @@ def export(
                     _write_the_rest(update, wheel, scratch / "unchanged", limit)
                 raise _does_not_start(error, update.kept) from None
     update.write()
-    notes = [*update.notes, *_unproved(update), *parts.left_behind]
+    notes = [*update.notes, *_unproved(update), *parts.left_behind, *_notes(parts, original.facts["memory"])]
     if formatted("") is None:
         notes.append("app.py is formatted as the cells are, its imports unsorted: ruff is not installed.")
     return Export(target, update.outcomes, parity, notes)
 
 
 def _files(
-    parts: Exportable, original: PluginProcess, scratch: Path, mcp: bool, own: list[str]
+    parts: Exportable,
+    original: PluginProcess,
+    scratch: Path,
+    mcp: bool,
+    chosen: tuple[str, ...],
+    own: list[str],
 ) -> tuple[dict[str, bytes], Path]:
     """All files of the export, and the path of the wheel."""
     facts = original.facts
     wheels = scratch / "wheels"
     wheels.mkdir()
-    wheel = write_wheel(wheels) if mcp or parts.uses_whole_kit else write_serving_wheel(wheels)
+    whole = mcp or parts.uses_whole_kit
+    wheel = write_wheel(wheels) if whole else write_serving_wheel(wheels)
     requirements = Requirements(parts.modules, wheel, parts.has_database, "mcp" if mcp else "", own)
-    values = {
+    filling = {
         "NAME": re.sub(r"[^a-z0-9]+", "-", facts["model"].lower())[:50].strip("-") or "plugin",
         "MODEL": facts["model"],
         "TITLE": facts["title"],
         "WHEEL": wheel.name,
         "PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",
         "NOTEBOOK": parts.notebook.path.name,
-        "VARIABLES": _settings(parts, requirements.has_database),
-        # of the Kubernetes secret with DATABASE_URL
-        "OPTIONAL": "false" if requirements.has_database else "true",
+        "MEMORY": facts["memory"],
+        "MANGUM": pinned(LAMBDA),
+        "SERVING": "" if whole else "yes",
     }
-    texts = rendered(TEMPLATE, values)
+    filling |= settings.values(filling["NAME"], parts.settings, parts.uses_database)
+    needed = [it.name for it in settings.own(parts.settings) if it.is_needed]
+    needed += [settings.DATABASE] if filling["DATABASE"] else []
+    filling |= places.values(chosen, needed, single=bool(facts["memory"]))
+    unneeded = places.left_out(chosen)
+    texts = {file: text for file, text in rendered(TEMPLATE, filling).items() if file not in unneeded}
     source = app_source(parts.notebook, facts["variable"], facts["is_plugin"], mcp)
     texts["app.py"] = formatted(source, parts.neighbours) or source
     texts["requirements.txt"] = "\n".join([requirements.text + OWN_LINES, *own, ""])
@@ -181,21 +212,30 @@ def _files(
         document = json.loads(original.document(path).body)
         texts[file] = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     written = {file: text.encode() for file, text in texts.items()}
-    return {**parts.files, **written, f"wheels/{wheel.name}": wheel.read_bytes()}, wheel
+    written[f"wheels/{wheel.name}"] = wheel.read_bytes()
+    if not whole:  # for `kit check` in CI; no server installs it
+        ours = write_wheel(wheels)
+        written[f".github/kit/{ours.name}"] = ours.read_bytes()
+    return {**parts.files, **written}, wheel
 
 
-def _settings(parts: Exportable, has_database: bool) -> str:
-    lines: list[str] = []
-    if has_database:
-        lines += [
-            "",
-            "# SQLite, or the PostgreSQL that all servers share: postgresql://USER:PASSWORD@HOST/NAME",
-            "# DATABASE_URL=sqlite:///data.db",
-        ]
-    for variable, place in parts.variables.items():
-        comment = "" if variable in parts.needed_variables else "# "  # if unset, the code's default counts
-        lines += ["", f"# {place.partition(',')[0]} reads it.", f"{comment}{variable}="]
-    return "".join(f"\n{line}" for line in lines)
+def _check_settings(parts: Exportable) -> None:
+    lacking = [it for it in missing(parts.settings, Path()) if it.at_import]
+    if lacking:
+        places = "; ".join(f"{it.name} ({it.place})" for it in lacking)
+        names = ", ".join(it.name for it in lacking)
+        raise parts.notebook.refusal(
+            f"{parts.notebook.path} needs variables of the environment that are not set: {places}.",
+            f"Set {names} here and on the server: the export keeps only the names.",
+        )
+
+
+def _notes(parts: Exportable, memory: str) -> Iterator[str]:
+    """What whoever runs the export should know about its settings and its state."""
+    if lacking := [it.name for it in missing(parts.settings, Path())]:
+        yield f"Proved without {', '.join(lacking)}, not set here: on the server the plugin does not start without."
+    if memory:
+        yield f"In memory: {memory}. So the files start one process only; more need a database that they share."
 
 
 def _serve_notebook(
@@ -270,7 +310,7 @@ def _explaining(parts: Exportable) -> Iterator[None]:
         path, problem, remedy = str(parts.notebook.path), error.problem, error.remedy
         if path not in problem:  # the process knows the copy in the scratch folder
             problem = problem.replace(parts.notebook.path.name, path, 1)
-        if error.key in parts.variables:
+        if any(error.key in it.names for it in parts.settings):
             remedy = f"Set {error.key} here and on the server: the export keeps only its name."
         elif error.file:
             remedy = f"The files beside the notebook are left out: {including(error.file)} adds this one."
@@ -299,7 +339,9 @@ def _check_leaks(files: dict[str, bytes], scratch: Path, parts: Exportable) -> N
         text = files[name].decode()
         path = leaks.path_in(text, parts.folder, Path.cwd(), scratch)
         leak = f"line {path[0]} names a folder of this machine" if path else ""
-        if variable := leaks.variable_in(text, parts.variables):
+        if variable := leaks.variable_in(
+            text, (name for it in settings.own(parts.settings) for name in it.names)
+        ):
             leak = f"it holds the value of {variable}"
         if leak:
             raise parts.notebook.refusal(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import contextlib
 import csv
 import json
 import os
@@ -17,7 +17,7 @@ from importlib import metadata
 from importlib.metadata import Distribution
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from kit.errors import ExportError
 from kit.project.wheel import DISTRIBUTION
@@ -25,36 +25,12 @@ from kit.project.wheel import DISTRIBUTION
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-# An app with a database, and one on Lambda, needs more than it imports.
+# What opens PostgreSQL for these, though nothing imports it; and what Lambda needs, which `build.py` adds.
 DATABASES = ("sqlmodel", "sqlalchemy")
 POSTGRESQL, LAMBDA = "psycopg[binary]", "mangum"
 
 # What a module imports though its package's requirements do not say so.
 _EXTRAS = {"templating": "jinja2", "middleware.sessions": "itsdangerous", "testclient": "httpx2"}
-
-
-def imports_of(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
-    """Each module that the code imports, with its line, and whether the code works without it.
-
-    `from a import b` gives `a` and `a.b`. Imports for type checkers only are left out.
-    """
-    skipped: set[int] = set()
-    optional: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            skipped |= {id(inner) for part in node.body for inner in ast.walk(part)}
-        elif _is_optional(node):
-            optional |= {id(inner) for part in node.body for inner in ast.walk(part)}
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, node.lineno, id(node) in optional
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module, node.lineno, id(node) in optional
-            for alias in node.names:
-                yield f"{node.module}.{alias.name}", node.lineno, True
 
 
 def is_installed(module: str) -> bool:
@@ -85,10 +61,8 @@ class Requirements:
         from packaging.requirements import Requirement
 
         direct = {name for module in sorted(set(modules)) for name in _owners(module)}
-        direct |= {"sqlmodel"} if has_database else set()
-        self.has_database = not direct.isdisjoint(DATABASES)
         serving = _needs_of(wheel, extra)
-        more = [LAMBDA, POSTGRESQL] if self.has_database else [LAMBDA]
+        more = [POSTGRESQL] if has_database and not direct.isdisjoint(DATABASES) else []
         imported = [Requirement(name) for name in sorted(direct - {_key(it.name) for it in serving})]
         imported += [Requirement(name) for name in more if _key(Requirement(name).name) not in direct]
         chosen = [it for line in own if (it := _read(line))]
@@ -122,6 +96,15 @@ class Requirements:
             return f"{_key(requirement.name)}{extras} @ {vcs['vcs']}+{origin['url']}@{vcs['commit_id']}"
         # An index does not have a local version such as 2.9.0+cpu.
         return f"{_key(requirement.name)}{extras}=={installed.version.partition('+')[0]}"
+
+
+def pinned(name: str) -> str:
+    """A package of the kit's own extras in the version installed here, else within the bounds that the kit sets."""
+    from packaging.requirements import Requirement
+
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return f"{name}=={metadata.version(name).partition('+')[0]}"
+    return _kit_requirement(Requirement(name))
 
 
 def distributions_of(text: str, wheel: Path) -> list[Distribution]:
@@ -201,20 +184,6 @@ def _link(source: Path, target: Path) -> None:
         target.symlink_to(source, target_is_directory=source.is_dir())
     except OSError:  # Windows allows links only in developer mode
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
-
-
-def _is_optional(node: ast.AST) -> TypeGuard[ast.Try | ast.With]:
-    """Whether what is imported in it may be missing."""
-    if isinstance(node, ast.With):
-        return bool(re.search(r"suppress\(.*(Import|NotFound)Error", ast.unparse(node.items[0])))
-    return isinstance(node, ast.Try) and any(_catches_import(handler) for handler in node.handlers)
-
-
-def _catches_import(handler: ast.ExceptHandler) -> bool:
-    if handler.type is None:
-        return True
-    names = {ast.unparse(kind) for kind in getattr(handler.type, "elts", [handler.type])}
-    return not names.isdisjoint({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ from pathlib import Path
 from kit.errors import ExportError
 from kit.openapi.documents import read_json
 from kit.project.folder import strangers_in, write_files
+from kit.project.places import DEFAULT
 from kit.project.scratch import scratch_folder, uninterrupted
 
 RECORD = ".kit-export.json"
@@ -23,11 +24,14 @@ OWN_LINES = f"{_OWN}: an export again keeps them, and leaves out above what they
 
 @dataclass(frozen=True)
 class Record:
-    """What the last export of a folder wrote: the digest of each file, and of which plugin of which notebook it is."""
+    """What the last export of a folder wrote: the digest of each file, of which plugin of which notebook it is, and for
+    which places.
+    """
 
     files: dict[str, str] = field(default_factory=dict)
     notebook: str = ""
     plugin: str = ""
+    places: tuple[str, ...] = DEFAULT
 
     @classmethod
     def read(cls, folder: Path) -> Record:
@@ -51,7 +55,8 @@ class Record:
                 if ".." not in name and not Path(name).is_absolute()
             }
             # one of an earlier kit has no names
-            return cls(files, str(document.get("notebook", "")), str(document.get("plugin", "")))
+            names = str(document.get("notebook", "")), str(document.get("plugin", ""))
+            return cls(files, *names, tuple(map(str, document.get("places", DEFAULT))))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             problem = f"{file}, the record of what was exported, cannot be read."
             raise ExportError(problem, "Export into a new folder.") from None
@@ -67,7 +72,8 @@ class Record:
 
     def text(self) -> str:
         """The record as it is written."""
-        return json.dumps({"notebook": self.notebook, "plugin": self.plugin, "files": self.files}, indent=2) + "\n"  # fmt: skip
+        about = {"notebook": self.notebook, "plugin": self.plugin, "places": self.places}
+        return json.dumps({**about, "files": self.files}, indent=2) + "\n"
 
 
 class Update:
@@ -86,6 +92,7 @@ class Update:
         *,
         notebook: str = "",
         plugin: str = "",
+        places: tuple[str, ...] = DEFAULT,
     ) -> None:
         self.folder = folder
         self.files = dict(sorted(files.items()))
@@ -96,7 +103,7 @@ class Update:
             earlier.check_owner(folder, notebook, plugin)
         self._recorded = earlier.files
         digests = {name: _digest(content) for name, content in self.files.items()}
-        self._record = Record(digests, notebook, plugin)
+        self._record = Record(digests, notebook, plugin, places)
         self._write: dict[str, bytes] = {}  # by the name it is written to
         self._remove: list[str] = []
         for name, content in self.files.items():

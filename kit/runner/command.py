@@ -21,8 +21,9 @@ from uvicorn.config import LOGGING_CONFIG, STARTUP_FAILURE
 
 from kit import sockets
 from kit.addresses import checked
-from kit.errors import KitError, ServeError
+from kit.errors import KitError, ServeError, SettingsError
 from kit.manifest import MANIFEST_PATH, SPEC_PATH
+from kit.notebook.environment import load_file
 from kit.notebook.target import Target
 from kit.plugin.guard import require_protection
 from kit.plugin.settings import Settings, from_environment
@@ -52,7 +53,7 @@ def run(
     function, is called with the plugin in each process before it serves; `notes` returns what one should know about a
     plugin at a public address, and is called only for one process. Raises `KitError` for what cannot be served.
     """
-    Target(target)  # reports a missing file before anything starts
+    Target(target).require_settings()  # reports them, or a missing file, before anything starts
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as opened:
         # Now, not only once uvicorn runs: the first process of a container has no default handler.
         signal.signal(signal.SIGTERM, _exit)
@@ -117,7 +118,17 @@ def _exit(*_: object) -> NoReturn:
 
 def main(arguments: list[str] | None = None) -> None:
     """The command `kit serve`. Exit status: 0 for success, 1 for an error (with the reason), 2 for wrong usage."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    early = argparse.ArgumentParser(prog="kit serve", add_help=False, allow_abbrev=False)
+    early.add_argument(
+        "--env-file",
+        metavar="FILE",
+        type=_file,
+        help="lines NAME=VALUE, such as .env; the environment wins",
+    )
+    early.parse_known_args(arguments)  # before the defaults of other options, which are variables too
     parser = argparse.ArgumentParser(
+        parents=[early],
         prog="kit serve",
         description="Serve a plugin, or any FastAPI app. SIGTERM loses no request.",
         epilog="Settings are environment variables: see .env.example.",
@@ -138,7 +149,7 @@ def main(arguments: list[str] | None = None) -> None:
     from kit import __version__
 
     parser.add_argument("--version", action="version", version=f"kit {__version__} (the part that serves)")
-    command, *rest = (sys.argv[1:] if arguments is None else arguments) or [""]
+    command, *rest = arguments or [""]
     if command not in ("serve", "-h", "--help", "--version"):
         problem = f"{command!r} is not in this part of the kit" if command else "a command is missing"
         parser.error(f"{problem}: use `kit serve TARGET`, or install the whole kit for the others")
@@ -147,6 +158,14 @@ def main(arguments: list[str] | None = None) -> None:
         run(options.target, options.port, options.host, options.workers)
     except KitError as error:
         sys.exit(f"kit: {' '.join(str(error).split())}")
+
+
+def _file(path: str) -> str:
+    try:
+        load_file(path)
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(f"{error.problem} {error.remedy}") from None
+    return path
 
 
 def _number(least: int, most: int = sys.maxsize) -> Callable[[str], int]:

@@ -232,7 +232,7 @@ def test_it_is_formatted_where_ruff_is_installed(tmp_path: Path, monkeypatch: py
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert "# twice" in (made.path / "app.py").read_text()
-    assert "# KEY=\n\n# Cell 2 reads it.\n# NAME=\n" in (made.path / ".env.example").read_text()
+    assert "# KEY=\n\n# Cell 2 reads it.\n# NAME=sam\n" in (made.path / ".env.example").read_text()
     assert not made.notes
     monkeypatch.setitem(sys.modules, "ruff", None)
     plain = kit.export(path, tmp_path / "plain")

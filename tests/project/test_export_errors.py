@@ -112,9 +112,26 @@ def test_a_secret_beside_the_notebook(tmp_path: Path) -> None:
         kit.export(path, tmp_path / "out")
 
 
-def test_a_variable_that_is_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_that_are_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TODO_TOKEN", "MAIL_KEY", "MAIL_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    reading = "#| export\nimport os\nTOKEN = os.environ['TODO_TOKEN']\nKEY = os.environ['MAIL_KEY']"
+    path = write(tmp_path / "todo.ipynb", PLUGIN, reading, GET.format("len(os.environ['MAIL_HOST'])"))
+    with pytest.raises(
+        kit.NotebookError,
+        match=r"(?s)MAIL_KEY \(Cell 2, line 4\); TODO_TOKEN \(Cell 2, line 3\).*Set MAIL_KEY, TODO_TOKEN here and on the server",
+    ):
+        kit.export(path, tmp_path / "out")
+    monkeypatch.setenv("TODO_TOKEN", "1")
+    monkeypatch.setenv("MAIL_KEY", "1")
+    made = kit.export(path, tmp_path / "out")
+    assert made.notes[0].startswith("Proved without MAIL_HOST, not set here")
+
+
+def test_a_variable_that_only_the_process_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TODO_TOKEN", raising=False)
-    path = write(tmp_path / "todo.ipynb", PLUGIN, "#| export\nimport os\nTOKEN = os.environ['TODO_TOKEN']")
+    reading = "#| export\nimport os\ndef token():\n    return os.environ['TODO_TOKEN']\nTOKEN = token()"
+    path = write(tmp_path / "todo.ipynb", PLUGIN, reading)
     with pytest.raises(
         kit.NotebookError, match=r"(?s)Cell 2.*KeyError: 'TODO_TOKEN'.*Set TODO_TOKEN here and on the server"
     ):

@@ -59,4 +59,4 @@ def test_no_template_of_the_kit_keeps_a_mark(kind, value):
             return value
 
     for name, text in rendered(folder.TEMPLATE.parent / kind, Known()).items():
-        assert not re.search(r"(?<!\$)\{\{", text), name
+        assert not re.search(r"\{\{[#^/]?[A-Z_]+\}\}", text), name

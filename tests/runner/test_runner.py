@@ -20,7 +20,7 @@ import pytest
 from roads import ROADS, running
 
 import kit
-from kit.project.requirements import imports_of
+from kit.notebook.modules import imports_of
 from kit.project.wheel import SERVING, write_serving_wheel
 from kit.runner.command import main
 from kit.sockets import listen, send_at_once, url
