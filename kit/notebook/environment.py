@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from kit.errors import SettingsError
@@ -85,12 +85,11 @@ def load_file(path: str | Path) -> None:
 
 
 def _is_set(setting: Setting, folder: Path) -> bool:
-    sources: list[Mapping[str, str]] = [os.environ]
-    if any((folder / file).is_file() for file in setting.files):
-        return True  # pydantic_settings has rules of its own for what is in them
-    for source in sources:
-        values = {key.upper(): value for key, value in source.items()} if setting.ignores_case else source
-        names = (name.upper() if setting.ignores_case else name for name in setting.names)
-        if any(values.get(name, "").strip() for name in names):
-            return True
-    return False
+    """Whether one of its names has a value, in the environment or in a file that pydantic_settings reads."""
+    flags = re.IGNORECASE if setting.ignores_case else re.NOFLAG
+    form = re.compile("|".join(map(re.escape, setting.names)), flags)
+    if any(value.strip() and form.fullmatch(name) for name, value in os.environ.items()):
+        return True
+    line = re.compile(rf"^\s*(?:export\s+)?(?:{form.pattern})\s*=[ \t]*\S", flags | re.MULTILINE)
+    files = (folder / file for file in setting.files)
+    return any(line.search(file.read_text(errors="replace")) for file in files if file.is_file())

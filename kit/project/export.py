@@ -233,7 +233,7 @@ def _check_settings(parts: Exportable) -> None:
 def _notes(parts: Exportable, memory: str) -> Iterator[str]:
     """What whoever runs the export should know about its settings and its state."""
     if lacking := [it.name for it in missing(parts.settings, Path())]:
-        yield f"Proved without {', '.join(lacking)}, not set here: on the server the plugin does not start without."
+        yield f"Proved without {', '.join(lacking)}, not set here: the server does not start without."
     if memory:
         yield f"In memory: {memory}. So the files start one process only; more need a database that they share."
 
