@@ -145,7 +145,7 @@ class Guard:
             if auth.scope:
                 parts["scope"] = " ".join(auth.scope.split())
             suffix = MCP_PATH if route_path(scope).rstrip("/") == MCP_PATH else ""
-            parts["resource_metadata"] = base_url(scope, self.plugin.public_url) + RESOURCE_PATH + suffix
+            parts["resource_metadata"] = base_url(scope) + RESOURCE_PATH + suffix
         return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items())
 
 

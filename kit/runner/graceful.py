@@ -53,6 +53,9 @@ class GracefulServer(uvicorn.Server):
         on_start: Callable[[], None] = lambda: None,
     ) -> None:
         config.http = limited(limits)
+        config.proxy_headers = (
+            False  # `kit.plugin.outside` reads them, and needs the address of the proxy itself
+        )
         super().__init__(config)
         self._socket = sock
         self._limits = limits
