@@ -13,6 +13,7 @@
 | HEADER_TIMEOUT | 20 | seconds until the headers of a request are there, else status 408; 0 means no limit; the kit's servers only |
 | REQUEST_TIMEOUT | 45 | seconds until an answer must begin, else status 504, or 408 without its body; 0 means no limit |
 | SHUTDOWN_TIMEOUT | 30 | seconds for the requests under way when `kit serve` is stopped |
+| METRICS_PORT | none | the port, beside the plugin's own, at which Prometheus reads `/metrics`; `kit serve` only |
 | LOG_FORMAT | none | `json` or `text`: a line for each request on stderr |
 """
 
@@ -45,6 +46,7 @@ class Settings:
     header_timeout: float
     request_timeout: float
     shutdown_timeout: float
+    metrics_port: int  # 0: not served
     log_format: str  # "json", "text" or ""
 
 
@@ -74,6 +76,7 @@ def from_environment() -> Settings:
         header_timeout=_number("HEADER_TIMEOUT", "20", "seconds"),
         request_timeout=_number("REQUEST_TIMEOUT", "45", "seconds"),
         shutdown_timeout=_number("SHUTDOWN_TIMEOUT", "30", "seconds"),
+        metrics_port=_port("METRICS_PORT"),
         log_format=log_format,
     )
 
@@ -91,6 +94,13 @@ def _number(name: str, default: str, unit: str, form: str = r"\d+(\.\d+)?") -> f
             setting=name,
         )
     return float(value)
+
+
+def _port(name: str) -> int:
+    value = _variable(name) or "0"
+    if not re.fullmatch(r"\d{1,5}", value, re.ASCII) or int(value) > 65535:
+        raise SettingsError(f"{name} is {value!r}.", "Set it to a number up to 65535.", setting=name)
+    return int(value)
 
 
 def _descriptors() -> int:
