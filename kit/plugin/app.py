@@ -105,6 +105,8 @@ class Plugin(FastAPI):
                 "description": self.manifest.description_for_human,
                 "generate_unique_id_function": lambda route: route.name,
                 **tryout.fastapi_options(fastapi),
+                # OTEL_EXPORTER_OTLP_ENDPOINT and the others are enough. Not what exceptions say: nothing hides secrets there
+                "telemetry": {"auto_configure": True, "logs": False, **(fastapi.get("telemetry") or {})},
                 # the author's own come last: of two for one error, they answer
                 "exception_handlers": {**problems.HANDLERS, **(fastapi.get("exception_handlers") or {})},
             }

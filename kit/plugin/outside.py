@@ -17,13 +17,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.addresses import Root
 from kit.plugin.proxies import HEADERS, Forwarded, Proxies, read
-from kit.plugin.wellknown import HEALTH_PATH, SAFE, route_path
+from kit.plugin.wellknown import HEALTH_PATH, route_path
 
 if TYPE_CHECKING:
     from kit.plugin.app import Plugin
 
 ASKED = "kit.asked"  # in a scope: `Asked`, of a request whose address is written
 _log = logging.getLogger("uvicorn.error")
+_SAFE = "/:@!$&'()*+,;=~"  # what a path may hold as it is: RFC 3986, 3.3
 _warned: set[str] = set()  # once in a process
 
 
@@ -40,7 +41,8 @@ class Asked(NamedTuple):
 class Outside:
     """Middleware: the outermost of a plugin. `proxies` are those of FORWARDED_ALLOW_IPS, `root_path` is ROOT_PATH.
 
-    The path in the scope then has the prefix, whether the proxy took it away or not, as ASGI wants it.
+    The path in the scope then has the prefix, whether the proxy took it away or not, as ASGI wants it. The prefix is as
+    in a URL, with its %20, as uvicorn's own is: Starlette makes addresses of it as it is.
     """
 
     def __init__(self, app: ASGIApp, plugin: Plugin, proxies: Proxies, root_path: str) -> None:
@@ -130,31 +132,35 @@ class Outside:
         else:
             outer, mount = public.path.removesuffix(mount), mount if public.path.endswith(mount) else ""
         prefix = outer + mount
-        if (
-            is_outermost
-            and _is_below(rest, prefix)
-            and self._is_kept(scope, rest, rest[len(prefix) :] or "/")
-        ):
-            rest = rest[len(prefix) :]
-        path = prefix + (rest or "/")
-        if path != scope["path"] and "raw_path" in scope:
-            scope["raw_path"] = quote(path, safe=SAFE).encode()
-        scope["path"], scope["root_path"] = path, prefix
+        shown = unquote(prefix)
+        if is_outermost and _is_below(rest, shown) and self._is_kept(scope, rest, rest[len(shown) :]):
+            rest = rest[len(shown) :]
+        rest = rest or "/"
+        if "raw_path" in scope:
+            scope["raw_path"] = f"{prefix}{quote(rest, safe=_SAFE)}".encode()
+        scope["path"], scope["root_path"] = prefix + rest, prefix
         if "app_root_path" in scope:
             scope["app_root_path"] = outer
 
     def _is_kept(self, scope: Scope, whole: str, rest: str) -> bool:
         """Whether a path that begins with the prefix has it from a proxy that keeps it.
 
-        If not, it is the plugin's own path that begins so: `/todos` of a plugin at https://example.com/todos.
+        If not, it is the plugin's own path that begins so: `/todos` of a plugin at https://example.com/todos. That is the
+        case if only the whole of it leads somewhere.
         """
-        return self._serves(scope, rest) or not self._serves(scope, whole)
+        return self._leads(scope, rest) or not self._leads(scope, whole)
+
+    def _leads(self, scope: Scope, path: str) -> bool:
+        """Whether the plugin serves the path, or the same with or without a slash at its end, to which Starlette leads."""
+        other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
+        return path != "" and (self._serves(scope, path) or self._serves(scope, other))
 
     def _serves(self, scope: Scope, path: str) -> bool:
-        plugin = self.plugin
+        plugin, probe = self.plugin, {**scope, "path": path, "root_path": ""}
         if path in plugin._pages or path in plugin.extensions or path == HEALTH_PATH:
             return True
-        probe = {**scope, "path": path, "root_path": ""}
+        if path == "/" and plugin._wrapped is None:
+            return True  # the front page
         apps = [app for app in (plugin, plugin._wrapped) if app is not None]
         return any(route.matches(probe)[0] is not Match.NONE for app in apps for route in app.routes)
 
@@ -162,7 +168,7 @@ class Outside:
 class _Public(NamedTuple):
     scheme: str
     host: str  # as in a Host header
-    path: str  # decoded
+    path: str
 
 
 @lru_cache(16)
@@ -170,7 +176,7 @@ def _parts(public_url: str) -> _Public:
     parts, root = urlsplit(public_url), Root.of(public_url)
     host = f"[{root.host}]" if ":" in root.host else root.host
     host = f"{host}:{root.port}" if root.port else host
-    return _Public(root.scheme, host, unquote(parts.path).rstrip("/"))
+    return _Public(root.scheme, host, parts.path.rstrip("/"))
 
 
 def _is_below(path: str, prefix: str) -> bool:

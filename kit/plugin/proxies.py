@@ -64,7 +64,7 @@ class Forwarded:
     client: tuple[str, int] | None = None
     scheme: str = ""  # http or https
     host: str = ""  # as in a Host header
-    prefix: str = ""  # of the path, decoded, without a slash at its end
+    prefix: str = ""  # of the path, without a slash at its end
 
 
 def read(headers: Mapping[bytes, Sequence[str]], trusted: Proxies) -> Forwarded:
@@ -160,5 +160,4 @@ def _with_port(host: str, port: str) -> str:
 
 def _prefix(text: str) -> str:
     text = text.rstrip("/")
-    path = unquote(text)
-    return path if _PREFIX.fullmatch(text) and path.isprintable() else ""
+    return text if _PREFIX.fullmatch(text) and unquote(text).isprintable() else ""

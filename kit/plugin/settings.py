@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from kit.addresses import checked
 from kit.errors import ServeError, SettingsError
@@ -130,7 +130,7 @@ def _root_path() -> str:
             "Write what stands between the host and the plugin's own paths: /todo",
             setting="ROOT_PATH",
         )
-    return unquote(value)
+    return value
 
 
 def _proxies() -> Proxies:

@@ -10,7 +10,7 @@ import html
 import json
 from collections.abc import Callable, Collection, MutableMapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -43,7 +43,6 @@ RESOURCE_PATHS = (RESOURCE_PATH, RESOURCE_PATH + MCP_PATH)
 # The pages of the plugin. They need no credential, also where the author serves one instead.
 OPEN = (MANIFEST_PATH, SPEC_PATH, SPEC_YAML_PATH, SPEC30_PATH, *RESOURCE_PATHS, "/logo.svg", "/legal")
 
-SAFE = "/:@!$&'()*+,;=~"  # what a path may hold as it is: RFC 3986, 3.3
 MAX_BASE_URLS = 16  # rendered copies kept: the Host header is the client's choice, memory is ours
 
 
@@ -53,7 +52,7 @@ def base_url(scope: Scope) -> str:
     if not is_host(host):
         server = scope.get("server") or ("localhost", None)
         host = f"{server[0]}:{server[1]}" if server[1] else str(server[0])
-    return f"{scope.get('scheme', 'http')}://{host}{quote(scope.get('root_path', ''), safe=SAFE).rstrip('/')}"
+    return f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '').rstrip('/')}"
 
 
 def route_path(scope: Scope) -> str:
