@@ -174,9 +174,13 @@ def proxy(kind: str, port: int, rules: str, folder: Path) -> Iterator[None]:
 @pytest.fixture(
     scope="module",
     params=[
-        *((kind, way, "one process") for kind in ("caddy", "nginx") for way in WAYS),
         ("caddy", "at the root", "two on a Unix socket"),
+        ("caddy", "prefix taken away", "one process"),
+        ("caddy", "prefix in a header", "one process"),
+        ("caddy", "PUBLIC_URL, and headers of nobody", "one process"),
+        ("nginx", "at the root", "one process"),
         ("nginx", "prefix kept", "two on a Unix socket"),
+        ("nginx", "RFC 7239", "one process"),
     ],
     ids=lambda param: ", ".join(param),
 )
