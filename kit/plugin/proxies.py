@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import unquote
 
@@ -133,6 +134,7 @@ def _elements(text: str) -> dict[str, list[str]]:
     return found
 
 
+@lru_cache(1024)
 def _node(text: str) -> tuple[str, int]:
     """Address and port of `192.0.2.7`, `192.0.2.7:4711`, `2001:db8::7`, `[2001:db8::7]:4711`, `unknown` or `_hidden`.
 
