@@ -259,5 +259,5 @@ def test_an_mcp_client_is_told_the_address_outside(outside: str, client: httpx2.
     call: dict[str, Any] = {"name": "list_todos", "arguments": {}}
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
     headers = {"accept": "application/json, text/event-stream"}
-    text = client.post(f"{outside}/mcp", json=message, headers=headers, timeout=30).text
+    text = client.post(f"{outside}/mcp", json=message, headers=headers, timeout=120).text
     assert f"{outside}/todos/7" in text
