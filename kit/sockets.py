@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from kit.errors import PortInUse, ServeError
 
 Tunnel = Callable[[int], AbstractContextManager[str]]
+_IN_USE = (98, 48, 10048)  # EADDRINUSE of Linux, macOS, Windows
 # Asked in turn who in this process has a port; `kit.server.server` adds itself.
 holders: list[Callable[[int], str | None]] = []
 # By port, the plugin that this process no longer serves there: who still calls it is told so.
@@ -30,7 +31,7 @@ def listen(host: str, port: int) -> socket.socket:
         sock.listen(128)
     except OSError as error:
         sock.close()
-        if error.errno in (98, 48, 10048):  # EADDRINUSE of Linux, macOS, Windows
+        if error.errno in _IN_USE:
             raise _port_in_use(host, port) from None
         raise ServeError(
             f"Cannot serve at {host}:{port}: {error.strerror}.", "Choose another host or port."
@@ -42,8 +43,67 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
+def listen_unix(path: str) -> socket.socket:
+    """A listening Unix socket at `path`, for its owner and group. One that a dead server has left there is replaced.
+
+    Raises `ServeError` if a server listens there, or if it cannot be made.
+    """
+    if not hasattr(socket, "AF_UNIX"):
+        raise ServeError("This system has no Unix sockets.", "Leave out --uds, and give --port.")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o117)  # from its first moment on, not only after a chmod
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISSOCK(os.stat(path).st_mode) and not _is_answered(path):
+                os.unlink(path)
+        sock.bind(path)
+        sock.listen(128)
+        found = os.stat(path)
+    except OSError as error:
+        sock.close()
+        problem, remedy = f"Cannot serve at {path}: {error.strerror or error}.", "Choose another path."
+        if error.errno in _IN_USE and stat.S_ISSOCK(os.stat(path).st_mode):
+            problem, remedy = (
+                f"{path} is taken by a server that is running.",
+                "Stop it, or choose another path.",
+            )
+        raise ServeError(problem, remedy) from None
+    finally:
+        os.umask(before)
+    _made[path] = found.st_dev, found.st_ino
+    return sock
+
+
+def _is_answered(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(1)
+        try:
+            client.connect(path)
+        except ConnectionRefusedError:
+            return False
+        except TimeoutError:
+            return True  # its queue is full
+    return True
+
+
+_made: dict[str, tuple[int, int]] = {}  # the files of this process's Unix sockets, by path: device and inode
+
+
+def withdraw(sock: socket.socket) -> bool:
+    """Removes the file of a Unix socket, so that no new connection reaches it. False for any other socket."""
+    if sock.fileno() == -1 or not isinstance(path := sock.getsockname(), str):
+        return False
+    with contextlib.suppress(FileNotFoundError):
+        found = os.stat(path)
+        if _made.pop(path, None) == (found.st_dev, found.st_ino):  # not that of a server which took its place
+            os.unlink(path)
+    return True
+
+
 def url(sock: socket.socket) -> str:
-    """Where programs on this machine reach a listening socket, without a trailing slash."""
+    """Where programs on this machine reach a listening socket, without a trailing slash; `unix:PATH` for a Unix socket."""
+    if isinstance(sock.getsockname(), str):
+        return f"unix:{sock.getsockname()}"
     host, port = sock.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared with, not listened on
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

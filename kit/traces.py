@@ -12,6 +12,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
+from urllib.parse import unquote
+
+from kit.redaction import hide
 
 _API = "opentelemetry.trace"
 _FASTAPI = "opentelemetry.instrumentation.fastapi"
@@ -120,6 +123,14 @@ def carried() -> list[tuple[str, str]]:
 
         TraceContextTextMapPropagator().inject(headers)
     return list(headers.items())
+
+
+def hide_query(query: bytes) -> None:
+    """Hides the secrets in the query that the span of the request which is answered now has been given."""
+    from opentelemetry import trace
+
+    if query and (span := trace.get_current_span()).is_recording():
+        span.set_attribute("url.query", hide(unquote(query.decode("latin-1"))))
 
 
 def instrument(app: Any, like: Any = None) -> None:

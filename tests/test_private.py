@@ -99,7 +99,7 @@ USES = [
     Use("starlette", "router.default", "plugin/app", WRAPPED),
     Use("starlette", "router.not_found", "plugin/app", WRAPPED, "scope receive send"),
     Use("starlette", "router.lifespan_context", "plugin/app", WRAPPED, "app"),
-    Use("starlette", "BaseRoute.matches", "plugin/app", RERUN, "self scope"),
+    Use("starlette", "BaseRoute.matches", "plugin/app plugin/outside", RERUN, "self scope"),
     Use("uvicorn", "server.startup", "runner/graceful", STARTS, "sockets="),
     Use("uvicorn", "server.main_loop", "runner/graceful", STARTS, ""),
     Use("uvicorn", "server.on_tick", "runner/graceful", STARTS, "counter"),

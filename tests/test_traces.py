@@ -11,6 +11,7 @@ import pytest
 from eras import calls, each_era, talk
 from fastapi import FastAPI
 from scripted import Scripted
+from starlette.testclient import TestClient
 from strangers import Stranger, openapi
 
 import kit
@@ -222,3 +223,20 @@ def test_a_plugin_is_among_all_that_are_instrumented(instrumentor: Any, recorded
     assert kit.install(plugin).call("tea").data == "tea"
     assert recorded["GET /tea"].instrumentation_scope.name == "opentelemetry.instrumentation.fastapi"
     assert isinstance(plugin, FastAPI)
+
+
+def test_a_span_of_fastapis_own_shows_no_secret() -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    plugin = kit.Plugin("notes", description_for_model="Notes.", telemetry={"tracer_provider": provider})
+
+    @plugin.get("/notes")
+    def notes(text: str) -> str:
+        return text
+
+    secret = "sk-proj-0123456789abcdef"
+    answer = TestClient(plugin).get("/notes", params={"text": "milk", "api_key": secret})
+    assert answer.json() == "milk"
+    (span,) = (span for span in exporter.get_finished_spans() if span.name == "GET /notes")
+    assert "text=milk" in span.attributes["url.query"]
+    assert not any(secret in str(span.attributes) for span in exporter.get_finished_spans())

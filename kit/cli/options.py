@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from kit.errors import SettingsError
+from kit.runner import options
 from kit.visible import visible
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ ClientId = Annotated[
     ),
 ]
 Port = Annotated[int, typer.Option(help="The port; 0 takes any free one.", min=0, max=65535)]
-Host = Annotated[str, typer.Option(help="127.0.0.1 for this machine only; 0.0.0.0 for everyone.")]
+Host = Annotated[str, typer.Option(help=options.HOST.help)]
 
 
 def _loaded(path: str | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ import typer
 from kit.cli.options import EnvFile, Host, Port, Token, installed, say, wait
 from kit.cli.options import auth as given
 from kit.errors import SettingsError
+from kit.runner import options
 
 if TYPE_CHECKING:
     from kit.auth import Auth
@@ -25,8 +27,14 @@ def serve(
         str,
         typer.Argument(help="NOTEBOOK.ipynb, FILE.py or MODULE; with :NAME where there are several plugins."),
     ],
-    port: Port = 0,
+    port: Annotated[
+        int, typer.Option(help=options.PORT.help, envvar=options.PORT.variable, min=0, max=65535)
+    ] = 0,
     host: Host = "127.0.0.1",
+    uds: Annotated[str | None, typer.Option(help=options.UDS.help, metavar="PATH")] = None,
+    root_path: Annotated[
+        str | None, typer.Option(help=options.ROOT_PATH.help, envvar=options.ROOT_PATH.variable)
+    ] = None,
     public_url: Annotated[
         str | None, typer.Option(help="Its public https address; or the tunnel cloudflared or ngrok.")
     ] = None,
@@ -34,7 +42,7 @@ def serve(
         bool, typer.Option("--reload", help="Serve the new version when the file changes.")
     ] = False,
     workers: Annotated[
-        int, typer.Option(help="Processes that serve it on one port.", envvar="WEB_CONCURRENCY", min=1)
+        int, typer.Option(help=options.WORKERS.help, envvar=options.WORKERS.variable, min=1)
     ] = 1,
     env_file: EnvFile = None,
 ) -> None:
@@ -49,12 +57,16 @@ def serve(
 
     public: Any = BY_NAME.get(public_url or "", public_url)
     if not reload:
-        runner.run(target, port, host, workers, public, add_mcp, notes)
+        runner.run(target, port, host, workers, public, add_mcp, notes, uds=uds, root_path=root_path)
         return
-    if workers > 1:
+    if workers > 1 or uds:
         raise SettingsError(
-            "--reload serves from one process.", "Leave out --workers, or --reload.", setting="--reload"
+            "--reload serves from one process, on a port.",
+            f"Leave out {'--uds' if uds else '--workers'}, or --reload.",
+            setting="--reload",
         )
+    if root_path is not None:
+        os.environ["ROOT_PATH"] = root_path
     source, stop = Target(target), threading.Event()
     source.require_settings()
     plugin = source.plugin()

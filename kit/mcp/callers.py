@@ -16,6 +16,8 @@ from kit.client.files import MAX_FILE
 from kit.client.installed import CallResult, InstalledPlugin
 from kit.client.transport import Transport
 from kit.plugin.guard import SIGNED_IN
+from kit.plugin.outside import ASKED
+from kit.plugin.wellknown import base_url
 from kit.tools.locations import is_lines
 from kit.tools.request import Request
 from kit.tools.tool import Tool
@@ -71,20 +73,15 @@ class LocalCaller(Caller):
 
     async def call(self, tool: Tool, arguments: dict[str, Any], request: Any, note: Note) -> CallResult:
         result = await self.plugin.invoke(tool, arguments, self._transport(request, note))
-        inner, outer = self.plugin.base_url, self._address(request)
+        inner, outer = self.plugin.base_url, base_url(request.scope)
         result.url = _moved(result.url, inner, outer)
         result.files = [replace(file, url=_moved(file.url, inner, outer)) for file in result.files]
         return result
 
     async def read(self, url: str, request: Any) -> Answer | None:
-        url = _moved(url, self._address(request), self.plugin.base_url)
+        url = _moved(url, base_url(request.scope), self.plugin.base_url)
         tool = self._reader(url)
         return None if tool is None else await self._read(tool, url, self._transport(request))
-
-    def _address(self, request: Any) -> str:
-        """Where the client reaches the plugin."""
-        own = f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}"
-        return (self._app.public_url or own).rstrip("/")
 
     def _transport(self, request: Any, note: Note | None = None) -> Transport:
         app = _in_scope_of(self._app, request.scope, note)
@@ -99,7 +96,7 @@ def _in_scope_of(plugin: Plugin, outer: Scope, note: Note | None) -> ASGIApp:
     """The plugin, called in the scope of the MCP request: its client, address, credentials and lifespan state."""
     inherited = {
         key: outer[key]
-        for key in ("client", "server", "scheme", "state", "root_path", SIGNED_IN)
+        for key in ("client", "server", "scheme", "state", "root_path", ASKED, SIGNED_IN)
         if key in outer
     }
     forwarded = [item for item in outer["headers"] if item[0] in (b"host", b"authorization")]

@@ -17,13 +17,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kit import sockets
 from kit.addresses import host_of, is_public_name, is_this_machine
 from kit.jupyter import browser_hosts
+from kit.plugin.outside import ASKED, Asked
 from kit.plugin.problems import Problem
 from kit.plugin.wellknown import base_url
 
 if TYPE_CHECKING:
     from kit.plugin.app import Plugin
 
-_READ = frozenset((b"host", b"origin", b"sec-fetch-site", b"content-type"))
+_READ = frozenset((b"origin", b"sec-fetch-site", b"content-type"))
 # What a page can send to another site without the browser asking first (fetch.spec.whatwg.org, CORS-safelisted)
 _UNASKED = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -33,8 +34,8 @@ EXPOSED = ("Mcp-Session-Id", "WWW-Authenticate", "X-Request-ID")  # headers that
 class Admission:
     """Middleware: hosts, CORS, and writes of other sites. `hosts` are those of ALLOWED_HOSTS; empty if it is not set.
 
-    The name is the one under which the client sees the plugin, as in `base_url`: behind a trusted proxy, the one that
-    the proxy names, which Starlette's TrustedHostMiddleware ignores. What the author's own CORS admits is admitted.
+    The name is the one that the client asked for: behind a trusted proxy, the one that the proxy names, which Starlette's
+    TrustedHostMiddleware ignores. What the author's own CORS admits is admitted.
     """
 
     def __init__(self, app: ASGIApp, plugin: Plugin, hosts: tuple[str, ...]) -> None:
@@ -68,7 +69,7 @@ class Admission:
             found = {name: value for name, value in scope["headers"] if name in _READ}
             if b"origin" in found and self.plugin._extension(scope):
                 app = self._in_cors(found, scope)  # `/mcp` itself refuses pages, in the form of its protocol
-            elif not self._answers_to(found.get(b"host"), scope):
+            elif not self._answers_to(scope[ASKED], scope):
                 words = "This server does not answer for that host name. (The server's ALLOWED_HOSTS)"
                 app = Problem(400, words)
             elif b"origin" in found or found.get(b"sec-fetch-site") == b"cross-site":
@@ -77,9 +78,10 @@ class Admission:
 
     # -- names ----------------------------------------------------------------
 
-    def _answers_to(self, sent: bytes | None, scope: Scope) -> bool:
+    def _answers_to(self, asked: Asked, scope: Scope) -> bool:
+        sent = asked.sent
         if self.names:
-            host = host_of(base_url(scope))
+            host = host_of(f"//{asked.host}")
             if "*" in self.names or host in self.names or host.endswith(self.endings):
                 return True
         elif sent is None or sent in self._local or not _came_from_here(scope):
@@ -111,7 +113,7 @@ class Admission:
         origin, site = found.get(b"origin", b"").decode("latin-1"), found.get(b"sec-fetch-site")
         if scope["type"] == "http" and scope["method"] in _SAFE:
             return None
-        own = host_of(base_url(scope, self.plugin.public_url))
+        own = host_of(base_url(scope))
         is_foreign = site == b"cross-site" if site else host_of(origin) != own
         kind = found.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         is_unasked = scope["type"] == "http" and scope["method"] == "POST" and kind in _UNASKED

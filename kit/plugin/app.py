@@ -27,6 +27,7 @@ from kit.plugin import accesslog, guard, misfits, problems, refusals, settings, 
 from kit.plugin.accesslog import AccessLog
 from kit.plugin.admission import Admission
 from kit.plugin.limits import SizeLimits, Timeout
+from kit.plugin.outside import Outside
 from kit.plugin.refresh import Refresh
 from kit.plugin.registry import Registry, name_operations, operation_name, operations
 from kit.plugin.startup import Startup
@@ -105,6 +106,8 @@ class Plugin(FastAPI):
                 "description": self.manifest.description_for_human,
                 "generate_unique_id_function": lambda route: route.name,
                 **tryout.fastapi_options(fastapi),
+                # OTEL_EXPORTER_OTLP_ENDPOINT and the others are enough. Not what exceptions say: nothing hides secrets there
+                "telemetry": {"auto_configure": True, "logs": False, **(fastapi.get("telemetry") or {})},
                 # the author's own come last: of two for one error, they answer
                 "exception_handlers": {**problems.HANDLERS, **(fastapi.get("exception_handlers") or {})},
             }
@@ -264,6 +267,8 @@ class Plugin(FastAPI):
         """
         own, apps = self._settings, [app for app in (self, self._wrapped) if app is not None]
         layers = [
+            # before all that reads or makes an address
+            Middleware(Outside, plugin=self, proxies=own.proxies, root_path=own.root_path),
             Middleware(Startup, plugin=self),
             # a probe comes every second, without a host name or a token: no host is checked, no line written
             Middleware(Health, apps=apps),
@@ -290,9 +295,11 @@ class Plugin(FastAPI):
             await extension(scope, receive, send)
         elif self._wrapped is not None:
             clean = {key: value for key, value in scope.items() if key not in ("router", "app", "fastapi")}
+            if self._wrapped.root_path:  # which FastAPI takes for the prefix, whatever the scope says
+                clean["path"] = self._wrapped.root_path.rstrip("/") + route_path(scope)
             scope[INNER] = clean
             await self._wrapped(clean, receive, send)
-        elif scope["type"] == "http" and scope["path"] == "/" and is_read(scope):
+        elif scope["type"] == "http" and route_path(scope) == "/" and is_read(scope):
             await self._pages(scope, receive, send)
         else:
             await self.router.not_found(scope, receive, send)

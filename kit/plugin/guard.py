@@ -66,7 +66,7 @@ class Guard:
             if self.plugin._wrapped is not None and not inspect.signature(override).parameters:
                 user = override()  # the app knows no override of the plugin's
                 user = await user if inspect.isawaitable(user) else user
-                scope = {**scope, SIGNED_IN: (self.plugin, user)}
+                scope[SIGNED_IN] = self.plugin, user  # in place: outer layers read what routing adds
             await self.app(scope, receive, send)
             return
         if scope.get(SIGNED_IN, (None,))[0] is self.plugin:  # the MCP request of this call was let in
@@ -78,7 +78,7 @@ class Guard:
         except HTTPException as error:
             refusal = error
         if user is not None:
-            scope = {**scope, SIGNED_IN: (self.plugin, user)}
+            scope[SIGNED_IN] = self.plugin, user  # in place: outer layers read what routing adds
         elif not is_open(self.plugin, scope):
             await self._refuse(auth, refusal, scope, receive, send)
             return
@@ -145,7 +145,7 @@ class Guard:
             if auth.scope:
                 parts["scope"] = " ".join(auth.scope.split())
             suffix = MCP_PATH if route_path(scope).rstrip("/") == MCP_PATH else ""
-            parts["resource_metadata"] = base_url(scope, self.plugin.public_url) + RESOURCE_PATH + suffix
+            parts["resource_metadata"] = base_url(scope) + RESOURCE_PATH + suffix
         return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items())
 
 

@@ -2,7 +2,9 @@
 
 | variable | default | |
 |---|---|---|
-| PUBLIC_URL | none | the https address that manifest and spec name |
+| PUBLIC_URL | none | the https address at which clients see it: in manifest, spec and whatever makes addresses |
+| ROOT_PATH | none | the prefix of its paths behind a proxy, whether that takes it away or not; PUBLIC_URL has it in its path |
+| FORWARDED_ALLOW_IPS | this machine | addresses and networks of proxies whose X-Forwarded-* and Forwarded are believed; `*` is all |
 | ALLOWED_HOSTS | all; on this machine its own names | host names, comma separated; `*.example.com` is all subdomains |
 | MAX_BODY_BYTES | 10000000 | a larger request gets status 413; 0 means no limit |
 | MAX_HEADERS | 100 | a request with more headers gets status 431; 0 means no limit |
@@ -11,6 +13,7 @@
 | HEADER_TIMEOUT | 20 | seconds until the headers of a request are there, else status 408; 0 means no limit; the kit's servers only |
 | REQUEST_TIMEOUT | 45 | seconds until an answer must begin, else status 504, or 408 without its body; 0 means no limit |
 | SHUTDOWN_TIMEOUT | 30 | seconds for the requests under way when `kit serve` is stopped |
+| METRICS_PORT | none | the port, beside the plugin's own, at which Prometheus reads `/metrics`; `kit serve` only |
 | LOG_FORMAT | none | `json` or `text`: a line for each request on stderr |
 """
 
@@ -23,6 +26,7 @@ from urllib.parse import urlsplit
 
 from kit.addresses import checked
 from kit.errors import ServeError, SettingsError
+from kit.plugin.proxies import LOOPBACK, Proxies
 
 _HOST_NAME = re.compile(r"\[[0-9a-f:.]+\]|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 
@@ -32,6 +36,8 @@ class Settings:
     """One reading of the environment. Sizes are bytes, times seconds; 0 means no limit."""
 
     public_url: str | None
+    root_path: str  # begins with a slash, and ends with none; or empty
+    proxies: Proxies
     allowed_hosts: tuple[str, ...]  # empty: not set; "*" is all
     max_body: int
     max_headers: int
@@ -40,6 +46,7 @@ class Settings:
     header_timeout: float
     request_timeout: float
     shutdown_timeout: float
+    metrics_port: int  # 0: not served
     log_format: str  # "json", "text" or ""
 
 
@@ -58,6 +65,8 @@ def from_environment() -> Settings:
         hosts = (*hosts, urlsplit(public_url).hostname or "")
     return Settings(
         public_url=public_url,
+        root_path=_root_path(),
+        proxies=_proxies(),
         allowed_hosts=hosts,
         max_body=int(_number("MAX_BODY_BYTES", "10000000", "bytes", r"\d+")),
         # Apache's LimitRequestFields; what h11, uvicorn's other parser, takes; the least of Apache's RequestReadTimeout
@@ -67,6 +76,7 @@ def from_environment() -> Settings:
         header_timeout=_number("HEADER_TIMEOUT", "20", "seconds"),
         request_timeout=_number("REQUEST_TIMEOUT", "45", "seconds"),
         shutdown_timeout=_number("SHUTDOWN_TIMEOUT", "30", "seconds"),
+        metrics_port=_port("METRICS_PORT"),
         log_format=log_format,
     )
 
@@ -86,6 +96,13 @@ def _number(name: str, default: str, unit: str, form: str = r"\d+(\.\d+)?") -> f
     return float(value)
 
 
+def _port(name: str) -> int:
+    value = _variable(name) or "0"
+    if not re.fullmatch(r"\d{1,5}", value, re.ASCII) or int(value) > 65535:
+        raise SettingsError(f"{name} is {value!r}.", "Set it to a number up to 65535.", setting=name)
+    return int(value)
+
+
 def _descriptors() -> int:
     """How many files and sockets this process may have open; 0 if there is no limit, or no knowing."""
     try:
@@ -103,6 +120,28 @@ def _public_url() -> str | None:
         return checked(value)
     except ServeError as error:
         raise SettingsError(f"PUBLIC_URL: {error.problem}", error.remedy, setting="PUBLIC_URL") from None
+
+
+def _root_path() -> str:
+    value = _variable("ROOT_PATH").rstrip("/")
+    if value and (not value.startswith("/") or re.search(r"[\s?#]|//", value)):
+        raise SettingsError(
+            f"ROOT_PATH is {value!r}, which is no path.",
+            "Write what stands between the host and the plugin's own paths: /todo",
+            setting="ROOT_PATH",
+        )
+    return value
+
+
+def _proxies() -> Proxies:
+    try:
+        return Proxies(_variable("FORWARDED_ALLOW_IPS") or LOOPBACK)
+    except ValueError as error:
+        raise SettingsError(
+            f"FORWARDED_ALLOW_IPS has {str(error)!r}, which is neither an address nor a network.",
+            "Write those of your proxies: 10.0.0.7,10.1.0.0/16; or * if nobody else reaches the server.",
+            setting="FORWARDED_ALLOW_IPS",
+        ) from None
 
 
 def _hosts() -> tuple[str, ...]:

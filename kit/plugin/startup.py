@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kit import traces
 from kit.plugin import accesslog
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Startup:
-    """Middleware: sets up the log and the sockets of a server process, and warns about state in a worker's memory."""
+    """Middleware: sets up the log, the sockets and the traces of a server process, and warns about state in a worker's memory."""
 
     def __init__(self, app: ASGIApp, plugin: Plugin) -> None:
         self.app = app
@@ -25,6 +26,8 @@ class Startup:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" and "uvicorn" in sys.modules:
             self._begin()
+        elif "fastapi.telemetry" in scope:  # a span of FastAPI's own is recorded
+            traces.hide_query(scope["query_string"])
         await self.app(scope, receive, send)
 
     def _begin(self) -> None:

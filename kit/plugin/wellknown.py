@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import html
 import json
-import os
-import re
 from collections.abc import Callable, Collection, MutableMapping
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -23,6 +20,7 @@ from kit.manifest import MANIFEST_PATH, SPEC_PATH, manifest_card
 from kit.markup import logo, page
 from kit.openapi.version30 import lowered
 from kit.openapi.views import spec_table
+from kit.plugin.proxies import is_host
 from kit.plugin.registry import has_path
 
 if TYPE_CHECKING:
@@ -47,41 +45,14 @@ OPEN = (MANIFEST_PATH, SPEC_PATH, SPEC_YAML_PATH, SPEC30_PATH, *RESOURCE_PATHS, 
 
 MAX_BASE_URLS = 16  # rendered copies kept: the Host header is the client's choice, memory is ours
 
-_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
-_PREFIX = re.compile(r"(/[A-Za-z0-9._~@%+-]+)*")
 
-
-def base_url(scope: Scope, public_url: str | None = None) -> str:
-    """The URL under which the client of this request sees the plugin, without a trailing slash.
-
-    `public_url` wins; else what a proxy puts in `X-Forwarded-Proto`, `-Host` and `-Prefix`, if the
-    request came from this machine or a proxy that the server trusts (`FORWARDED_ALLOW_IPS`, as
-    uvicorn reads it); else the `Host` header.
-    """
-    if public_url:
-        return public_url.rstrip("/")
-    scheme = scope.get("scheme", "http")
-    prefix = scope.get("root_path", "").rstrip("/")
-    host = ""
-    forwarded: dict[bytes, str] = {}
-    for name, value in scope["headers"]:
-        if name == b"host":
-            host = value.decode("latin-1")
-        elif name.startswith(b"x-forwarded-"):
-            # A chain of proxies appends: the first entry is the one nearest to the client.
-            forwarded[name[12:]] = value.decode("latin-1").split(",")[0].strip()
-    if forwarded and _trusted(scope.get("client")):
-        if forwarded.get(b"proto") in ("http", "https"):
-            scheme = forwarded[b"proto"]
-        if _HOST.fullmatch(forwarded_host := forwarded.get(b"host", "")):
-            host = forwarded_host
-        path = (forwarded.get(b"prefix") or forwarded.get(b"context") or "").rstrip("/")
-        if path and _PREFIX.fullmatch(path):
-            prefix = path
-    if not _HOST.fullmatch(host):
+def base_url(scope: Scope) -> str:
+    """The URL under which the client of this request sees the plugin, without a trailing slash (`kit.plugin.outside`)."""
+    host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+    if not is_host(host):
         server = scope.get("server") or ("localhost", None)
         host = f"{server[0]}:{server[1]}" if server[1] else str(server[0])
-    return f"{scheme}://{host}{prefix}"
+    return f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '').rstrip('/')}"
 
 
 def route_path(scope: Scope) -> str:
@@ -99,18 +70,6 @@ def parameters(scope: Scope) -> dict[str, Any]:
 def is_read(scope: Scope) -> bool:
     """Whether the request is a GET or a HEAD."""
     return scope["method"] in ("GET", "HEAD")
-
-
-def _trusted(client: Any) -> bool:
-    if client is None or client[1] == 0:
-        return True  # a Unix socket, or an address that uvicorn has already taken from a trusted proxy
-    allowed = os.environ.get("FORWARDED_ALLOW_IPS", "")
-    if allowed == "*" or client[0] in [item.strip() for item in allowed.split(",")]:
-        return True
-    try:
-        return ip_address(client[0]).is_loopback
-    except ValueError:
-        return bool(client[0] == "testclient")
 
 
 class Pages:
@@ -144,7 +103,7 @@ class Pages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers GET and HEAD with the page at the requested path, else with the front page."""
         path = route_path(scope)
-        body = self.body(path, base_url(scope, self.plugin.public_url))
+        body = self.body(path, base_url(scope))
         media_type, _ = self.by_path.get(path, self.front_page)
         # Hosts fetch the spec before every request; a stale one would hide an edit.
         headers = {"content-length": str(len(body)), "cache-control": "no-cache"}

@@ -40,7 +40,7 @@ ANSWER_TIMEOUT = 10.0  # seconds for each operation
 MAX_BODY = 1_000_000  # bytes of an answer that are compared
 # Environment variables that would make an answer depend on this machine.
 _UNSET = (
-    "PUBLIC_URL", "ALLOWED_HOSTS", "FORWARDED_ALLOW_IPS", "WEB_CONCURRENCY", "LOG_FORMAT", "MAX_BODY_BYTES",
+    "PUBLIC_URL", "ROOT_PATH", "METRICS_PORT", "ALLOWED_HOSTS", "FORWARDED_ALLOW_IPS", "WEB_CONCURRENCY", "LOG_FORMAT", "MAX_BODY_BYTES",
     "REQUEST_TIMEOUT", "MPLBACKEND",
 )  # fmt: skip
 _RESERVED = "/?#[]@!$&'()*+,;=:%~"  # what a URL may hold as it is

@@ -14,7 +14,7 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG, STARTUP_FAILURE
@@ -27,6 +27,7 @@ from kit.notebook.environment import load_file
 from kit.notebook.target import Target
 from kit.plugin.guard import require_protection
 from kit.plugin.settings import Settings, from_environment
+from kit.runner import metrics, options
 from kit.runner.graceful import GracefulServer
 from kit.runner.supervisor import supervise
 
@@ -46,28 +47,42 @@ def run(
     public_url: str | Tunnel | None = None,
     extend: Extend | None = None,
     notes: Notes | None = None,
+    *,
+    uds: str | None = None,
+    root_path: str | None = None,
 ) -> None:
     """Serves a target (see `kit.notebook.target`) from `count` processes, and prints its address; `port` 0 takes any free one.
 
-    `public_url` is the https address at which the internet reaches it, or a tunnel that makes one. `extend`, a module-level
-    function, is called with the plugin in each process before it serves; `notes` returns what one should know about a
-    plugin at a public address, and is called only for one process. Raises `KitError` for what cannot be served.
+    `uds` is the path of a Unix socket, instead of `host` and `port`; `root_path` the prefix behind a proxy. `public_url`
+    is the https address at which the internet reaches it, or a tunnel that makes one. `extend`, a module-level function,
+    is called with the plugin in each process before it serves; `notes` returns what one should know about a plugin at a
+    public address, and is called only for one process. Raises `KitError` for what cannot be served.
     """
     Target(target).require_settings()  # reports them, or a missing file, before anything starts
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as opened:
         # Now, not only once uvicorn runs: the first process of a container has no default handler.
         signal.signal(signal.SIGTERM, _exit)
-        sock = opened.enter_context(sockets.listen(host, port))
+        if root_path is not None:
+            os.environ["ROOT_PATH"] = root_path
+        sock = opened.enter_context(sockets.listen_unix(uds) if uds else sockets.listen(host, port))
+        opened.callback(sockets.withdraw, sock)
         url, public = sockets.url(sock), ""
         if public_url:
             if not isinstance(public_url, str):
+                if uds:
+                    raise ServeError("A tunnel needs a port.", "Leave out --uds, or give the address itself.")
                 public_url = opened.enter_context(public_url(sock.getsockname()[1]))
             public = checked(public_url)
             os.environ["PUBLIC_URL"] = public
+        settings = from_environment()
+        forget = None
+        if settings.metrics_port:
+            where = "127.0.0.1" if uds else host
+            forget = opened.enter_context(metrics.serving(where, settings.metrics_port, count))
         if count > 1:
             print(f"{count} workers serve {target} at {public or url}", flush=True)
             os.environ["WEB_CONCURRENCY"] = str(count)
-            supervise(partial(_worker, target, extend), sock, count)
+            supervise(partial(_worker, target, extend), sock, count, forget)
             return
 
         plugin, config, settings = _load(target, extend)
@@ -100,8 +115,9 @@ def _load(target: str, extend: Extend | None) -> tuple[Plugin, uvicorn.Config, S
     limit = settings.shutdown_timeout or None
     # Windows' default loop cannot watch the listening socket.
     loop = "asyncio:SelectorEventLoop" if sys.platform == "win32" else "auto"
+    app = metrics.Metrics(plugin) if settings.metrics_port else plugin
     config = uvicorn.Config(
-        plugin, loop=loop, log_config=None, access_log=False, timeout_graceful_shutdown=limit  # type: ignore[arg-type]
+        app, loop=loop, log_config=None, access_log=False, timeout_graceful_shutdown=limit  # type: ignore[arg-type]
     )  # fmt: skip
     return plugin, config, settings
 
@@ -136,16 +152,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "target", metavar="TARGET", help="FILE.py or MODULE; with :NAME where there are several plugins"
     )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="127.0.0.1 for this machine only; 0.0.0.0 for everyone"
-    )
-    parser.add_argument("--port", default=0, type=_number(0, 65535), help="the default 0 takes any free port")
-    parser.add_argument(
-        "--workers",
-        default=os.environ.get("WEB_CONCURRENCY") or "1",
-        type=_number(1),
-        help="processes that serve it on one port; the default is WEB_CONCURRENCY, else 1",
-    )
+    parser.add_argument("--host", default="127.0.0.1", help=options.HOST.help)
+    _add(parser, "--port", options.PORT, "0", _number(0, 65535))
+    parser.add_argument("--uds", metavar="PATH", help=options.UDS.help)
+    _add(parser, "--root-path", options.ROOT_PATH, None, str)
+    _add(parser, "--workers", options.WORKERS, "1", _number(1))
     from kit import __version__
 
     parser.add_argument("--version", action="version", version=f"kit {__version__} (the part that serves)")
@@ -153,9 +164,9 @@ def main(arguments: list[str] | None = None) -> None:
     if command not in ("serve", "-h", "--help", "--version"):
         problem = f"{command!r} is not in this part of the kit" if command else "a command is missing"
         parser.error(f"{problem}: use `kit serve TARGET`, or install the whole kit for the others")
-    options = parser.parse_args(rest if command == "serve" else [command])
+    given = parser.parse_args(rest if command == "serve" else [command])
     try:
-        run(options.target, options.port, options.host, options.workers)
+        run(given.target, given.port, given.host, given.workers, uds=given.uds, root_path=given.root_path)
     except KitError as error:
         sys.exit(f"kit: {' '.join(str(error).split())}")
 
@@ -166,6 +177,15 @@ def _file(path: str) -> str:
     except SettingsError as error:
         raise argparse.ArgumentTypeError(f"{error.problem} {error.remedy}") from None
     return path
+
+
+def _add(
+    parser: argparse.ArgumentParser, flag: str, option: options.Option, default: str | None, kind: Any
+) -> None:
+    """An option whose default an environment variable may hold; an empty one counts as none."""
+    words = f"{option.help.removesuffix('.')} (default: {option.variable}, else {default or 'none'})"
+    default = os.environ.get(option.variable or "") or default
+    parser.add_argument(flag, default=default, type=kind, help=words)
 
 
 def _number(least: int, most: int = sys.maxsize) -> Callable[[str], int]:

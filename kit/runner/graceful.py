@@ -21,6 +21,7 @@ from typing import Any
 
 import uvicorn
 
+from kit import sockets
 from kit.plugin.settings import Settings
 from kit.runner.connections import limited, make_room, sweep
 
@@ -53,6 +54,9 @@ class GracefulServer(uvicorn.Server):
         on_start: Callable[[], None] = lambda: None,
     ) -> None:
         config.http = limited(limits)
+        config.proxy_headers = (
+            False  # `kit.plugin.outside` reads them, and needs the address of the proxy itself
+        )
         super().__init__(config)
         self._socket = sock
         self._limits = limits
@@ -168,9 +172,9 @@ def turn_away(sock: socket.socket) -> None:
 
     Closing it resets connections that arrive between the last accept and the close: on Linux a filter that drops
     each packet (socket(7), SO_ATTACH_FILTER) makes their clients retry and find the port closed. Elsewhere a gap of
-    microseconds remains.
+    microseconds remains. A Unix socket loses its file.
     """
-    if sys.platform == "linux":
+    if not sockets.withdraw(sock) and sys.platform == "linux":
         drop = ctypes.create_string_buffer(struct.pack("HBBI", _BPF_RETURN, 0, 0, 0))
         with contextlib.suppress(OSError):  # a sandbox may forbid it
             sock.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(drop)))

@@ -29,8 +29,12 @@ Prepare = Callable[[socket.socket], uvicorn.Server]
 _log = logging.getLogger("uvicorn.error")
 
 
-def supervise(prepare: Prepare, sock: socket.socket, count: int) -> None:
+def supervise(
+    prepare: Prepare, sock: socket.socket, count: int, on_death: Callable[[int], Any] | None = None
+) -> None:
     """Runs the server that `prepare(sock)` returns in `count` processes until SIGTERM or Ctrl+C, then closes `sock`.
+
+    `on_death` is called with the id of a process that has died, before another takes its place.
 
     `prepare` is pickled: a module-level function, or a `partial` of one. If it raises, or the server ends with uvicorn's
     `STARTUP_FAILURE`, another try is useless: all of them stop, and `ServeError` is raised; one has printed why.
@@ -56,6 +60,8 @@ def supervise(prepare: Prepare, sock: socket.socket, count: int) -> None:
                 _log.error(
                     "Worker %s died (exit status %s) and will be replaced.", worker.pid, worker.exitcode
                 )
+                if on_death and worker.pid is not None:
+                    on_death(worker.pid)
                 if wait([woken], PAUSE):
                     break
                 workers[at] = start()

@@ -289,7 +289,11 @@ def test_the_authors_own_pages_win() -> None:
         ({"host": "localhost:5003"}, "http://localhost:5003"),
         ({"x-forwarded-proto": "https", "x-forwarded-host": "todo.example"}, "https://todo.example"),
         (
-            {"x-forwarded-proto": "https,http", "x-forwarded-host": "a.example, b.example"},
+            {
+                "x-forwarded-for": "10.1.1.1, 127.0.0.1",
+                "x-forwarded-proto": "https,http",
+                "x-forwarded-host": "a.example, b.example",
+            },
             "https://a.example",
         ),
         (
@@ -318,6 +322,7 @@ def test_a_stranger_does_not_forward(monkeypatch: pytest.MonkeyPatch) -> None:
         == "http://here/legal"
     )
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1, 203.0.113.7")
+    client = TestClient(make(), base_url="http://here", client=("203.0.113.7", 4711))
     assert (
         client.get("/.well-known/ai-plugin.json", headers=headers).json()["legal_info_url"]
         == "http://evil.example/legal"

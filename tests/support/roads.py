@@ -44,7 +44,7 @@ class Running:
 
 @contextmanager
 def running(folder: Path, code: str, *command: str, **variables: str) -> Iterator[Running]:
-    """`python -m COMMAND` in a folder with `code` as its app.py, once it answers."""
+    """`python -m COMMAND` in a folder with `code` as its app.py, once it answers: at its port, or at the socket of `--uds`."""
     (folder / "app.py").write_text(code)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -62,12 +62,17 @@ def running(folder: Path, code: str, *command: str, **variables: str) -> Iterato
             stderr=output,
         )
     server = Running(process, port, log)
+    uds = str(folder / command[command.index("--uds") + 1]) if "--uds" in command else None
     try:
         while True:
             try:
-                httpx2.get(f"{server.url}/health").raise_for_status()
+                if uds:
+                    with socket.socket(socket.AF_UNIX) as probe:
+                        probe.connect(uds)
+                with httpx2.Client(transport=httpx2.HTTPTransport(uds=uds), timeout=60) as client:
+                    client.get(f"{server.url}/health").raise_for_status()
                 break
-            except httpx2.TransportError:
+            except (httpx2.TransportError, OSError):
                 assert process.poll() is None, server.log
                 time.sleep(0.05)
         yield server
