@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -95,7 +96,7 @@ def declared(module: str) -> tuple[URL, list[MetaData]]:
 
 
 def opened() -> list[Database]:
-    """The databases of this process."""
+    """The databases of this process, without those that were closed."""
     return list(_databases)
 
 
@@ -118,7 +119,6 @@ class Database:
         self._turns, self._pid = Turns(_WRITERS), os.getpid()
         self.metadata: list[MetaData] = []  # of the tables that create() was given
         weakref.finalize(self, _close, self.engine, self._pid)  # a re-run cell leaves nothing open
-        _databases.add(self)
         attempts.is_used = True
 
     def create(self, *sources: type[SQLModel] | MetaData | Table) -> Database:
@@ -149,6 +149,7 @@ class Database:
     def close(self) -> None:
         """Closes the connections; the next use opens new ones. A database in memory is lost."""
         self.engine.dispose()
+        _databases.discard(self)
 
     def __repr__(self) -> str:
         return f"<Database {engines.place(self.engine)}>"
@@ -212,10 +213,12 @@ class Database:
             # A forked process may neither use nor close the connections of its parent.
             self._pid, self._turns, self._inherited = os.getpid(), Turns(_WRITERS), self.engine.pool
             self.engine.dispose(close=False)
+        _databases.add(self)  # again, if it was closed
         attempt = attempts.current()
         if mode == "write" and self._is_shared and attempt.writes_beside_others:
             mode = "beside"
         _open.set((*outer, self))
+        engines.asked_at.set(time.monotonic())
         try:
             with ExitStack() as opened:
                 opened.enter_context(attempt.noted(mode))

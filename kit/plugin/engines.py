@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,10 @@ _BEGIN = {  # None: a transaction that was begun with the engine, past read() an
     ("postgresql", "write"): (f"SET LOCAL lock_timeout = '{WAIT}s'",),
     ("postgresql", "beside"): (_LOCKING.format(wait=WAIT, function="pg_advisory_xact_lock_shared"),),
 }
+
+asked_at: ContextVar[float] = ContextVar(
+    "asked_at", default=0.0
+)  # when the session was asked for that now connects
 
 
 def make(url: URL, **more: Any) -> Engine:
@@ -123,24 +128,24 @@ def missing(package: str, error: ImportError) -> DatabaseError:
 
 
 class _Connector:
-    """Connects to PostgreSQL. While that fails, one thread tries and the others share what came of it.
+    """Connects to PostgreSQL. While that fails one thread tries, and who asked before it failed shares what came of it.
 
-    Else each of 40 threads would wait its own 5 s for a host that does not answer, some of them twice.
+    Else 40 threads would wait 5 s each for a host that does not answer, and those without a free connection a few times that.
     """
 
     def __init__(self) -> None:
         self._turn, self._pid = threading.Lock(), os.getpid()
-        self._failures = 0  # in a row
+        self._failed_at = 0.0
         self._error: Exception | None = None
 
     def __call__(self, dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
         if self._pid != os.getpid():  # a thread of the parent process may have had the turn
             self.__init__()  # type: ignore[misc]
-        seen = self._failures
-        if not seen:
+        since = asked_at.get() or time.monotonic()
+        if self._error is None:
             return self._connect(dialect, arguments, options)
         with self._turn:
-            if self._failures > seen and self._error:
+            if self._error and self._failed_at >= since:
                 raise self._error
             return self._connect(dialect, arguments, options)
 
@@ -148,9 +153,9 @@ class _Connector:
         try:
             connection = dialect.connect(*arguments, **options)
         except Exception as error:
-            self._failures, self._error = self._failures + 1, error.with_traceback(None)
+            self._failed_at, self._error = time.monotonic(), error.with_traceback(None)
             raise
-        self._failures, self._error = 0, None
+        self._error = None
         return connection
 
 
