@@ -18,7 +18,7 @@ from kit.manifest import MANIFEST_PATH, SPEC_PATH
 from kit.markup import code, columns, escape, table
 from kit.notebook.source import Notebook
 from kit.notebook.target import Target
-from kit.project import leaks, proof
+from kit.project import leaks, migrations, proof
 from kit.project.contents import Exportable, including
 from kit.project.folder import rendered, write_files
 from kit.project.proof import Parity, PluginProcess, ProcessError
@@ -39,6 +39,7 @@ FILES = {
     ".env.example": "the settings that it reads from the environment",
     "tests/test_app.py": "starts the server and asks it",
     "Dockerfile": "a container image of it",
+    **migrations.FILES,
     "compose.yaml": "the image with PostgreSQL",
     "kubernetes.yaml": "the image on Kubernetes",
     "template.yaml": "AWS SAM: Lambda with a URL",
@@ -70,7 +71,9 @@ class Export:
     def _rows(self) -> list[tuple[str, str]]:
         purposes = dict(FILES)
         for name in self.files:
-            if name not in (".gitignore", ".dockerignore") and not name.startswith("wheels/"):
+            if name not in (".gitignore", ".dockerignore") and not name.startswith(
+                ("wheels/", "migrations/")
+            ):
                 purposes.setdefault(name, "from beside the notebook")
         return [(name, purpose) for name, purpose in purposes.items() if (self.path / name).exists()]
 
@@ -111,11 +114,19 @@ def export(
     written = Target(notebook)
     source, target, name = Notebook(written.file()), Path(folder), name or written.name or None
     Update(target, {})  # a folder that cannot be used is refused first
-    parts = Exportable(source, include, {*rendered(TEMPLATE, defaultdict(str)), *_WRITTEN})
+    parts = Exportable(
+        source,
+        include,
+        {*rendered(TEMPLATE, defaultdict(str)), *rendered(migrations.TEMPLATE, {}), *_WRITTEN},
+    )
     with tempfile.TemporaryDirectory(prefix="kit-export-") as directory:
         scratch = Path(directory).resolve()
         with _explaining(parts), _serve_notebook(parts, name, scratch / "notebook") as original:
             files, wheel = _files(parts, original, scratch, mcp)
+            changes: list[str] = []
+            if parts.has_database:
+                tables, changes = migrations.written(files, target, scratch)
+                files |= tables
             update = Update(target, files, force)
             copy = _laid_out(update, scratch / "export")
             site = _site(copy, wheel, scratch)
@@ -129,7 +140,7 @@ def export(
                 raise _does_not_start(error, update) from None
         _check_leaks(files, scratch, parts)
     update.write()
-    notes = [*update.notes, *parts.left_behind]
+    notes = [*update.notes, *changes, *parts.left_behind]
     if formatted("") is None:
         notes.append("app.py is formatted as the cells are, its imports unsorted: ruff is not installed.")
     return Export(target, update.outcomes, parity, notes)
@@ -153,8 +164,10 @@ def _files(
         "NOTEBOOK": parts.notebook.path.name,
         "VARIABLES": _settings(parts, requirements.has_database),
         # of the Kubernetes secret with DATABASE_URL
+        "TABLES": migrations.ROW if parts.has_database else "",
         "OPTIONAL": "false" if requirements.has_database else "true",
     }
+    values["MIGRATE"] = migrations.container(values["NAME"]) if parts.has_database else ""
     texts = rendered(TEMPLATE, values)
     source = app_source(parts.notebook, facts["variable"], facts["is_plugin"], mcp)
     texts["app.py"] = formatted(source, parts.neighbours) or source

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # An app with a database, and one on Lambda, needs more than it imports.
 DATABASES = ("sqlmodel", "sqlalchemy")
-POSTGRESQL, LAMBDA = "psycopg[binary]", "mangum"
+POSTGRESQL, MIGRATIONS, LAMBDA = "psycopg[binary]", "alembic", "mangum"
 
 # What a module imports though its package's requirements do not say so.
 _EXTRAS = {"templating": "jinja2", "middleware.sessions": "itsdangerous", "testclient": "httpx2"}
@@ -85,6 +85,7 @@ class Requirements:
         self.has_database = not direct.isdisjoint(DATABASES)
         serving = _needs_of(wheel, extra)
         more = [LAMBDA, POSTGRESQL] if self.has_database else [LAMBDA]
+        more += [MIGRATIONS] if has_database else []
         imported = [Requirement(name) for name in sorted(direct - {_key(it.name) for it in serving})]
         imported += [Requirement(name) for name in more if _key(Requirement(name).name) not in direct]
         self._installed = dict(sorted(_closure([*serving, *imported]).items()))
