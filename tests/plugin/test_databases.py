@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from postgres import PASSWORD, ask_postgres, empty_postgres
 from sqlalchemy import MetaData, inspect
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel, select, text
 
@@ -465,6 +465,44 @@ def test_a_table_that_was_made_before_its_class_changed_is_reported(url: str) ->
         db.create(Table)
     with db.read() as session:
         assert inspect(session.connection()).get_table_names() == ["counter"]  # nothing was left half done
+    db.close()
+
+
+def test_a_table_that_is_older_than_the_query_is_named(url: str) -> None:
+    db = database(url).create(Table)
+    with db.write() as session:
+        session.exec(text("ALTER TABLE counter DROP COLUMN value"))
+
+    def read() -> None:
+        with db.read() as session:
+            session.exec(select(Counter)).all()
+
+    def write() -> None:
+        with db.write() as session:
+            session.add(Counter(value=3))
+
+    for use in (read, write):
+        with pytest.raises(
+            KitError, match=r"(?s)is older than the code: [^\n]*value.*python -m alembic upgrade head"
+        ):
+            use()
+    with db.read() as session, pytest.raises(ProgrammingError if "postgresql" in url else OperationalError):
+        session.exec(text("SELECT misspelt FROM counter"))  # no word of tables that are older
+    db.close()
+
+
+def test_the_remedy_for_an_older_table_works(url: str) -> None:
+    db = database(url)
+    with db.write() as session:
+        session.exec(text("CREATE TABLE counter (id INTEGER PRIMARY KEY)"))
+        session.exec(text("INSERT INTO counter VALUES (7)"))
+    with pytest.raises(KitError) as caught:
+        db.create(Counter)
+    statement = caught.value.remedy.partition("ALTER TABLE")[2].partition(";")[0]
+    with db.write() as session:
+        session.exec(text(f"ALTER TABLE{statement}"))
+    with db.create(Counter).read() as session:
+        assert session.get_one(Counter, 7).value == 0
     db.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -13,6 +14,7 @@ from fastapi import BackgroundTasks, Depends, FastAPI, UploadFile
 from fastapi.responses import StreamingResponse
 from postgres import empty_postgres
 from pydantic import BaseModel
+from roads import ROADS, running
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel, select, text
@@ -293,3 +295,47 @@ def test_a_failure_that_was_caught_stores_nothing_silently(db: Database) -> None
         with pytest.raises(IntegrityError), session.begin_nested():
             session.exec(insert)
     assert left(db) == 99
+
+
+WORKERS = """
+import kit
+from sqlmodel import Field, SQLModel, select
+class Counter(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    value: int = 0
+class Member(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+db = kit.database().create(Counter, Member)
+plugin = kit.Plugin("club", description_for_model="Counts and joins.")
+@plugin.post("/count")
+def count() -> int:
+    with db.write() as session:
+        counter = session.get(Counter, 1) or Counter(id=1)
+        counter.value += 1
+        session.add(counter)
+    return counter.value
+@plugin.post("/join/{name}")
+def join(name: str) -> int:
+    with db.write() as session:  # no constraint keeps the names apart
+        if session.exec(select(Member).where(Member.name == name)).first():
+            return 0
+        session.add(Member(name=name))
+    return 1
+"""
+
+
+def test_processes_that_write_the_same_lose_and_double_nothing(postgres: str, tmp_path: Path) -> None:
+    url = empty_postgres(postgres)
+    with (
+        running(tmp_path, WORKERS, *ROADS["kit, 2 workers"], DATABASE_URL=url) as server,
+        httpx2.Client(base_url=server.url, timeout=60) as client,
+        ThreadPoolExecutor(12) as pool,
+    ):
+        counts = pool.map(lambda _: client.post("/count"), range(80))
+        joined = pool.map(lambda number: client.post(f"/join/{number % 10}"), range(80))
+        answers = [*counts, *joined]
+        assert {answer.status_code for answer in answers} == {200}
+        assert sorted(answer.json() for answer in answers[:80]) == list(range(1, 81))  # each value once
+        assert sum(answer.json() for answer in answers[80:]) == 10
+        assert "ERROR" not in server.log
