@@ -57,10 +57,12 @@ def remedy(dialect: str, where: str, by_hand: str = "") -> str:
 
 def outdated(context: ExceptionContext, where: str) -> DatabaseError | None:
     """The error for a query that names what the code's tables have and the database's do not."""
+    from sqlalchemy import TextClause
+
     error, compiled = context.original_exception, getattr(context.execution_context, "compiled", None)
     is_older = getattr(error, "sqlstate", None) in _OLDER_STATES or _OLDER_TEXTS.search(str(error))
     # what was written as text may just be misspelt
-    if not is_older or compiled is None or compiled.statement.__visit_name__ == "textclause":
+    if not is_older or compiled is None or isinstance(compiled.statement, TextClause):
         return None
     return DatabaseError(
         f"{where} is older than the code: {str(error).splitlines()[0].rstrip('.')}.",

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_TRIALS = 0.1  # of the writes
+
 
 class TurnTimeout(Exception):
     """One's turn did not come in time."""
@@ -14,9 +16,9 @@ class TurnTimeout(Exception):
 class Turns:
     """Some writers beside each other, or one alone, in the order in which they came. `TurnTimeout` after `seconds`.
 
-    How many depends on how often they conflict, as TCP finds its rate (RFC 5681): a conflict halves the number, and as
-    many writes without one as there are beside each other add one. So the writers of one row take turns, and those of
-    many rows do not. `most` leaves the readers a connection.
+    How many depends on how often they conflict, as TCP finds its rate (RFC 5681): a conflict halves the number, ten writes
+    without one by each of those beside each other add one. So the writers of one row take turns, those of many rows do
+    not, and about a tenth of the writes is spent on finding out. `most` leaves the readers a connection.
     """
 
     def __init__(self, most: int) -> None:
@@ -41,7 +43,7 @@ class Turns:
         self._turn.release()
         try:
             yield
-            self._limit = min(self._most, self._limit + 1 / self._limit)
+            self._limit = min(self._most, self._limit + _TRIALS / self._limit)
         finally:
             with self._changed:
                 self._count -= 1
