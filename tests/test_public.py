@@ -46,7 +46,7 @@ def test_a_refused_export_and_a_busy_database_can_be_caught_apart(
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(kit.ExportError):
         Update(tmp_path, {})
-    monkeypatch.setattr("kit.plugin.databases.WAIT", 0.1)
+    monkeypatch.setattr("kit.plugin.engines.WAIT", 0.1)
     first, second = (kit.database(f"sqlite:///{tmp_path}/data.db") for _ in range(2))
     with first.write(), pytest.raises(kit.DatabaseBusy) as busy, second.write():
         pass

@@ -26,12 +26,14 @@ from kit.openapi.views import spec_table
 from kit.plugin import accesslog, guard, misfits, problems, refusals, settings, tryout
 from kit.plugin.accesslog import AccessLog
 from kit.plugin.admission import Admission
+from kit.plugin.health import Health
 from kit.plugin.limits import SizeLimits, Timeout
 from kit.plugin.outside import Outside
 from kit.plugin.refresh import Refresh
 from kit.plugin.registry import Registry, name_operations, operation_name, operations
+from kit.plugin.repeats import Repeats
 from kit.plugin.startup import Startup
-from kit.plugin.wellknown import CHATGPT_ORIGINS, INNER, Health, Pages, WellKnown, is_read, route_path
+from kit.plugin.wellknown import CHATGPT_ORIGINS, INNER, Pages, WellKnown, is_read, route_path
 
 if TYPE_CHECKING:
     from kit.web.forms import Form
@@ -116,9 +118,9 @@ class Plugin(FastAPI):
         if tryout.has_form(fastapi):
             self._pages.by_path[tryout.PATH] = ("text/html", tryout.FormPage(self))
         self._well_known = Middleware(WellKnown, self._pages)
-        self._guard = Middleware(guard.Guard, self)
         # innermost: the author's middleware sees the pages, and adds its headers to what the guard refuses
-        self.user_middleware += [self._well_known, self._guard]
+        self._innermost = [Middleware(guard.Guard, self), Middleware(Repeats)]
+        self.user_middleware += [self._well_known, *self._innermost]
         self.router.default = self._nothing_matched
         self._builtin_routes: list[BaseRoute] = list(self.router.routes)
         self._own_middleware = list(self.user_middleware)
@@ -247,8 +249,11 @@ class Plugin(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """FastAPI's own stack, which OpenTelemetry's instrumentation takes the place of; `_layered` adds the kit's layers."""
-        if self.user_middleware == [self._well_known, self._guard]:  # no middleware needs to see the pages
-            self.user_middleware = [self._guard]
+        if self.user_middleware == [
+            self._well_known,
+            *self._innermost,
+        ]:  # no middleware needs to see the pages
+            self.user_middleware = self._innermost
         return super().build_middleware_stack()
 
     @property
@@ -279,7 +284,7 @@ class Plugin(FastAPI):
             Middleware(Admission, plugin=self, hosts=own.allowed_hosts),
             # before a request is read with an outdated model
             Middleware(Refresh, registry=self._registry),
-            self._well_known if self.user_middleware == [self._guard] else None,
+            self._well_known if self.user_middleware == self._innermost else None,
             # before the clock starts: a body that is too long by its header is refused immediately
             Middleware(SizeLimits, own.max_body, own.max_headers, own.max_header_bytes),
             # around the author's middleware, which may be slow itself

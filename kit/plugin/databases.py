@@ -2,10 +2,12 @@
 
 read() and write() mean the same on both, unlike the defaults of the two:
 
-- A write is alone from its start: BEGIN IMMEDIATE on SQLite, an advisory lock on PostgreSQL. 4 processes
-  x 100 times "read, add one, write" kept 400 of 400. A deferred BEGIN kept 369, the other 31 were "database
-  is locked" at once, despite a timeout of 30 s; sqlite3's own transactions kept 162. PostgreSQL without a
-  lock kept 52 of 600. (SELECT ... FOR UPDATE would do there, but SQLite ignores it silently.)
+- A write counts as if it were alone. On SQLite it is: BEGIN IMMEDIATE. 4 processes x 100 times "read, add one, write"
+  kept 400 of 400. A deferred BEGIN kept 369, the other 31 were "database is locked" at once, despite a timeout of 30 s;
+  sqlite3's own transactions kept 162. PostgreSQL without any of this kept 52 of 600.
+- PostgreSQL lets writes run beside each other and refuses one whose outcome would differ from that of some order
+  (SERIALIZABLE). The operation then runs again: `kit.plugin.repeats`. A write that cannot run again is alone there too:
+  it holds an advisory lock that the others share.
 - A read sees one moment and cannot write: query_only on SQLite, REPEATABLE READ, READ ONLY on PostgreSQL.
 - SQLite: WAL with synchronous=NORMAL stored 939 todos a second instead of 119, and no reader waits for a
   writer; with 50 ms instead of 30 s to wait for a turn, 194 requests failed. A killed process loses nothing
@@ -14,55 +16,34 @@ read() and write() mean the same on both, unlike the defaults of the two:
   timeout, so the switch is retried. With that, 0 of 60.
 - Threads of one process queue for their write before they take a connection: 12 threads stored 3,500 a
   second (slowest 1 %: 30 ms) instead of 1,300 (105 ms), and readers always find a connection free.
-- PostgreSQL: pool_pre_ping tests a connection before its use, so no request fails after a server restart.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
-import sqlite3
-import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import DatabaseAway, DatabaseBusy, DatabaseError, DatabaseMisfit
-from kit.markup import code, escape, short, table
+from kit.errors import DatabaseAway, DatabaseBusy, DatabaseError
+from kit.markup import code, escape, table
+from kit.plugin import attempts, engines, outages, tables
+from kit.plugin.turns import Turns, TurnTimeout
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine, MetaData, Table
-    from sqlalchemy.engine.interfaces import ExceptionContext
+    from sqlalchemy import URL, Engine, MetaData, Table
     from sqlmodel import Session, SQLModel
 
-WAIT = 30  # seconds to wait for one's turn
 _FORM = "Write it as sqlite:///data.db or postgresql://USER:PASSWORD@HOST/NAME."
-_CHECKS = {
-    "sqlite": "Is it a file of SQLite, and may you write to it and its folder?",
-    "postgresql": "Does that server run, and are its address, the name, user and password right?",
-}
-# It cannot work now, whatever is asked: no file, no room, a file that is broken or none of SQLite's
-_UNFIT = (
-    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB,
-)  # fmt: skip
-_UNFIT_STATES = (
-    "08",
-    "53",
-    "57",
-    "58",
-)  # of PostgreSQL: connection, resources, its operator, its system (Appendix A)
-_BEGIN = {  # None: a transaction that was begun with the engine, past read() and write()
-    ("sqlite", "read"): ("PRAGMA query_only = ON", "BEGIN"),
-    ("sqlite", "write"): ("PRAGMA query_only = OFF", "BEGIN IMMEDIATE"),
-    ("sqlite", None): ("PRAGMA query_only = OFF", "BEGIN"),
-    ("postgresql", "read"): ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",),
-    ("postgresql", "write"): (f"SET LOCAL lock_timeout = '{WAIT}s'", "SELECT pg_advisory_xact_lock(6973812)"),
-    ("postgresql", None): (),
-}
+_WRITERS = 10  # at once in one process; SQLAlchemy's pool has 15 connections
+_ANSWER_WAIT = 2  # seconds for PostgreSQL to accept the connection that asks whether it is there
 _open: ContextVar[tuple[Database, ...]] = ContextVar("open", default=())
+_pretended: list[tuple[URL, Database]] | None = None  # while `declared` imports a module
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
 def database(url: str | None = None) -> Database:
@@ -75,7 +56,7 @@ def database(url: str | None = None) -> Database:
         import sqlmodel  # noqa: F401
         from sqlalchemy import make_url
     except ImportError as error:
-        raise _missing("sqlmodel", error) from None
+        raise engines.missing("sqlmodel", error) from None
     text = os.environ.get("DATABASE_URL", "").strip()
     name = "DATABASE_URL" if text else "The database's URL"
     text = text or url or "sqlite:///data.db"
@@ -90,7 +71,33 @@ def database(url: str | None = None) -> Database:
     # What follows the first @ would count as the host and be shown.
     if parsed.drivername != "sqlite" and text.count("@") > 1:
         raise DatabaseError(f"{name} has more than one @.", "Write an @ in a user name or password as %40.")
-    return Database(parsed)
+    if _pretended is None:
+        return Database(parsed)
+    _pretended.append((parsed, Database(make_url("sqlite://"))))
+    return _pretended[-1][1]
+
+
+def declared(module: str) -> tuple[URL, list[MetaData]]:
+    """The database that a module opens, and the tables that it creates there; for `migrations/env.py`.
+
+    The module is imported with an empty database in memory in the place of its own, whose tables are those of an
+    earlier version. Raises `DatabaseError` for a module that opens none with `database()`.
+    """
+    global _pretended
+    pretended: list[tuple[URL, Database]] = []
+    _pretended = pretended
+    try:
+        importlib.import_module(module)
+    finally:
+        _pretended = None
+    if not pretended:
+        raise DatabaseError(f"{module} opens no database with kit.database().", "Name the module that does.")
+    return pretended[0][0], [metadata for _, each in pretended for metadata in each.metadata]
+
+
+def opened() -> list[Database]:
+    """The databases of this process, without those that were closed."""
+    return list(_databases)
 
 
 class Database:
@@ -102,66 +109,28 @@ class Database:
     engine: Engine
 
     def __init__(self, url: URL) -> None:
-        from sqlalchemy import create_engine, event
-        from sqlalchemy.pool import StaticPool
-
-        options: dict[str, Any] = {"connect_args": {"timeout": WAIT, "check_same_thread": False}}
-        self._is_single = False
-        if url.get_backend_name() == "postgresql":
-            # seconds; by default it takes minutes
-            limit = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
-            options = {"connect_args": limit, "pool_pre_ping": True}
-        elif url.database in (None, "", ":memory:"):
-            self._is_single, options["poolclass"] = True, StaticPool
-        elif "uri" not in url.query:
-            path = Path(str(url.database)).absolute()  # a later chdir does not move the data
-            if not path.parent.is_dir():
-                raise DatabaseError(
-                    f"The folder of {path} does not exist.", f"Create it: mkdir -p {path.parent}"
-                )
-            url = url.set(database=str(path))
-        try:
-            self.engine = create_engine(url, **options)
-        except ImportError as error:
-            raise _missing("psycopg", error) from None
-        event.listen(self.engine, "begin", _begin)
-        event.listen(self.engine, "handle_error", _explain)
-        if url.get_backend_name() == "sqlite":
-            event.listen(self.engine, "connect", _prepare)
-        else:
+        self.engine = engines.make(url)
+        self._is_single = engines.is_in_memory(url)
+        self._is_shared = self.engine.name == "postgresql"
+        self._modes = {mode: self.engine.execution_options(**options) for mode, options in self._options()}
+        if self._is_shared:
             self.engine.connect().close()  # a wrong password fails here, not in a request
-        self._turn, self._pid = threading.Lock(), os.getpid()
+        self._asking = self._asker(url)
+        self._turns, self._pid = Turns(_WRITERS), os.getpid()
+        self.metadata: list[MetaData] = []  # of the tables that create() was given
         weakref.finalize(self, _close, self.engine, self._pid)  # a re-run cell leaves nothing open
+        attempts.is_used = True
 
-    def create(self, *tables: type[SQLModel] | MetaData | Table) -> Database:
+    def create(self, *sources: type[SQLModel] | MetaData | Table) -> Database:
         """Creates the missing tables and returns self. Several processes may do so at once.
 
         Takes table classes, their base class, or a MetaData, with the tables they refer to. Raises
         `DatabaseError` if a table exists but lacks a column: existing tables are never changed.
         """
-        from sqlalchemy import inspect
-
-        required = [table for source in tables for table in _tables(source)]
-        for each in required:  # grows while it is read
-            required += {key.column.table for key in each.foreign_keys}.difference(required)
-        if not required:
-            raise DatabaseError(
-                "There is no table to create.", "Name table classes. Does one lack table=True?"
-            )
+        required = tables.required(*sources)
         with self.write() as session:
-            connection = session.connection()
-            for metadata in {each.metadata for each in required}:
-                metadata.create_all(connection, [each for each in required if each.metadata is metadata])
-            for each in required:
-                existing = {
-                    column["name"] for column in inspect(connection).get_columns(each.name, each.schema)
-                }
-                if missing := {column.name for column in each.columns} - existing:
-                    problem = (
-                        f"The table {each.name} was created earlier, without {', '.join(sorted(missing))}."
-                    )
-                    remedy = f"Change it in {_place(self.engine)}, or drop it if its rows may go."
-                    raise DatabaseError(problem, remedy)
+            tables.create(session.connection(), required, engines.place(self.engine))
+        self.metadata += {each.metadata for each in required}.difference(self.metadata)
         return self
 
     def read(self) -> AbstractContextManager[Session]:
@@ -169,25 +138,28 @@ class Database:
         return self._session("read")
 
     def write(self) -> AbstractContextManager[Session]:
-        """A session that writes alone, commits at its end, and rolls back on an exception.
+        """A session that writes as if it were alone, commits at its end, and rolls back on an exception.
 
-        Others wait for it up to 30 s, then get a `DatabaseError`: no slow call and no `await` belongs in it.
+        On SQLite others wait for it up to 30 s, then get a `DatabaseError`: no slow call and no `await` belongs in it. On
+        PostgreSQL the first one of an operation runs beside others. If it meets one, the operation runs again from
+        its start, at most twice: what must happen once, such as sending a mail, comes after it.
         """
         return self._session("write")
 
     def close(self) -> None:
         """Closes the connections; the next use opens new ones. A database in memory is lost."""
         self.engine.dispose()
+        _databases.discard(self)
 
     def __repr__(self) -> str:
-        return f"<Database {_place(self.engine)}>"
+        return f"<Database {engines.place(self.engine)}>"
 
     def _repr_html_(self) -> str:
         from sqlalchemy import func, inspect, select
         from sqlalchemy import table as named
 
         kind = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[self.engine.name]
-        head = f"<b>{kind}</b> {code(_place(self.engine))}"
+        head = f"<b>{kind}</b> {code(engines.place(self.engine))}"
         try:
             with self.read() as session:
                 names = inspect(session.connection()).get_table_names()
@@ -197,10 +169,41 @@ class Database:
         rows = [(code(name), f"{count:,}") for name, count in zip(names, counts, strict=True)]
         return head + (table(("table", "rows"), rows) if rows else "<br>No tables yet.")
 
+    def unusable(self) -> DatabaseAway | None:
+        """Why it cannot be used now, or None. Asks it: an unanswered question to PostgreSQL takes 2 s, a broken connection less.
+
+        The question has a connection of its own: one that waits for a free one would call a busy server away.
+        """
+        from sqlalchemy import text
+
+        if self._is_single:
+            return None
+        try:
+            with self._asking.connect() as connection:
+                connection.execute(text("SELECT 1" if self._is_shared else "SELECT 1 FROM sqlite_schema"))
+        except DatabaseAway as error:
+            return error
+        outages.over(engines.place(self.engine))
+        return None
+
+    def _asker(self, url: URL) -> Engine:
+        from sqlalchemy.pool import NullPool
+
+        if not self._is_shared:
+            return self.engine
+        asking = url.update_query_dict({"connect_timeout": str(_ANSWER_WAIT)})
+        return engines.make(asking, poolclass=NullPool)
+
+    def _options(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The execution options of each kind of session: "beside" is a write that may meet others."""
+        serializable = {"isolation_level": "SERIALIZABLE"} if self._is_shared else {}
+        once = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if self._is_shared else {}
+        for mode, options in (("read", once), ("write", serializable), ("beside", serializable)):
+            yield mode, {"kit": mode, **options}
+
     @contextmanager
     def _session(self, mode: str) -> Iterator[Session]:
         from sqlalchemy.exc import TimeoutError as PoolTimeout
-        from sqlmodel import Session
 
         if self in (outer := _open.get()):
             raise DatabaseError(
@@ -208,119 +211,71 @@ class Database:
             )
         if self._pid != os.getpid() and not self._is_single:
             # A forked process may neither use nor close the connections of its parent.
-            self._pid, self._turn, self._inherited = os.getpid(), threading.Lock(), self.engine.pool
+            self._pid, self._turns, self._inherited = os.getpid(), Turns(_WRITERS), self.engine.pool
             self.engine.dispose(close=False)
-        takes_turn = self._is_single or mode == "write"  # here, so that waiting holds no connection
-        if takes_turn and not self._turn.acquire(timeout=WAIT):
-            raise _late(_place(self.engine))
+        _databases.add(self)  # again, if it was closed
+        attempt = attempts.current()
+        if mode == "write" and self._is_shared and attempt.writes_beside_others:
+            mode = "beside"
         _open.set((*outer, self))
+        engines.asked_at.set(time.monotonic())
         try:
-            with Session(self.engine.execution_options(kit=mode), expire_on_commit=False) as session:
+            with ExitStack() as opened:
+                opened.enter_context(attempt.noted(mode))
                 try:
-                    session.connection()  # begins the transaction now, so that the first read counts too
-                except PoolTimeout:
-                    raise _late(_place(self.engine)) from None
+                    opened.enter_context(self._turn(mode))
+                    session = opened.enter_context(self._transaction(mode))
+                except (PoolTimeout, TurnTimeout):
+                    raise engines.late(engines.place(self.engine)) from None
                 yield session
-                session.flush()  # in a read(), what was added is not silently dropped
-                if mode == "write":
-                    session.commit()
+        except DatabaseBusy:
+            if attempt.conflict:
+                self._turns.conflicted()
+            raise
         finally:
             _open.set(outer)
-            if takes_turn:
-                self._turn.release()
+        if outages.any_known():
+            outages.over(engines.place(self.engine))
 
+    @contextmanager
+    def _transaction(self, mode: str) -> Iterator[Session]:
+        from sqlmodel import Session
 
-def _begin(connection: Connection) -> None:
-    for statement in _BEGIN[connection.dialect.name, connection.get_execution_options().get("kit")]:
-        connection.exec_driver_sql(statement)
+        with Session(self._modes[mode], expire_on_commit=False) as session:
+            session.connection()  # begins the transaction now, so that the first read counts too
+            yield session
+            session.flush()  # in a read(), what was added is not silently dropped
+            if mode != "read":
+                if self._is_shared:
+                    engines.check_intact(session.connection())
+                session.commit()
 
+    @contextmanager
+    def _turn(self, mode: str) -> Iterator[None]:
+        """Waits for one's turn in this process and, to write alone in PostgreSQL, among all."""
+        if mode == "beside":
+            with self._turns.beside(engines.WAIT):
+                yield
+        elif self._is_single or mode == "write":
+            with self._turns.alone(engines.WAIT), self._locked():
+                yield
+        else:
+            yield
 
-def _explain(context: ExceptionContext) -> DatabaseError | None:
-    """The kit's error for what a user can fix; the rest stays SQLAlchemy's."""
-    error, connection = context.original_exception, context.connection
-    number, state = getattr(error, "sqlite_errorcode", 0) & 0xFF, getattr(error, "sqlstate", None) or ""
-    if context.is_pre_ping or context.engine is None:
-        return None  # the pool only tested a connection
-    place = _place(context.engine)
-    if number == sqlite3.SQLITE_BUSY or state == "55P03":
-        return _late(place)
-    # of SQLite's driver, of psycopg before it sends, of PostgreSQL (Appendix A, class 22)
-    if isinstance(error, OverflowError) or type(error).__name__ == "DataError" or state[:2] == "22":
-        return DatabaseMisfit(
-            f"{place} cannot hold a value: {short(str(error), 400)}.",
-            "Limit what the operation takes, as in Field(le=...).",
-            database=place,
-        )
-    reads = connection is not None and connection.get_execution_options().get("kit") == "read"
-    refused = number == sqlite3.SQLITE_READONLY or state == "25006"
-    if reads and refused:
-        return DatabaseError(
-            "A session opened with read() cannot write.",
-            "Use write(), and not in a GET operation: a browser or a model may repeat a GET.",
-            database=place,
-        )
-    if (
-        connection is None
-        or context.is_disconnect
-        or refused
-        or number in _UNFIT
-        or state[:2] in _UNFIT_STATES
-    ):
-        return DatabaseAway(
-            f"{place} cannot be used: {short(str(error), 400)}", _CHECKS[context.dialect.name], database=place
-        )
-    return None
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Holds the lock that excludes all other writes to PostgreSQL, on a connection of its own.
 
-
-def _late(place: str) -> DatabaseBusy:
-    return DatabaseBusy(
-        f"{place} was in use by others for {WAIT} s.",
-        "Keep every write() short, with nothing slow or awaited in it. Does one never end?",
-        database=place,
-    )
-
-
-def _place(engine: Engine) -> str:
-    """The URL without its password, which may also be in its query; a file below this folder relative to it."""
-    url = engine.url.set(query={})
-    if engine.name == "sqlite" and url.database:
-        with suppress(ValueError):
-            url = url.set(database=str(Path(url.database).relative_to(Path.cwd())))
-    return url.render_as_string()
+        A transaction sees what was stored when its first query began, which is before that has waited for a lock.
+        """
+        if not self._is_shared:
+            yield
+            return
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql(engines.ALONE)
+            yield
 
 
 def _close(engine: Engine, pid: int) -> None:
     if pid == os.getpid():  # a forked process does not own them
         engine.dispose()
-
-
-def _prepare(connection: sqlite3.Connection, record: Any) -> None:
-    """Settings of a new connection. SQLAlchemy begins transactions itself: its own recipe."""
-    connection.isolation_level = None
-    end = time.monotonic() + WAIT
-    # Of processes that open a new file together, one switches it to WAL and the others fail.
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL").close()
-            break
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-    connection.execute("PRAGMA synchronous = NORMAL").close()
-    connection.execute("PRAGMA foreign_keys = ON").close()
-
-
-def _tables(source: Any) -> list[Table]:
-    from sqlalchemy import MetaData, Table
-
-    if isinstance(source, Table) or hasattr(source, "__table__"):
-        return [getattr(source, "__table__", source)]
-    metadata = source if isinstance(source, MetaData) else getattr(source, "metadata", MetaData())
-    return list(metadata.tables.values())
-
-
-def _missing(package: str, error: ImportError) -> DatabaseError:
-    return DatabaseError(
-        f"A database needs {package}: {error}.", "Install both: pip install sqlmodel 'psycopg[binary]'"
-    )

@@ -24,9 +24,10 @@ from starlette.websockets import WebSocketClose
 
 from kit.auth import Auth, NoAuth, OAuth
 from kit.errors import AuthError, Forbidden
+from kit.plugin.health import HEALTH_PATH
 from kit.plugin.problems import Problem
 from kit.plugin.registry import has_path, operations
-from kit.plugin.wellknown import HEALTH_PATH, MCP_PATH, OPEN, RESOURCE_PATH, base_url, is_read, route_path
+from kit.plugin.wellknown import MCP_PATH, OPEN, RESOURCE_PATH, base_url, is_read, route_path
 from kit.redaction import hide
 
 if TYPE_CHECKING:

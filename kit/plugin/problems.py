@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from kit.errors import ChatError, DatabaseAway, DatabaseBusy, Forbidden, InstallError, KitError
-from kit.plugin import faults
+from kit.plugin import attempts, faults, outages
 from kit.redaction import hide
 
 MEDIA_TYPE = "application/problem+json"
@@ -33,6 +33,12 @@ STATUS_OF: dict[type[KitError], int] = {
     DatabaseBusy: 503,
     InstallError: 502,
     ChatError: 502,
+}
+
+# What a caller learns of a database: not where it is. And the seconds after which a try makes sense (RFC 9110, 10.2.3).
+_LATER: dict[type[KitError], tuple[str, str]] = {
+    DatabaseAway: ("The database of this plugin cannot be used at the moment.", "5"),
+    DatabaseBusy: ("The database of this plugin was in use by others for too long.", "1"),
 }
 
 # The id of the request that is being answered. It stays set after the answer, so that what the server then logs has it.
@@ -105,8 +111,13 @@ async def away(request: Request, error: Exception) -> Response:
     """The answer where a database or another server is away: its sentence, and a line in the log."""
     assert isinstance(error, KitError)  # noqa: S101 - for mypy: never false
     status = next(status for kind, status in STATUS_OF.items() if isinstance(error, kind))
-    if status >= 500:
+    if isinstance(error, DatabaseAway):
+        outages.tell(error)
+    elif status >= 500 and not attempts.current().is_void:
         _log.error("%s %s: %s", request.method, request.scope["path"], error)
+    for kind, (words, seconds) in _LATER.items():
+        if isinstance(error, kind):
+            return Problem(status, words, {"retry-after": seconds})
     return Problem(status, hide(error.problem))
 
 

@@ -1,4 +1,4 @@
-"""What a plugin serves besides its operations: manifest, spec, logo, legal page, front page, health.
+"""What a plugin serves besides its operations: manifest, spec, logo, legal page, front page.
 
 Manifest and spec are kept as bytes, one pair for each base URL that asked, and rendered again only
 when an operation or a field of the manifest has changed.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, MutableMapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.auth import OAuth
@@ -21,18 +21,14 @@ from kit.markup import logo, page
 from kit.openapi.version30 import lowered
 from kit.openapi.views import spec_table
 from kit.plugin.proxies import is_host
-from kit.plugin.registry import has_path
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from kit.plugin.app import Plugin
 
 # The pages from which ChatGPT's developer mode calls a plugin on localhost
 # (openai/plugins-quickstart; chat.openai.com became chatgpt.com in 2024).
 CHATGPT_ORIGINS = ("https://chatgpt.com", "https://chat.openai.com")
 
-HEALTH_PATH = "/health"
 INNER = "kit.inner"  # in a scope: the one that a wrapped app got
 SPEC_YAML_PATH = "/.well-known/openapi.yaml"
 SPEC30_PATH = "/.well-known/openapi-3.0.json"  # for readers that know no later version
@@ -196,24 +192,3 @@ class WellKnown:
         if path in self.pages and scope["type"] == "http" and is_read(scope):
             app = self.pages
         await app(scope, receive, send)
-
-
-class Health:
-    """Middleware: `/health` reports that the plugin is serving, unless one of `apps` has that path.
-
-    It does not check the database: restarting a replica that cannot reach it would not help.
-    """
-
-    def __init__(self, app: ASGIApp, apps: Collection[FastAPI]) -> None:
-        self.app = app
-        self.apps = apps
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self.app
-        if scope["type"] == "http" and scope["path"].endswith(HEALTH_PATH) and self._is_asked(scope):
-            app = JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})
-        await app(scope, receive, send)
-
-    def _is_asked(self, scope: Scope) -> bool:
-        own = any(has_path(app.routes, HEALTH_PATH) for app in self.apps)
-        return route_path(scope) == HEALTH_PATH and is_read(scope) and not own

@@ -19,7 +19,7 @@ from kit.markup import code, columns, escape, table
 from kit.notebook.environment import missing
 from kit.notebook.source import Notebook
 from kit.notebook.target import Target
-from kit.project import leaks, places, proof, settings
+from kit.project import leaks, migrations, places, proof, settings
 from kit.project.contents import Exportable, including
 from kit.project.folder import rendered, write_files
 from kit.project.proof import Parity, PluginProcess, ProcessError
@@ -42,6 +42,7 @@ FILES = {
     "tests/test_app.py": "starts the server and asks it",
     ".github": "the tests, types and rules of the hosts, checked by GitHub at each push",
     "Dockerfile": "a container image of it",
+    **migrations.FILES,
     "compose.yaml": "the image, with PostgreSQL if it has a database",
     "kubernetes.yaml": "the image on Kubernetes",
     "template.yaml": "AWS SAM: Lambda with a URL",
@@ -80,7 +81,7 @@ class Export:
     def _rows(self) -> list[tuple[str, str]]:
         purposes = dict(FILES)
         for name in self.files:
-            if name not in _UNSHOWN and not name.startswith((".github/", "wheels/")):
+            if name not in _UNSHOWN and not name.startswith((".github/", "wheels/", "migrations/")):
                 purposes.setdefault(name, "from beside the notebook")
         return [(name, purpose) for name, purpose in purposes.items() if (self.path / name).exists()]
 
@@ -130,7 +131,8 @@ def export(
     source, target, name = Notebook(written.file()), Path(folder), name or written.name or None
     earlier = Record.read(target)  # a folder that cannot be used is refused first
     chosen = places.chosen(earlier.places if for_ is None else for_)
-    reserved = {*rendered(TEMPLATE, defaultdict(str)), *_WRITTEN} - places.left_out(chosen)
+    templates = {**rendered(TEMPLATE, defaultdict(str)), **rendered(migrations.TEMPLATE, {})}
+    reserved = {*templates, *_WRITTEN} - places.left_out(chosen)
     parts = Exportable(source, include, reserved)
     _check_settings(parts)
     limit = proof.START_TIMEOUT if start_timeout is None else start_timeout
@@ -142,6 +144,10 @@ def export(
             _serve_notebook(parts, name, scratch / "notebook", limit) as original,
         ):
             files, wheel = _files(parts, original, scratch, mcp, chosen, own)
+            changes: list[str] = []
+            if parts.has_database:
+                tables, changes = migrations.written(files, target, scratch)
+                files |= tables
             update = Update(
                 target,
                 files,
@@ -167,7 +173,7 @@ def export(
                     _write_the_rest(update, wheel, scratch / "unchanged", limit)
                 raise _does_not_start(error, update.kept) from None
     update.write()
-    notes = [*update.notes, *_unproved(update), *parts.left_behind, *_notes(parts, original.facts["memory"])]
+    notes = [*update.notes, *_unproved(update), *changes, *parts.left_behind, *_notes(parts, original.facts["memory"])]
     if formatted("") is None:
         notes.append("app.py is formatted as the cells are, its imports unsorted: ruff is not installed.")
     return Export(target, update.outcomes, parity, notes)
@@ -197,6 +203,7 @@ def _files(
         "NOTEBOOK": parts.notebook.path.name,
         "MEMORY": facts["memory"],
         "MANGUM": pinned(LAMBDA),
+        "TABLES": "yes" if parts.has_database else "",
         "SERVING": "" if whole else "yes",
     }
     filling |= settings.values(filling["NAME"], parts.settings, parts.uses_database)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # What opens PostgreSQL for these, though nothing imports it; and what Lambda needs, which `build.py` adds.
 DATABASES = ("sqlmodel", "sqlalchemy")
-POSTGRESQL, LAMBDA = "psycopg[binary]", "mangum"
+POSTGRESQL, MIGRATIONS, LAMBDA = "psycopg[binary]", "alembic", "mangum"
 
 # What a module imports though its package's requirements do not say so.
 _EXTRAS = {"templating": "jinja2", "middleware.sessions": "itsdangerous", "testclient": "httpx2"}
@@ -63,6 +63,7 @@ class Requirements:
         direct = {name for module in sorted(set(modules)) for name in _owners(module)}
         serving = _needs_of(wheel, extra)
         more = [POSTGRESQL] if has_database and not direct.isdisjoint(DATABASES) else []
+        more += [MIGRATIONS] if has_database else []
         imported = [Requirement(name) for name in sorted(direct - {_key(it.name) for it in serving})]
         imported += [Requirement(name) for name in more if _key(Requirement(name).name) not in direct]
         chosen = [it for line in own if (it := _read(line))]

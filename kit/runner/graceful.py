@@ -22,6 +22,7 @@ from typing import Any
 import uvicorn
 
 from kit import sockets
+from kit.plugin.health import STOPPING
 from kit.plugin.settings import Settings
 from kit.runner.connections import limited, make_room, sweep
 
@@ -94,6 +95,7 @@ class GracefulServer(uvicorn.Server):
         state = self.server_state
         # Responses under way add this very list to their headers.
         state.default_headers.append((b"connection", b"close"))
+        self.lifespan.state[STOPPING] = True  # `/ready` says so
         asyncio.get_running_loop().remove_reader(self._socket)
         if self._is_sole:
             turn_away(self._socket)

@@ -68,6 +68,12 @@ def test_what_kubernetes_runs(project: Path) -> None:
     container = pod["containers"][0]
     assert pod["securityContext"]["runAsNonRoot"]
     assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
+    assert container["livenessProbe"]["httpGet"]["path"] == "/health"
+    (migrate,) = pod["initContainers"]
+    assert migrate["command"] == ["python", "-m", "alembic", "upgrade", "head"]
+    for name in ("image", "env", "securityContext"):
+        assert migrate[name] == container[name]
     assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
     # two replicas share one database, or do not start
     assert container["env"][0]["valueFrom"]["secretKeyRef"]["optional"] is False
