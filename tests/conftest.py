@@ -45,6 +45,7 @@ SLOW = (
     "auth",
     "endurance",
     "export_stopped",
+    "exported_chats",
     "project",
     "databases",
     "workers",
