@@ -203,12 +203,14 @@ class SignInError(InstallError):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ChatError(KitError):
-    """A conversation cannot go on as asked. The chat keeps the turns that ended well.
+    """A conversation cannot go on as asked. The chat keeps what was said and called so far.
 
-    `reply` is the `Reply` as far as the turn got, or None if there was none yet.
+    `reply` is the `Reply` as far as the turn got, or None if there was none yet. `is_refusal`: the model's server does not
+    take the request, so that the chat forgets a message that nothing has answered yet.
     """
 
     reply: Any = None
+    is_refusal: bool = False
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -51,6 +51,7 @@ SLOW = (
     "endurance",
     "export_stopped",
     "places",
+    "exported_chats",
     "project",
     "migrations",
     "databases",

@@ -33,6 +33,7 @@ NO_KEY = (
     "No OPENAI_API_KEY is set: the understudy answers. It is not a language model, it only matches words. "
     "For a real one, set OPENAI_API_KEY (or OPENAI_BASE_URL for Ollama, vLLM and others) and OPENAI_MODEL."
 )
+REFUSALS = (400, 413, 422)  # RFC 9110: the content of the request is at fault, such as one that is too long
 MAX_MESSAGE = 1_000  # characters of what a server says of an error
 NO_RESPONSES = "This server has no /v1/responses: Chat Completions is used."
 
@@ -176,7 +177,8 @@ class ModelClient:
             remedy = f"Only the other API has {', '.join(names)}: api={other!r}. {remedy}"
         if kind and kind.__name__ == "APIConnectionError" and self.server is not None:
             remedy = f"Is {self.server.title} still running? Start it: {self.server.start}."
-        return ChatError(f"{problem}: {self._message(error)}", remedy)
+        refusal = getattr(error, "status_code", None) in REFUSALS
+        return ChatError(f"{problem}: {self._message(error)}", remedy, is_refusal=refusal)
 
     def _message(self, error: Exception) -> str:
         message = getattr(error, "message", None)

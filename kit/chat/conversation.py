@@ -14,11 +14,11 @@ from kit import loop, traces
 from kit.chat.apis import Round
 from kit.chat.client import ModelClient
 from kit.chat.expectation import check_strictly
-from kit.chat.history import Item, ToolCall
+from kit.chat.history import Item, ToolCall, closed, result_of
 from kit.chat.live_reply import LiveReply
 from kit.chat.local import shown_name
 from kit.chat.prices import Prices, checked, cost
-from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply
+from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply, TextDelta
 from kit.client.credentials import Auth, all_used, for_several
 from kit.client.discovery import Followed, install
 from kit.client.installed import CallResult, InstalledPlugin, call_line
@@ -67,7 +67,8 @@ class Chat:
     `prices` are dollars for a million tokens, (input, output), by model: then a reply has its `cost`.
 
     `chat(text)` and `await chat.asend(text)` return the `Reply`, `chat.stream(text)` its events. After an error, a
-    denied call or an interrupt the chat goes on from the last complete round.
+    denied call or an interrupt the chat goes on from what was said and called until then; only a message that the
+    model's server refuses (400, as one that is too long) is forgotten, since it would refuse all later ones.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Chat:
                 f"The {len(self._tools):,} tools take about {tokens:,} tokens, more than the {CONTEXT:,} that many "
                 "models have in total: pass a part of them with select=..., or all with search=True."
             )
-        self._is_busy = False
+        self._running = asyncio.Lock()  # held by the turn that runs
         self._noted = 0
         if self._model.is_understudy and show is not False:
             print(self._model.notes[0])
@@ -143,6 +144,15 @@ class Chat:
         """Forgets the conversation."""
         self.history.clear()
 
+    async def settle(self) -> None:
+        """Waits until no turn runs: one that was interrupted ends, and is in the history, a moment later."""
+
+        async def ended() -> None:
+            async with self._running:
+                pass
+
+        await loop.arun(ended())
+
     # -- one turn -------------------------------------------------------------
 
     def _sync(self, turn: AsyncIterator[Event | _Question]) -> Iterator[Event]:
@@ -162,16 +172,17 @@ class Chat:
                 yield event
 
     async def _turn(self, text: str, stream: bool = True) -> AsyncIterator[Event | _Question]:
-        if self._is_busy:
+        if self._running.locked():
             raise ChatError("This chat is still answering.", "Wait for it, or create another Chat.")
         await self._renew()
-        self._is_busy = True
         reply = Reply(text)
         reply.began = time.perf_counter()
         history: list[Item] = [*self.history, {"role": "user", "content": encodable(text)}]
-        kept = len(self.history)  # how many items are kept if the turn fails
+        rounds: list[str] = []  # what was said in each that has ended
+        said: list[str] = []  # in the one that runs
         tools = self._offered()
         turn = traces.Span(traces.TURN, ", ".join(plugin.name for plugin in self.plugins))
+        await self._running.acquire()
         try:
             for number in range(self.max_rounds):
                 answer = Round()
@@ -183,20 +194,22 @@ class Chat:
                         if isinstance(event, Round):
                             answer = event
                         else:
+                            said.append(event.text)
                             yield event
+                if answer.text and not said:  # of a server that gives it only at the end
+                    yield TextDelta(answer.text)
                 sent = "the conversation and the tools" if number == 0 else "the results of the calls"
                 reply.rounds.append((start - reply.began, time.perf_counter() - start, sent))
                 reply.usage.add(answer.usage)
                 reply.model = answer.model
                 asked.answered(self._model.name or "", answer.model, answer.usage)
-                reply.text = answer.text
+                rounds.append(answer.text)
+                said.clear()
                 history += answer.items
                 if not answer.calls:
-                    kept = len(history) if answer.items else kept  # many take no question without an answer
                     break
                 async for outcome in self._calls(answer.calls, reply, history, turn):
                     yield outcome
-                kept = len(history)
             else:
                 reply.error = (
                     f"The model still wants to call something after {self.max_rounds} rounds (max_rounds)."
@@ -205,12 +218,15 @@ class Chat:
             reply.error = error.problem
             error.reply = reply
             turn.fail(type(error).__name__)
+            if error.is_refusal and len(history) == len(self.history) + 1:
+                history.pop()
             raise
         finally:
             turn.answered(self._model.name or "", reply.model, reply.usage)
             turn.end()
-            self.history = history[:kept]
-            self._is_busy = False
+            reply.text = "\n\n".join(filter(None, [*rounds, "".join(said)]))
+            self.history = closed(history, "".join(said))
+            self._running.release()
             reply.seconds = time.perf_counter() - reply.began
             names = () if self._model.is_understudy else (self._model.asked, self._model.name or "")
             reply.cost = cost(reply.usage, self._prices, *names, reply.model)
@@ -249,6 +265,8 @@ class Chat:
                     tool.operation.id if tool else call.name,
                     arguments,
                     tool.operation.consequential if tool else False,
+                    plugin,
+                    tool,
                 )
                 yield started
                 allowed = True
@@ -265,7 +283,7 @@ class Chat:
                 result.started = result.started or time.perf_counter()
                 reply.calls.append(result)
                 output = encodable(result.for_model(with_fault=True))
-                history.append({"type": "function_call_output", "call_id": call.id, "output": output})
+                history.append(result_of(call.id, output))
                 yield CallEnded(result)
         finally:
             for task in running:
@@ -298,7 +316,10 @@ class Chat:
     def _ask(self, call: CallStarted) -> Any:
         if callable(self.confirm):
             return self.confirm(call)
-        answer = input(f"May the model call {call_line(call)}? [y/N] ")
+        try:
+            answer = input(f"May the model call {call_line(call)}? [y/N] ")
+        except (EOFError, OSError):  # there is nobody to ask, as in a test
+            return False
         return answer.strip().lower() in ("y", "yes", "j", "ja")
 
     def _system(self) -> str:

@@ -18,6 +18,8 @@ from kit.visible import encodable
 
 Item = dict[str, Any]
 
+NO_ANSWER = "(no answer)"  # after a question that got none: many servers take no two questions in a row
+NO_RESULT = "The turn was broken off before the result came: it is not known whether the call was made."
 MAX_ENCODED = 3  # how often arguments may be encoded as text in a text
 _ID = re.compile(r"[!-~]{1,64}")  # what OpenAI takes as the id of a call
 _OURS = ("function_call_output", "item_reference")  # what only the chat itself puts into a history
@@ -82,6 +84,23 @@ def with_ids(calls: Iterable[ToolCall], history: Sequence[Item]) -> None:
 def spoken(text: str) -> Item:
     """What the model said."""
     return {"role": "assistant", "content": text}
+
+
+def closed(history: list[Item], said: str) -> list[Item]:
+    """The history after a turn, as every server takes it, although the turn may have been broken off anywhere.
+
+    Each call has an output, and what is said comes last: `said` of the round that was broken off, else that it was nothing.
+    """
+    done = {item["call_id"] for item in history if item.get("type") == "function_call_output"}
+    calls = [item["call_id"] for item in history if item.get("type") == "function_call"]
+    whole = [*history, *(result_of(id, NO_RESULT) for id in calls if id not in done)]
+    is_open = whole and (whole[-1].get("role") == "user" or whole[-1].get("type") == "function_call_output")
+    return [*whole, spoken(said or NO_ANSWER)] if said or is_open else whole
+
+
+def result_of(id: str, output: str) -> Item:
+    """What a call was answered, for the model."""
+    return {"type": "function_call_output", "call_id": id, "output": output}
 
 
 def received(item: Any, call: ToolCall | None = None) -> Item | None:

@@ -32,7 +32,8 @@ class LiveReply:
             self.reply.text += event.text
         elif isinstance(event, CallEnded):
             self.reply.calls.append(event.result)
-            self.reply.text = ""
+            if self.reply.text and not self.reply.text.endswith("\n"):
+                self.reply.text += "\n\n"
         elif isinstance(event, Finished):
             self.reply = event.reply
             if self.is_shown:

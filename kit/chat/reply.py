@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 from kit import jupyter
 from kit.chat.prices import dollars
-from kit.client.installed import CallResult, call_card, call_line
+from kit.client.installed import CallResult, InstalledPlugin, call_card, call_line
 from kit.diagrams import Exchange, Sequence
 from kit.markup import box, details, escape, markdown, short
 from kit.redaction import hide, hide_given
+from kit.tools.tool import Tool
 from kit.visible import visible, visible_line
 
 
@@ -40,7 +41,7 @@ class Usage:
 
 @dataclass
 class Reply:
-    """One turn: `text` is the model's answer, `calls` the calls that it made, in order.
+    """One turn: `text` is what the model said, before its calls too, `calls` the calls that it made, in order.
 
     `seconds` is how long it took, `rounds` holds (start, seconds, what was sent) of each request to the model.
     `model` is the name that the API reported, `notes` what the user should know (such as: no key, so the
@@ -148,12 +149,17 @@ class TextDelta:
 
 @dataclass(frozen=True)
 class CallStarted:
-    """The model calls an operation. `consequential`: it may change something."""
+    """The model calls an operation. `consequential`: it may change something.
+
+    `plugin` is a name, which two plugins may have: `installed` and `tool` are what is called, None if there is no such tool.
+    """
 
     plugin: str
     operation: str
     arguments: Any
     consequential: bool = False
+    installed: InstalledPlugin | None = field(default=None, repr=False, compare=False)
+    tool: Tool | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

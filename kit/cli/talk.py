@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -68,16 +67,11 @@ def chatgpt(
     """Open the local ChatGPT: install plugins by URL, chat, and inspect every call."""
     import webbrowser
 
-    from kit.notebook.target import Target, is_target
-    from kit.server.server import serve as start
     from kit.web.page import chatgpt as open_page
 
-    with contextlib.ExitStack() as served:
-        sources: list[Any] = [
-            served.enter_context(start(Target(url).plugin())) if is_target(url) else url for url in urls or []
-        ]
-        with open_page(*sources, port=port, auth=auth(token, urls or []), model=model, api=api) as page:
-            print(f"The local ChatGPT is at\n\n  {page.url}\n", flush=True)
-            if browser:
-                webbrowser.open(page.url)
-            wait("Press Ctrl+C to stop it.")
+    sources = urls or []
+    with open_page(*sources, port=port, auth=auth(token, sources), model=model, api=api) as page:
+        print(f"The local ChatGPT is at\n\n  {page.url}\n", flush=True)
+        if browser:
+            webbrowser.open(page.url)
+        wait("Press Ctrl+C to stop it.")

@@ -173,7 +173,13 @@ def export(
                     _write_the_rest(update, wheel, scratch / "unchanged", limit)
                 raise _does_not_start(error, update.kept) from None
     update.write()
-    notes = [*update.notes, *_unproved(update), *changes, *parts.left_behind, *_notes(parts, original.facts["memory"])]
+    notes = [
+        *update.notes,
+        *_unproved(update),
+        *changes,
+        *parts.left_behind,
+        *_notes(parts, original.facts["memory"]),
+    ]
     if formatted("") is None:
         notes.append("app.py is formatted as the cells are, its imports unsorted: ruff is not installed.")
     return Export(target, update.outcomes, parity, notes)

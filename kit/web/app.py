@@ -18,12 +18,15 @@ from kit.markup import escape, page
 from kit.web.conversation import Conversation
 from kit.web.forms import form_routes
 from kit.web.guard import Guard
+from kit.web.logos import LOGOS
 from kit.web.plugins import PluginRegistry
 from kit.web.requests import STATIC, read, refused, static
 from kit.web.transcript import as_code
 
 CALLBACK = "/oauth/callback"  # where an authorization server sends the browser back to
-MAX_CONVERSATIONS = 100  # the oldest are dropped first
+MAX_EMPTY = (
+    20  # conversations in which nothing was said: each tab that opens begins one. The oldest are dropped
+)
 
 
 class State:
@@ -47,15 +50,15 @@ class State:
         """A new conversation, with every plugin that is installed."""
         new = Conversation(self.plugins, self.options)
         self.conversations[new.id] = new
-        idle = [key for key, one in self.conversations.items() if not one.is_busy and one is not new]
-        for key in idle[: max(0, len(self.conversations) - MAX_CONVERSATIONS)]:
+        empty = [key for key, one in self.conversations.items() if not one.title]
+        for key in empty[:-MAX_EMPTY]:
             del self.conversations[key]
         return new
 
     def summary(self) -> dict[str, Any]:
         """What a tab needs when it opens or reconnects."""
         conversations = [
-            {"id": one.id, "title": one.title, "events": len(one.events)}
+            {"id": one.id, "title": one.title, "events": one.log.next}
             for one in reversed(self.conversations.values())
             if one.title
         ]
@@ -79,6 +82,7 @@ def make_app(state: State, token: str, hosts: frozenset[str]) -> ASGIApp:
         Route("/api/plugins/{id}/refresh", _refresh, methods=["POST"]),
         Route("/api/plugins/{id}/sign_in", _sign_in, methods=["POST"]),
         Route("/api/plugins/{id}/forget", _forget, methods=["POST"]),
+        Route("/api/plugins/{id}/revoke", _revoke, methods=["POST"]),
         Route("/api/conversations", _begin, methods=["POST"]),
         Route("/api/conversations/{id}", _describe),
         Route("/api/conversations/{id}", _delete, methods=["DELETE"]),
@@ -87,6 +91,7 @@ def make_app(state: State, token: str, hosts: frozenset[str]) -> ASGIApp:
         Route("/api/conversations/{id}/{verb:str}", _act, methods=["POST"]),
         Route("/api/conversations/{id}/export/{form}", _transcript),
         *form_routes(_to_try),
+        Route(f"/{LOGOS}/{{name}}", _logo),
         Route("/static/{name}", static),
     ]
     app = Starlette(routes=routes, exception_handlers={KitError: refused})
@@ -140,6 +145,15 @@ async def _forget(request: Request) -> Response:
     return JSONResponse(_state(request).plugins.forget(request.path_params["id"]).summary())
 
 
+async def _revoke(request: Request) -> Response:
+    operation = _text(await read(request), "operation")
+    return JSONResponse(_state(request).plugins.revoke(request.path_params["id"], operation).summary())
+
+
+async def _logo(request: Request) -> Response:
+    return _state(request).plugins.logos.answer(request.path_params["name"])
+
+
 async def _remove(request: Request) -> Response:
     _state(request).plugins.remove(request.path_params["id"])
     return JSONResponse({})
@@ -189,7 +203,7 @@ async def _act(request: Request) -> Response:
     elif verb == "answer" and isinstance(number, int):
         conversation.answer(number, str(body.get("answer")))
     elif verb == "again" and isinstance(number, int) and isinstance(body.get("arguments"), dict):
-        await conversation.again(number, body["arguments"])
+        conversation.again(number, body["arguments"])
     else:
         raise KitError(f"{verb!r} is not possible with this request.", "Reload the page.")
     return JSONResponse(conversation.summary())
@@ -197,8 +211,7 @@ async def _act(request: Request) -> Response:
 
 async def _transcript(request: Request) -> Response:
     conversation = _conversation(request)
-    text = as_code(conversation, conversation.plugins(), request.path_params["form"])
-    return JSONResponse({"text": text})
+    return JSONResponse({"text": as_code(conversation, request.path_params["form"])})
 
 
 async def _to_try(request: Request) -> InstalledPlugin:

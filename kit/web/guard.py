@@ -28,7 +28,7 @@ _COLAB = " https://*.google.com https://*.googleusercontent.com"
 
 
 class Guard:
-    """Admits those who know the page's address, and sets the security headers of every response.
+    """Admits those who know the page's address, and sets the security headers that a response does not set itself.
 
     `hosts` are further names, besides this machine's, by which a browser reaches it. `doors` are the pages that are opened
     with the token in their address, `open` the paths that need none.
@@ -64,7 +64,9 @@ class Guard:
 
         async def sending(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *self._headers]
+                own = message.get("headers", [])
+                names = {name for name, _ in own}
+                message["headers"] = [*own, *(it for it in self._headers if it[0] not in names)]
             await send(message)
 
         refusal = self._refusal(Request(scope))

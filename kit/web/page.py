@@ -14,7 +14,8 @@ from kit.chat.local import shown_name
 from kit.chat.options import check as check_options
 from kit.client.credentials import Auth, for_several
 from kit.jupyter import Frame, browser_hosts, browser_url
-from kit.server.server import Server
+from kit.notebook.target import Target, absolute, is_target
+from kit.server.server import Server, serve
 from kit.server.thread import ServerThread
 from kit.sockets import listen
 from kit.web.app import CALLBACK, State, make_app
@@ -33,6 +34,7 @@ class LocalChatGPT:
 
     def __init__(self, port: int, options: dict[str, Any], key: Any) -> None:
         self._key = key  # the arguments: a call with the same ones reuses the page
+        self._served: dict[str, Server] = {}  # by the file that each was made of
         self._token = secrets.token_urlsafe(16)
         self._state = State(options, _label(options))
         sock = listen("127.0.0.1", port)
@@ -44,11 +46,20 @@ class LocalChatGPT:
         self._thread.start()
 
     def install(self, source: Server | str, auth: Auth | None = None) -> None:
-        """Installs one more plugin: a `Server` or an address. Raises `KitError` with the reason."""
-        registry = self._state.plugins
+        """Installs one more plugin: a `Server`, an address, or a notebook or a file, which is served until the page stops.
+
+        Raises `KitError` with the reason.
+        """
+        registry, file = self._state.plugins, ""
+        if isinstance(source, str) and is_target(source):
+            file = absolute(source)
+            if file not in self._served:
+                self._served[file] = serve(Target(source).plugin())
+            source = self._served[file]
 
         async def add() -> None:
-            (await registry.add(source, auth)).is_installed = True
+            entry = await registry.add(source, auth)
+            entry.file, entry.is_installed = file, True
 
         loop.run(add())
 
@@ -68,6 +79,8 @@ class LocalChatGPT:
             if self in _pages:
                 _pages.remove(self)
         self._thread.stop()
+        for server in self._served.values():
+            server.stop()
 
     def __enter__(self) -> LocalChatGPT:
         return self
@@ -85,7 +98,7 @@ class LocalChatGPT:
 def chatgpt(
     *plugins: Server | str, port: int = 0, auth: Auth | None = None, token: str | None = None, **options: Any
 ) -> LocalChatGPT:
-    """Opens the local ChatGPT with these plugins installed: servers of this process, or addresses.
+    """Opens the local ChatGPT with these plugins installed: servers of this process, addresses, notebooks or files.
 
     More can be installed in the page. `auth` is as for `Chat`, `token` the same as a text; `options` are those of `Chat`: `model`,
     `client`, `api`, `instructions`, `select`, `search`, `max_rounds`, `prices`, and those of a request. Run again, the same page goes on with

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 import secrets
@@ -25,11 +24,13 @@ from kit.markup import logo
 from kit.openapi.values import essence
 from kit.redaction import hide
 from kit.server.server import Server
+from kit.web.consent import Consent
 from kit.web.forms import wants
+from kit.web.logos import Logos
 
 MAX_LOGO = 200_000  # bytes; a larger one is replaced by the initials
 LOGO_TIMEOUT = 3.0  # seconds
-REFRESH_TIMEOUT = 2.0  # seconds: a plugin that is stuck must not hold up the conversation
+REFRESH_TIMEOUT = 2.0  # seconds that a conversation waits for its plugins, once for those that are stuck
 MOST_SHOWN = 100  # problems, and functions, of one plugin
 _IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp", "image/x-icon")
 
@@ -42,10 +43,14 @@ class PluginEntry:
     plugin: InstalledPlugin
     source: str
     server: Server | None = None
-    image: str = ""
+    file: str = ""  # the notebook or the file that the server is made of, with its whole path
+    image: str = ""  # where the page has its logo
     is_installed: bool = False
-    always: set[str] = field(default_factory=set)  # operations that no longer need to ask
+    allowed: set[Consent] = field(default_factory=set)  # what no longer needs a question
     problem: str = ""  # why the last refresh failed
+    is_stuck: bool = False  # whether it did not answer a refresh in time, and has not since
+    news: str = ""  # what the last refresh found, until a conversation has told it
+    reading: asyncio.Task[None] | None = field(default=None, repr=False)  # the refresh that runs
     verification: str = ""  # what this host hands out and looks for in the manifest, as ChatGPT did
 
     @property
@@ -82,6 +87,7 @@ class PluginEntry:
             "verification": self._verification(),
             "image": self.image,
             "functions": functions,
+            "allowed": [consent.summary() for consent in sorted(self.allowed)],
             "function_count": len(tools),
             "tokens": plugin.tokens,
             "problems": [{"place": p, "text": t} for p, t in plugin.problems[:MOST_SHOWN]],
@@ -104,6 +110,7 @@ class PluginRegistry:
 
     def __init__(self) -> None:
         self._all: dict[str, PluginEntry] = {}
+        self.logos = Logos()
         self.callback = ""  # where authorization servers send the browser back to
         self._attempts: dict[str, tuple[Authorization, asyncio.Future[Session]]] = {}  # by their state
 
@@ -162,9 +169,8 @@ class PluginRegistry:
         elif not plugin.credentials and plugin.credentials.origin == entry.plugin.credentials.origin:
             plugin.credentials.take_over(entry.plugin.credentials)
         entry.plugin, entry.source, entry.server = plugin, address, server
-        entry.problem = ""
-        entry.always.clear()
-        entry.image = await _image(entry)
+        entry.problem, entry.is_stuck = "", False
+        entry.image = await self._image(entry)
         return entry
 
     async def install(self, id: str, token: str | None = None) -> PluginEntry:
@@ -239,32 +245,77 @@ class PluginRegistry:
         """Removes a plugin, and forgets its token."""
         entry = self._all.pop(id, None)
         if entry:
+            entry.allowed.clear()
             entry.plugin.forget()
+            if entry.reading:
+                entry.reading.cancel()
 
-    async def refresh(self, entry: PluginEntry) -> str:
-        """Reads a plugin of this machine again, since its author may be changing it; returns what changed, as text.
+    def revoke(self, id: str, operation: str) -> PluginEntry:
+        """Asks again before each call of an operation that was always allowed."""
+        entry = self.get(id)
+        entry.allowed = {consent for consent in entry.allowed if consent.operation != operation}
+        return entry
 
-        Any other plugin stays as it was installed.
+    async def refresh(self, entries: list[PluginEntry]) -> list[str]:
+        """Reads plugins of this machine again, since their authors may be changing them; returns what is new, as texts.
+
+        Any other plugin stays as it was installed. All are asked at once. One that is stuck is waited for once: later it is
+        asked while the conversation goes on without it, until it answers.
         """
-        if not entry.plugin.transport.root.is_own:
-            return ""
+        waited = []
+        for entry in entries:
+            if entry.plugin.transport.root.is_own and (entry.reading is None or entry.reading.done()):
+                entry.reading = asyncio.ensure_future(self._read(entry))
+                if not entry.is_stuck:
+                    waited.append(entry)
+        if waited:
+            readings = [it.reading for it in waited if it.reading]
+            ended, _ = await asyncio.wait(readings, timeout=REFRESH_TIMEOUT)
+            for reading in ended:
+                if not reading.cancelled():  # its plugin was removed
+                    reading.result()
+        for entry in waited:
+            if entry.reading and not entry.reading.done():
+                entry.is_stuck = True
+                entry.problem = entry.news = (
+                    f"{entry.name} did not answer within {REFRESH_TIMEOUT:.0f} s: it stays as it was."
+                )
+        news = [entry.news for entry in entries if entry.news]
+        for entry in entries:
+            entry.news = ""
+        return news
+
+    async def _read(self, entry: PluginEntry) -> None:
         previous, old = entry.problem, entry.plugin
         try:
-            async with asyncio.timeout(REFRESH_TIMEOUT):
-                new = await ainstall(entry.server or entry.source, ask=False)
-        except TimeoutError:
-            entry.problem = f"{entry.name} did not answer within {REFRESH_TIMEOUT:.0f} s: it stays as it was."
+            new = await ainstall(entry.server or entry.source, ask=False)
         except KitError as error:
             entry.problem = f"{entry.name} stays as it was installed: {error.problem}"
-        else:
-            entry.problem = ""
-            if _documents(new) != _documents(old):
-                if new.credentials.origin == old.credentials.origin:  # a token is for one origin
-                    new.credentials.take_over(old.credentials)
-                entry.plugin = new
-                entry.image = await _image(entry)
-                return f"{entry.name} has changed and was read again: {len(new.by_name)} functions."
-        return entry.problem if entry.problem != previous else ""
+            if entry.problem != previous and not entry.is_stuck:  # of one that is stuck it was said
+                entry.news = entry.problem
+            return
+        entry.is_stuck, entry.problem = False, ""
+        if entry.plugin is old and _documents(new) != _documents(old):
+            if new.credentials.origin == old.credentials.origin:  # a token is for one origin
+                new.credentials.take_over(old.credentials)
+            entry.plugin = new
+            entry.image = await self._image(entry)
+            entry.news = f"{entry.name} has changed and was read again: {len(new.by_name)} functions."
+
+    async def _image(self, entry: PluginEntry) -> str:
+        """The address of the logo, fetched by the kit: the page itself sends no request to other servers."""
+        plugin = entry.plugin
+        content, media_type = logo(entry.name).encode(), "image/svg+xml"
+        url = plugin.manifest.logo_url
+        with contextlib.suppress(KitError, TimeoutError):
+            url = joined(plugin.base_url + "/", url) if url else ""
+            if url and plugin.transport.root.covers(url):
+                async with asyncio.timeout(LOGO_TIMEOUT):
+                    answer = await loop.arun(plugin.transport.send("GET", url, limit=MAX_LOGO))
+                kind = essence(answer.media_type)
+                if answer.status == 200 and kind in _IMAGES and not answer.is_cut:
+                    content, media_type = answer.content, kind
+        return self.logos.keep(content, media_type)
 
     def _unique_id(self, name: str) -> str:
         number = 1
@@ -322,19 +373,3 @@ def _check_steps(plugin: InstalledPlugin) -> list[dict[str, Any]]:
         },
         {"step": "Found", "text": f"{count} functions" if count != 1 else "1 function", "ok": count > 0},
     ]
-
-
-async def _image(entry: PluginEntry) -> str:
-    """The logo as a data URL, fetched by the kit: the page itself sends no request to other servers."""
-    plugin = entry.plugin
-    content, media_type = logo(entry.name).encode(), "image/svg+xml"
-    url = plugin.manifest.logo_url
-    with contextlib.suppress(KitError, TimeoutError):
-        url = joined(plugin.base_url + "/", url) if url else ""
-        if url and plugin.transport.root.covers(url):
-            async with asyncio.timeout(LOGO_TIMEOUT):
-                answer = await loop.arun(plugin.transport.send("GET", url, limit=MAX_LOGO))
-            kind = essence(answer.media_type)
-            if answer.status == 200 and kind in _IMAGES and not answer.is_cut:
-                content, media_type = answer.content, kind
-    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"

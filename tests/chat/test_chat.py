@@ -18,6 +18,7 @@ from scripted import Scripted
 import kit
 from kit import loop
 from kit.chat.client import ModelClient
+from kit.chat.history import NO_RESULT
 from kit.chat.reply import CallEnded, CallStarted, Finished, TextDelta
 
 APIS = pytest.mark.parametrize("api", ["responses", "chat"])
@@ -62,7 +63,8 @@ def test_a_turn_with_a_call(scripted: Scripted, server: kit.Server, api: str) ->
     scripted.enqueue("It is on the list.")
     chat = chat_with(scripted, server, api=api, instructions="Be brief.")
     reply = chat("Add milk")
-    assert reply.text == "It is on the list."
+    before = "Let me see.\n\n" if api == "chat" else ""  # what is said before a call is said, too
+    assert reply.text == f"{before}It is on the list."
     assert [(c.operation, c.arguments, c.status, c.data) for c in reply.calls] == [
         ("add_todo", {"username": "sam", "todo": "milk"}, 200, ["milk"])
     ]
@@ -316,7 +318,8 @@ def test_the_api_fails_temporarily_and_permanently(
         scripted.enqueue("busy", status=status)
     with pytest.raises(kit.ChatError, match=message):
         chat("and again")
-    assert len(chat.history) == 2
+    # the page shows the question, so the model knows it, too
+    assert [item["content"] for item in chat.history[2:]] == ["and again", "(no answer)"]
     scripted.enqueue("Fine.")
     assert chat("and now?").text == "Fine."
 
@@ -329,6 +332,45 @@ def test_errors_that_are_not_retried(scripted: Scripted, status: int, message: s
     with pytest.raises(kit.ChatError, match=message):
         chat_with(scripted)("hello")
     assert len(scripted.requests) == 1
+
+
+def test_a_message_that_the_server_refuses_is_forgotten(scripted: Scripted) -> None:
+    """Such as one that is too long: with it, every later request would be refused."""
+    chat = chat_with(scripted)
+    scripted.enqueue("Hi.")
+    chat("hello")
+    known = list(chat.history)
+    scripted.enqueue(status=400)
+    with pytest.raises(kit.ChatError) as caught:
+        chat("x" * 1000)
+    assert caught.value.is_refusal
+    assert chat.history == known
+
+
+def test_a_turn_that_is_stopped_leaves_calls_with_an_output(scripted: Scripted, server: kit.Server) -> None:
+    async def never(call: CallStarted) -> bool:
+        asked.set()
+        await asyncio.sleep(60)
+        return True
+
+    async def stopped() -> None:
+        turn = asyncio.ensure_future(chat.asend("Add milk"))
+        await asked.wait()
+        turn.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+        await chat.settle()
+
+    asked = asyncio.Event()
+    chat = chat_with(scripted, server, confirm=never, api="chat")
+    scripted.enqueue("I add both.", ADD, ADD)
+    asyncio.run(stopped())
+    kinds = kinds_of(chat.history)
+    assert kinds[:4] == ["user", "assistant", "function_call", "function_call"]
+    assert kinds[4:6] == ["function_call_output"] * 2
+    assert {item["output"] for item in chat.history[4:6]} == {NO_RESULT}
+    scripted.enqueue("Fine.")
+    assert chat("and now?").text == "Fine."
 
 
 @APIS
@@ -346,8 +388,10 @@ def test_a_stream_that_is_interrupted(scripted: Scripted, server: kit.Server, ap
     with pytest.raises(kit.ChatError, match="was interrupted") as caught:
         list(chat.stream("Add milk"))
     assert len(caught.value.reply.calls) == 1
-    # the call was made: the conversation keeps it and goes on
-    assert kinds_of(chat.history) == ["user", "function_call", "function_call_output"]
+    # the call was made and something was said: the conversation keeps it and goes on
+    assert kinds_of(chat.history)[:3] == ["user", "function_call", "function_call_output"]
+    assert "This is cut".startswith(chat.history[3]["content"][:11])
+    assert caught.value.reply.text == chat.history[3]["content"]
     scripted.enqueue("Fine.")
     assert chat("and now?").text == "Fine."
 
@@ -358,7 +402,7 @@ def test_an_api_that_cannot_be_reached(server: kit.Server) -> None:
     chat = kit.Chat(server, client=client, model="m")
     with pytest.raises(kit.ChatError, match="cannot be reached"):
         chat("hello")
-    assert chat.history == []
+    assert [item["content"] for item in chat.history] == ["hello", "(no answer)"]
 
 
 @pytest.mark.parametrize("sync", [True, False])
@@ -374,7 +418,8 @@ def test_an_interrupt_leaves_the_chat_usable(
     with pytest.raises(KeyboardInterrupt):
         list(chat.stream("go")) if streams else chat("go")
     time.sleep(0.2)
-    assert kinds_of(chat.history) == ["user", "function_call", "function_call_output"]
+    assert kinds_of(chat.history)[:3] == ["user", "function_call", "function_call_output"]
+    assert [item["role"] for item in chat.history[3:]] == ["assistant"]
     scripted.enqueue("Fine.")
     assert chat("and now?").text == "Fine."
 

@@ -437,7 +437,7 @@ def test_what_does_not_end_is_ended(
 
 @BOTH
 @WAYS
-def test_a_question_without_an_answer_is_not_kept(
+def test_a_question_without_an_answer_gets_one_in_the_history(
     server: Server, client: Any, plugin: kit.Plugin, api: str, stream: bool
 ) -> None:
     chat = kit.Chat(plugin, client=client, model="m", api=api, show=False)
@@ -445,7 +445,7 @@ def test_a_question_without_an_answer_is_not_kept(
     reply = asked(chat, "hi", stream)
     assert isinstance(reply, kit.Reply)
     assert (reply.text, reply.notes) == ("", ["The model's answer is empty."])
-    assert chat.history == []
+    assert [item["content"] for item in chat.history] == ["hi", "(no answer)"]
 
 
 @BOTH

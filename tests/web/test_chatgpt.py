@@ -9,56 +9,10 @@ from typing import Any
 import httpx2
 import pytest
 from strangers import Stranger, manifest, openapi
+from tabs import Tab, kinds, lines, said
 
 import kit
 from kit.web.page import LocalChatGPT
-
-
-class Tab:
-    """What a tab of the page does, over HTTP."""
-
-    def __init__(self, page: LocalChatGPT) -> None:
-        token = page.url.partition("token=")[2]
-        self.http = httpx2.Client(
-            base_url=f"http://127.0.0.1:{page.port}", headers={"Authorization": f"Bearer {token}"}, timeout=60
-        )
-        self.id = self.post("conversations")["id"]
-
-    def get(self, path: str) -> Any:
-        return self.http.get(f"/api/{path}").json()
-
-    def post(self, path: str, **body: Any) -> Any:
-        return self.http.post(f"/api/{path}", json=body).json()
-
-    def act(self, verb: str, **body: Any) -> Any:
-        return self.post(f"conversations/{self.id}/{verb}", **body)
-
-    def find(self, url: str) -> list[dict[str, Any]]:
-        return _lines(self.http.post("/api/plugins", json={"url": url}))
-
-    def install(self, url: str, token: str = "") -> dict[str, Any]:
-        found = self.find(url)[-1]["found"]
-        return self.post(f"plugins/{found['id']}", token=token)
-
-    def events(self, start: int = 0) -> list[dict[str, Any]]:
-        return _lines(self.http.get(f"/api/conversations/{self.id}/events?start={start}"))
-
-    def say(self, text: str, answer: str = "allow") -> list[dict[str, Any]]:
-        """The events of one turn, with the same answer to every question."""
-        start = len(self.events())
-        self.act("say", text=text)
-        events = []
-        path = f"/api/conversations/{self.id}/events?start={start}"
-        with self.http.stream("GET", path) as response:
-            for line in response.iter_lines():
-                events.append(event := json.loads(line))
-                if event["type"] == "question":
-                    self.act("answer", n=event["n"], answer=answer)
-        return events
-
-
-def _lines(response: httpx2.Response) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in response.text.splitlines()]
 
 
 @pytest.fixture
@@ -72,10 +26,6 @@ def tab(page: LocalChatGPT) -> Iterator[Tab]:
     tab = Tab(page)
     yield tab
     tab.http.close()
-
-
-def kinds(events: list[dict[str, Any]]) -> list[str]:
-    return [event["type"] for event in events if event["type"] not in ("delta", "alive", "note")]
 
 
 # -- who may use it -----------------------------------------------------------------
@@ -186,7 +136,7 @@ def test_each_step_of_finding_a_plugin(tab: Tab, server: kit.Server) -> None:
     found = steps[-1]["found"]
     assert found["name"] == "TODO Plugin"
     assert [one["name"] for one in found["functions"]] == ["add_todo", "list_todos", "delete_todo"]
-    assert found["image"].startswith("data:image/svg+xml;base64,")
+    assert found["image"].startswith("static/logos/")
 
 
 def test_what_was_repaired_is_listed(tab: Tab) -> None:
@@ -230,7 +180,7 @@ def test_a_broken_plugin_is_refused_with_the_reason(tab: Tab, pages: dict[str, A
 )
 def test_what_is_not_an_address(tab: Tab, url: str) -> None:
     answer = tab.http.post("/api/plugins", json={"url": url})
-    assert _lines(answer)[-1]["error"]
+    assert lines(answer)[-1]["error"]
 
 
 def test_a_file_of_this_machine_is_not_an_address(tab: Tab, tmp_path: Any) -> None:
@@ -326,7 +276,7 @@ def test_a_turn_asks_and_calls(tab: Tab, server: kit.Server) -> None:
     assert result["ok"]
     assert result["outcome"] == "200"
     assert result["url"].startswith(server.url)
-    assert "buy milk" in events[-1]["html"]
+    assert "buy milk" in said(events)
     assert tab.get("state")["conversations"][0]["title"] == "Add 'buy milk' to sam's list"
 
 
@@ -352,19 +302,26 @@ def test_one_turn_at_a_time(tab: Tab) -> None:
     assert "still being written" in answer.json()["error"]
     tab.act("stop")
     events = tab.events()
-    assert events[-1] == {"type": "error", "text": "Stopped.", "remedy": ""}
+    assert (events[-1]["text"], events[-1]["retry"]) == ("Stopped.", "Add 'buy milk' to sam's list")
     assert kinds(tab.say("Show me sam's list"))[-1] == "done"
 
 
 def test_a_call_is_edited_and_sent_again(tab: Tab, server: kit.Server) -> None:
     tab.say("Add 'buy milk' to sam's list")
-    tab.act("again", n=1, arguments={"username": "ann", "todo": "tea"})
-    again = tab.events()[-1]
-    assert again["type"] == "again"
-    assert again["ok"]
+
+    def again(answer: str, **arguments: str) -> list[dict[str, Any]]:
+        start = tab.next()
+        tab.act("again", n=1, arguments=arguments)
+        return tab.answered(start, answer)
+
+    question, _, sent = again("allow", username="ann", todo="tea")
+    assert (question["method"], question["url"]) == ("POST", f"{server.url}/users/ann/todos")
+    assert question["arguments"] == {"username": "ann", "todo": "tea"}
+    assert (sent["type"], sent["ok"]) == ("again", True)
     assert server.calls[-1].path == "/users/ann/todos"
-    tab.act("again", n=1, arguments={"username": "ann"})
-    assert tab.events()[-1]["outcome"] == "not sent"
+    assert kinds(again("deny", username="ann", todo="coffee")) == ["question", "answer"]
+    assert len([call for call in server.calls if call.method == "POST"]) == 2
+    assert again("allow", username="ann")[-1]["outcome"] == "not sent"
     assert "error" in tab.act("again", n=9, arguments={})
 
 
@@ -405,7 +362,7 @@ def test_several_plugins_and_none(tab: Tab) -> None:
 
 def test_what_a_plugin_says_stays_text(tab: Tab, todo: kit.Plugin) -> None:
     tab.say("Add '<img src=x onerror=alert(1)>' to sam's list")
-    html = tab.say("Show me sam's list")[-1]["html"]
+    html = said(tab.say("Show me sam's list"))
     assert "<img" not in html
     assert "&lt;img" in html
 

@@ -32,11 +32,6 @@ export function el(tag, props = {}, ...children) {
   return node;
 }
 
-export function logo(image) {
-  // Only a data URL that the kit has fetched: the browser would send a request to any other.
-  return image && image.startsWith("data:image/") ? el("img", { class: "logo", src: image, alt: "" }) : "";
-}
-
 export const json = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2));
 
 export function seconds(value) {

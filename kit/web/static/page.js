@@ -10,16 +10,18 @@ class Page {
     this.plugins = new Plugins(this);
     this.enabled = [];
     this.id = null;
+    this.drafts = new Map(); // what was typed and not sent, by chat
     $("new").addEventListener("click", () => this.begin());
     $("composer").addEventListener("submit", (event) => { event.preventDefault(); this.say(); });
-    $("stop").addEventListener("click", () => post(`api/conversations/${this.id}/stop`).catch((e) => this.failed(e)));
+    $("stop").addEventListener("click", () => this.stop());
     $("text").addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.say(); }
     });
     $("text").addEventListener("input", () => this.grow());
     $("menu").addEventListener("click", () => this.side(!$("side").classList.contains("open")));
-    document.addEventListener("keydown", (event) => { if (event.key === "Escape") this.side(false); });
+    document.addEventListener("keydown", (event) => this.escape(event));
     $("scroll").addEventListener("click", () => this.side(false));
+    $("scroll").addEventListener("scroll", () => this.transcript?.scrolled(), { passive: true });
     for (const button of document.querySelectorAll("dialog .close")) {
       button.addEventListener("click", () => button.closest("dialog").close());
     }
@@ -121,11 +123,15 @@ class Page {
   }
 
   async enter(about) {
+    if (this.id) this.drafts.set(this.id, $("text").value);
+    // what was typed while the page began stays
+    if (this.id && this.id !== about.id) this.type(this.drafts.get(about.id) || "");
     this.id = about.id;
     this.enabled = about.enabled;
     history.replaceState(null, "", `#${about.id}`);
+    this.transcript?.close();
     this.transcript = new Transcript(about.id, this.failed);
-    this.transcript.retry = (text) => this.say(text);
+    this.transcript.retry = (text) => this.send(text);
     this.transcript.follow = () => this.follow();
     $("welcome").hidden = false;
     const followed = this.follow(); // first, so that refresh finds the new events being drawn
@@ -153,18 +159,49 @@ class Page {
 
   // -- one turn ------------------------------------------------------------------------
 
-  async say(text = $("text").value) {
+  // Sends what is typed; what is typed from now on belongs to the next message.
+  async say() {
+    const text = $("text").value;
     if (!text.trim() || this.busy) return;
+    this.type("");
+    const id = this.id;
+    if (await this.send(text)) return;
+    const restore = (later) => (later ? `${text}\n${later}` : text);
+    if (id === this.id) this.type(restore($("text").value));
+    else this.drafts.set(id, restore(this.drafts.get(id)));
+  }
+
+  // Sends a message, and draws the turn that it begins. False if it was refused.
+  async send(text) {
+    const id = this.id;
+    if (this.busy) return false;
+    this.working(true);
     try {
-      await post(`api/conversations/${this.id}/say`, { text });
+      await post(`api/conversations/${id}/say`, { text });
     } catch (error) {
-      this.failed(error); // keeps the typed text
-      return;
+      this.failed(error);
+      if (id === this.id) this.working(false);
+      return false;
     }
-    if (text === $("text").value) $("text").value = "";
-    this.grow();
-    await this.follow();
+    if (id === this.id) await this.follow();
     await this.refresh();
+    return true;
+  }
+
+  stop() {
+    return post(`api/conversations/${this.id}/stop`).catch((error) => this.failed(error));
+  }
+
+  // Closes what is open, else stops the answer. A dialog and the menu of the plugins close themselves.
+  escape(event) {
+    if (event.key !== "Escape" || event.defaultPrevented || event.isComposing) return;
+    if ($("side").classList.contains("open")) this.side(false);
+    else if (this.busy && !document.querySelector("dialog[open]")) this.stop();
+  }
+
+  type(text) {
+    $("text").value = text;
+    this.grow();
   }
 
   // Draws new events until no turn is running.

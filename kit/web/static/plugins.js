@@ -1,7 +1,7 @@
 // The plugin menu of a chat, and the dialog that finds, shows and installs a plugin.
 
 import { lines, post, remove, text } from "./api.js";
-import { $, el, jsonValue, logo, visible } from "./dom.js";
+import { $, el, jsonValue, visible } from "./dom.js";
 import { formOf } from "./tryout.js";
 
 const AUTH = {
@@ -10,6 +10,15 @@ const AUTH = {
   service_http: "the service's token",
   oauth: "sign-in (OAuth)",
 };
+
+// Only what the kit has fetched: the browser would send a request to any other address.
+export const logo = (image) => (image?.startsWith("static/logos/") ? el("img", { class: "logo", src: image, alt: "" }) : "");
+
+// A name of others, of which so much shows that it pushes nothing else out of view.
+export function brief(name, most = 60) {
+  const letters = [...visible(name)];
+  return letters.length > most ? `${letters.slice(0, most).join("")}…` : letters.join("");
+}
 
 export class Plugins {
   constructor(page) {
@@ -22,7 +31,9 @@ export class Plugins {
       if (!$("picker").contains(event.target) && event.target.isConnected) this.toggle(false, false);
     });
     $("picker").addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !$("menu-plugins").hidden) this.toggle(false);
+      if (event.key !== "Escape" || $("menu-plugins").hidden) return;
+      event.preventDefault(); // it has done what it does
+      this.toggle(false);
     });
     $("picker").addEventListener("focusout", (event) => {
       if (event.relatedTarget && !$("picker").contains(event.relatedTarget)) this.toggle(false, false);
@@ -40,7 +51,7 @@ export class Plugins {
     this.all = all;
     const on = all.filter((plugin) => enabled.includes(plugin.id));
     $("picked").replaceChildren(
-      ...(on.length ? on.flatMap((plugin) => [logo(plugin.image), ` ${plugin.name} `]) : [all.length ? "No plugin enabled" : "No plugins"]),
+      ...(on.length ? on.flatMap((plugin) => [logo(plugin.image), ` ${brief(plugin.name)} `]) : [all.length ? "No plugin enabled" : "No plugins"]),
     );
     const focused = document.activeElement?.id;
     $("plugins").replaceChildren(...all.map((plugin) => this.row(plugin, enabled)));
@@ -70,7 +81,16 @@ export class Plugins {
         el("button", { class: "plain", "aria-label": `Uninstall ${plugin.name}`,
           onclick: act(() => remove(path)) }, "Uninstall")),
       el("div", { class: "quiet" }, `${plugin.source}, ${count(plugin.function_count, "function")}`),
+      plugin.allowed.length ? this.allowed(plugin, path) : "",
       plugin.problem ? el("div", { class: "bad" }, plugin.problem) : "");
+  }
+
+  // What is called without a question, and may be taken back.
+  allowed(plugin, path) {
+    return el("ul", { "aria-label": `Always allowed at ${plugin.name}` }, plugin.allowed.map((one, place) => el("li", { class: "row" },
+      el("span", { class: "grow" }, "Always allowed: ", el("code", {}, one.operation), " ", el("code", {}, `${one.method} ${one.address}`)),
+      el("button", { class: "plain", id: `revoke-${plugin.id}-${place}`, "aria-label": `Ask again before ${one.operation}`,
+        onclick: () => this.page.act(() => post(`${path}/revoke`, { operation: one.operation })) }, "Ask again"))));
   }
 
   welcome(on) {
@@ -88,10 +108,11 @@ export class Plugins {
   }
 
   functions(plugin, most = 30) {
+    const allowed = new Set(plugin.allowed.map((one) => one.operation));
     const more = plugin.function_count - Math.min(most, plugin.functions.length);
     return el("ul", {},
       plugin.functions.slice(0, most).map((one) => el("li", {},
-        el("code", {}, one.name), " ", one.text.slice(0, 300), one.asks ? el("span", { class: "quiet" }, " (asks first)") : "",
+        el("code", {}, one.name), " ", one.text.slice(0, 300), one.asks ? el("span", { class: "quiet" }, allowed.has(one.name) ? " (always allowed)" : " (asks first)") : "",
         " ", el("button", { class: "small", type: "button", "aria-label": `Try ${one.name}`, onclick: () => this.try(plugin, one.name) }, "Try"))),
       more > 0 ? el("li", { class: "quiet" }, `and ${more} more`) : "");
   }
@@ -168,7 +189,7 @@ export class Plugins {
     const install = el("button", { class: "main", type: "submit" }, wants === "sign_in" ? "Sign in" : "Install plugin");
     const waiting = el("div", { role: "status" });
     const form = el("form", { class: "card" },
-      el("h3", {}, logo(plugin.image), ` ${plugin.name}`),
+      el("h3", { tabindex: "-1" }, logo(plugin.image), ` ${plugin.name}`),
       el("p", {}, plugin.text),
       el("p", { class: "quiet" }, `Calls go to ${plugin.base}. Auth: ${AUTH[plugin.auth] || plugin.auth}.`),
       el("details", {}, el("summary", {}, count(plugin.function_count, "function")), this.functions(plugin, 100)),
@@ -194,7 +215,8 @@ export class Plugins {
       }
     });
     $("found").replaceChildren(form);
-    (label ? first : install).focus();
+    // never to a button: a space that is typed meanwhile would press it
+    (label ? first : form.querySelector("h3")).focus();
   }
 
   // What ChatGPT handed out to prove that the manifest is the author's.
@@ -214,7 +236,6 @@ export class Plugins {
       if (item.url && /^https?:/.test(item.url)) {
         const link = el("a", { href: item.url, target: "_blank", rel: "noopener noreferrer" }, `Go on at ${new URL(item.url).host}`);
         waiting.replaceChildren(el("p", {}, link, " ", el("span", { class: "quiet busy" }, "waiting for you to sign in")), el("p", { class: "quiet" }, item.url.split("?")[0]));
-        link.focus();
       }
     }
     throw new Error("The sign-in ended.");
