@@ -169,13 +169,12 @@ def _fill(folder: Path) -> Project:
 
 def _lacking(folder: Path, files: list[str]) -> list[str]:
     """What a .gitignore lacks for git to take these files, such as wheels, and to leave an environment and settings alone."""
-
     names = [*files, *(private := (".venv/", ".env"))]
-    command = ["git", "check-ignore", "--no-index", "--", *names]
-    done = (
-        subprocess.run(command, cwd=folder, capture_output=True, text=True) if shutil.which("git") else None
-    )  # noqa: S603
-    if done is None or done.returncode > 1:  # no repository of git
+    if (git := shutil.which("git")) is None:
+        return []
+    command = [git, "check-ignore", "--no-index", "--", *names]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)  # noqa: S603 - no shell
+    if done.returncode > 1:  # no repository
         return []
     ignored = set(done.stdout.splitlines())
     tops = dict.fromkeys(f"/{name.partition('/')[0]}" for name in files if name in ignored and "/" in name)
