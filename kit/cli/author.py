@@ -30,7 +30,8 @@ def new(
 
     unwind_when_ended()
     project = create(name)
-    print(f"Created {project}\n\nNext:\n" + "\n".join(f"  {line}" for line in next_steps(project.path)))
+    print("\n".join([f"Created {project}", *project.notes, "", "Next:"]))
+    print("\n".join(f"  {line}" for line in next_steps(project.path)))
 
 
 def export(
