@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import os
 import re
 import sys
 import tempfile
@@ -19,9 +21,12 @@ from kit.markup import code, columns, escape, table
 from kit.notebook.source import Notebook
 from kit.notebook.target import Target
 from kit.project import leaks, proof
+from kit.project.calls import calls_text
 from kit.project.contents import Exportable, including
 from kit.project.folder import rendered, write_files
-from kit.project.proof import Parity, PluginProcess, ProcessError
+from kit.project.parity import Parity
+from kit.project.proof import PluginProcess, ProcessError
+from kit.project.replay import Replay
 from kit.project.requirements import Requirements, distributions_of, link
 from kit.project.source import app_source, formatted
 from kit.project.update import RECORD, Update
@@ -38,6 +43,7 @@ FILES = {
     "openapi.json": "the spec as it is served",
     ".env.example": "the settings that it reads from the environment",
     "tests/test_app.py": "starts the server and asks it",
+    "tests/calls.json": "what it is asked, as the notebook shows it, and what was answered",
     "Dockerfile": "a container image of it",
     "compose.yaml": "the image with PostgreSQL",
     "kubernetes.yaml": "the image on Kubernetes",
@@ -46,7 +52,15 @@ FILES = {
     "Makefile": "what `sam build` looks for",
     "build.py": "what it runs: the app, its packages and their bytecode in one folder",
 }
-_WRITTEN = ("app.py", "requirements.txt", "ai-plugin.json", "openapi.json", RECORD)  # beside the templates
+_CALLS = "tests/calls.json"
+_WRITTEN = (
+    "app.py",
+    "requirements.txt",
+    "ai-plugin.json",
+    "openapi.json",
+    _CALLS,
+    RECORD,
+)  # beside the templates
 
 
 @dataclass
@@ -101,8 +115,9 @@ def export(
     chooses among several plugins. The modules beside the notebook that it imports are included; other files
     of its folder are if `include` names them. `mcp` serves MCP too, which takes the whole kit.
 
-    The test starts the app with nothing but its requirements, and compares its manifest, its spec and every answer
-    that changes nothing with the notebook's: `.parity`. `token` is the one a user of the plugin would enter, by default
+    The test starts the app with nothing but its requirements, and compares its manifest, its spec and its answers with the
+    notebook's: `.parity`. It asks both, each with a database of its own, what the notebook shows (its calls and those of
+    its conversations, its tests and cases), the examples of its models, and what its schemas allow. `token` is the one a user of the plugin would enter, by default
     one of a service that the environment has; it is used for these requests only, and not stored. Without one, what needs
     it is compared by its status 401 alone. Run again, it updates the files it wrote; one that was changed
     stays, unless `force`. Raises `NotebookError`, naming the cell, for what cannot be exported, and `ExportError`
@@ -114,36 +129,111 @@ def export(
     parts = Exportable(source, include, {*rendered(TEMPLATE, defaultdict(str)), *_WRITTEN})
     with tempfile.TemporaryDirectory(prefix="kit-export-") as directory:
         scratch = Path(directory).resolve()
-        with _explaining(parts), _serve_notebook(parts, name, scratch / "notebook") as original:
-            files, wheel = _files(parts, original, scratch, mcp)
-            update = Update(target, files, force)
-            copy = _laid_out(update, scratch / "export")
-            site = _site(copy, wheel, scratch)
-            try:
-                with proof.serve_export(copy, site, scratch / "data") as exported:
-                    known = token or original.facts.get("token")
-                    parity = proof.compare(
-                        original, exported, lambda: _serve_notebook(parts, name, scratch / "again"), known
-                    )
-            except ProcessError as error:
-                raise _does_not_start(error, update) from None
+        draft = _Draft(parts, name, target, scratch, mcp, token, force)
+        with _explaining(parts):
+            draft.prove()
+        files, parity, update = draft.files, draft.replay.parity, draft.update
         _check_leaks(files, scratch, parts)
     update.write()
-    notes = [*update.notes, *parts.left_behind]
+    notes = [*update.notes, *parts.left_behind, *draft.notes]
     if formatted("") is None:
         notes.append("app.py is formatted as the cells are, its imports unsorted: ruff is not installed.")
     return Export(target, update.outcomes, parity, notes)
 
 
+class _Draft:
+    """An export before it is written. `prove` makes `files`, `update` and `replay`, which has asked both sides."""
+
+    def __init__(
+        self, parts: Exportable, name: str | None, target: Path, scratch: Path, mcp: bool, token: str | None, force: bool
+    ) -> None:  # fmt: skip
+        self.parts, self.name, self.target, self.mcp, self.token, self.force = (
+            parts,
+            name,
+            target,
+            mcp,
+            token,
+            force,
+        )
+        self._scratch, self._folders = scratch, itertools.count()
+        self._hidden: set[str] = set()  # modules that only the answers needed
+        self.notes: list[str] = []
+        self.files: dict[str, bytes]
+        self.update: Update
+        self.replay: Replay
+
+    def prove(self) -> None:
+        """Proves the export; once more with the packages that turned out to be needed."""
+        self._try()
+        found = self.replay.parity.hidden
+        if missing := set(found) - self._hidden:
+            before = self.files, self.update, self.replay
+            self._hidden |= missing
+            self._try()
+            if self.replay.failing >= before[2].failing:  # they were not the reason
+                self.files, self.update, self.replay = before
+                self._hidden -= missing
+        for module in self._hidden:
+            needed = (
+                f"{found[module]} imports it" if module in found else "it is imported when app.py is loaded"
+            )
+            self.notes.append(f"{module} is a requirement too, though no marked cell names it: {needed}.")
+        for module in sorted(set(found) - self._hidden):
+            self.notes.append(
+                f"{found[module]} imports {module} in the notebook, and the export has no such module: `import {module}` in a "
+                "marked cell makes it a requirement."
+            )
+
+    def _try(self) -> None:
+        parts, place = self.parts, self._scratch / f"draft{next(self._folders)}"
+        place.mkdir()
+        with self._served(place / "notebook") as original:
+            files, wheel = _files(parts, original, place, self.mcp, self._hidden)
+            update = Update(self.target, files, self.force)
+            copy = _laid_out(update, place / "export")
+            site = _site(copy, wheel, place)
+            try:
+                with proof.serve_export(copy, site, place / "data") as exported:
+                    token = self.token or original.facts.get("token")
+                    replay = Replay(original, exported, token)
+                    replay.run(parts.notebook, lambda: self._served(place / f"again{next(self._folders)}"))
+            except ProcessError as error:
+                needed = {*(error.missing or ())} & {*original.report("modules")} - self._hidden
+                if not needed:
+                    raise _does_not_start(error, update) from None
+            else:
+                needed = set()
+        if needed:
+            self._hidden |= needed
+            self._try()
+            return
+        text = calls_text(replay.asked, self._is_private)
+        self.files, self.replay = {**files, _CALLS: text.encode()}, replay
+        self.update = Update(self.target, self.files, self.force)
+
+    def _served(self, folder: Path) -> contextlib.AbstractContextManager[PluginProcess]:
+        return _serve_notebook(self.parts, self.name, folder)
+
+    def _is_private(self, text: str) -> bool:
+        """Whether a text has what must not leave this machine: a secret, a path, the value of a setting."""
+        known = [self.token or "", *(os.environ.get(name, "") for name in self.parts.variables)]
+        return bool(
+            leaks.form_in(text)
+            or leaks.path_in(text, self.parts.folder, Path.cwd(), self._scratch)
+            or any(len(value) >= 4 and value in text for value in known)
+        )
+
+
 def _files(
-    parts: Exportable, original: PluginProcess, scratch: Path, mcp: bool
+    parts: Exportable, original: PluginProcess, scratch: Path, mcp: bool, hidden: set[str]
 ) -> tuple[dict[str, bytes], Path]:
     """All files of the export, and the path of the wheel."""
     facts = original.facts
     wheels = scratch / "wheels"
     wheels.mkdir()
     wheel = write_wheel(wheels) if mcp or parts.uses_whole_kit else write_serving_wheel(wheels)
-    requirements = Requirements(parts.modules, wheel, parts.has_database, "mcp" if mcp else "")
+    modules = {*parts.modules, *hidden, *(["websockets"] if facts["sockets"] else [])}
+    requirements = Requirements(modules, wheel, parts.has_database, "mcp" if mcp else "")
     values = {
         "NAME": re.sub(r"[^a-z0-9]+", "-", facts["model"].lower())[:50].strip("-") or "plugin",
         "MODEL": facts["model"],
