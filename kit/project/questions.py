@@ -55,15 +55,19 @@ class Questions:
     def of_arguments(
         self, name: str, arguments: Mapping[str, Any], source: str, file: str = ""
     ) -> Question | None:
-        """The request of a call; None for one that is never sent, since its arguments do not fit.
+        """The request of a call; None for one that cannot be sent with these arguments.
 
-        `file` is the name of the files in it.
+        Whether their values fit is left to the plugin to say. `file` is the name of the files in it.
         """
         tool = self.tools[name]
         arguments = tool.coerced(arguments)
-        if tool.problems(arguments):
+        required = {key for key, it in tool.arguments.items() if it.required}
+        if not required <= arguments.keys() <= tool.arguments.keys():
             return None
-        request = tool.request(arguments)
+        try:
+            request = tool.request(arguments)
+        except (TypeError, ValueError, AttributeError, OSError):
+            return None
         files = [(key, _named(part, file)) for key, part in request.files]
         return self.of_request(
             request.method, request.url, source, headers=request.headers, content=request.body, files=files

@@ -94,7 +94,9 @@ class Replay:
 
     def _all(self, source: Notebook, sockets: list[str]) -> None:
         """What the notebook shows, then the examples of all, then made-up calls of what has not succeeded."""
-        Shown(source, self.questions, sockets, self.ask).ask()
+        # while nothing is changed, the ids that a later call needs are not known
+        fills = self._closed_at is not None or not self._changing(sockets)
+        Shown(source, self.questions, sockets, self.ask, fills).ask()
         names = sorted(self.questions.tools, key=self._rank)
         for name in names:
             for question in self.questions.examples(name):
@@ -244,7 +246,8 @@ class Replay:
         for it in self.asked:
             name = it.question.operation
             if it.reached and self.parity.operations.get(name) != SUCCESS and it.question.changes:
-                note = f"{name} reaches {', '.join(it.reached)}, where the proof lets nothing out that may change something."
+                places = ", ".join(dict.fromkeys(it.reached))
+                note = f"{name} was not let out to {places}: in the proof, what may change something reaches nothing."
                 self.parity.notes += [] if note in self.parity.notes else [note]
 
     def _find_hidden(self, missing: Iterable[str]) -> None:
@@ -267,8 +270,9 @@ def _pairs(expected: Answer, actual: Answer) -> Iterator[tuple[str, str]]:
     others = dict(leaves(actual.data))
     for pointer, value in leaves(expected.data):
         other = others.get(pointer)
-        texts = [it for it in (value, other) if isinstance(it, str) and len(it) >= SHORTEST]
-        if len(texts) == 2 and value != other:
+        if not isinstance(value, str) or not isinstance(other, str) or value == other:
+            continue
+        if min(len(value), len(other)) >= SHORTEST:
             yield value, other
 
 

@@ -29,7 +29,7 @@ from kit.project.reader import HOLE, UNKNOWN, File, Reader, is_known
 
 _HERE = "\1"  # in a URL, in the place of a server's own address
 _LOCAL = re.compile(
-    r"^(?:(?:https?|wss?)://(?:127\.0\.0\.1|localhost|testserver|\[::1\])(?::\d+)?|[\0\1])?(?=/)"
+    r"^(?:(?:https?|wss?)://(?:127\.0\.0\.1|localhost|testserver|\[::1\])(?::(?:\d+|\0))?|[\0\1])?(?=/)"
 )
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 _PARTS = ("params", "json", "data", "files", "content", "headers")  # of a request of httpx or requests
@@ -59,10 +59,16 @@ class Socket:
 
 
 class Shown(Reader):
-    """Asks each call that the notebook shows, in order, by `ask`, whose answers later calls may need."""
+    """Asks each call that the notebook shows, in order, by `ask`, whose answers later calls may need.
 
-    def __init__(self, notebook: Notebook, questions: Questions, sockets: list[str], ask: Ask) -> None:
+    `sockets` are the paths of the plugin's WebSockets.
+    """
+
+    def __init__(
+        self, notebook: Notebook, questions: Questions, sockets: list[str], ask: Ask, fills: bool = True
+    ) -> None:
         super().__init__(notebook.path.resolve().parent)
+        self._fills = fills
         self._notebook, self._questions, self._ask = notebook, questions, ask
         self._paths = sockets
         self._sockets: list[Socket] = []
@@ -149,19 +155,18 @@ class Shown(Reader):
         return self._requested(name, held, arguments, named)
 
     def _called(self, name: str, arguments: Mapping[str, Any]) -> Result:
-        """Asks an operation; what is unknown of a required argument is made up."""
+        """Asks an operation; where the reader `fills`, what is unknown of a required argument is made up."""
         known = {key: _plain(value) for key, value in arguments.items() if is_known(value)}
         if (name, known) in self._outputs:
             self._outputs.remove((name, known))
         if known.keys() == arguments.keys():
             question = self._questions.of_arguments(name, known, self._source)
             return Result(self._ask(question) if question else None)
-        for question in self._questions.made(name, known, self._source):
+        answer: Answer | None = None
+        for question in self._questions.made(name, known, self._source) if self._fills else ():
             answer = self._ask(question)
             if answer is None or answer.is_success:
                 break
-        else:
-            answer = None
         return Result(answer)
 
     def _expected(self, name: str, arguments: Mapping[str, Any]) -> Result:
