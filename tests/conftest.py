@@ -41,6 +41,7 @@ SLOW = (
     "lambda",
     "kernel",
     "export_errors",
+    "proof",
     "export_auth",
     "auth",
     "endurance",

@@ -13,7 +13,7 @@ from kit.openapi.values import pointer_token
 
 @dataclass(frozen=True)
 class Answer:
-    """What one process answered. `status` 0: no answer within 10 s, or the connection broke.
+    """What one process answered. `status` 0: no answer within 30 s, or the connection broke.
 
     `is_whole` is False for a stream that had not ended. A WebSocket's status is 101 if it was accepted; its messages
     are the lines of `body`.

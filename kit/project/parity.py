@@ -80,9 +80,10 @@ class Parity:
                 text += f"; by {kind}: {', '.join(names)}"
         if any(row.notebook.startswith("401") for row in self.rows):
             text += "; with a token, what was refused with status 401 could be compared further"
-        failed = {row.operation or row.what for row in self.rows if row.notebook.startswith("5")}
-        if failed := failed - {*self._proved_by(SUCCESS)}:
-            text += f"; the notebook itself fails at: {', '.join(sorted(failed))}"
+        proved = self._proved_by(SUCCESS)
+        failing = [row for row in self.rows if row.notebook.startswith("5") and row.operation not in proved]
+        if failed := list(dict.fromkeys(row.what for row in failing)):
+            text += f"; the notebook itself fails at: {', '.join(failed)}"
         return " ".join([f"{text}.", *self.notes])
 
     def _table(self) -> Iterator[tuple[str, str, str, str]]:
@@ -90,7 +91,8 @@ class Parity:
         groups: dict[str, list[Row]] = {}
         for row in self.rows:
             groups.setdefault(row.operation or row.what, []).append(row)
-        for name in (*groups, *self.skipped):
+        others = [name for name in groups if name not in self.operations]
+        for name in dict.fromkeys([*others[:2], *self.operations, *others]):  # the documents first
             rows = groups.get(name, [])
             sources = dict.fromkeys(row.source for row in rows if row.source)
             asked = f"{len(rows)}: {', '.join(list(sources)[:3])}{', ...' if len(sources) > 3 else ''}"

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 BASE = "http://localhost:8000"  # the address in the exported documents
 _SAME = {"Host": BASE.partition("//")[2], "X-Request-ID": "proof"}  # an error has the id of its request
 START_TIMEOUT = 60.0  # seconds until the first answer: importing a large package can take long
-ANSWER_TIMEOUT = 10.0  # seconds for each operation
+ANSWER_TIMEOUT = 30.0  # seconds until an operation answers: it may import a large package first
+BODY_TIME = 5.0  # seconds of an answer that does not end
 STREAM_TIME = 1.0  # seconds of a stream of events, which may never end
 MESSAGE_TIME = 0.3  # seconds without a message of a WebSocket
 MAX_BODY = 1_000_000  # bytes of an answer that are compared
@@ -69,17 +70,15 @@ class PluginProcess:
         """The answer to one request; `limit` is in seconds."""
         if question.method == WEBSOCKET:
             return self._converse(question)
-        end = time.monotonic() + limit
         connection = http.client.HTTPConnection("127.0.0.1", self.facts["port"], timeout=limit)
         headers = {**dict(question.headers), **_SAME}
         try:
             connection.request(question.method, question.url, question.body or None, headers)
             response = connection.getresponse()
-            kind, body, is_stream = response.headers.get("content-type", ""), b"", False
-            known = (response.status, kind)
-            location = response.headers.get("location", "")
+            kind, location = (response.headers.get(name, "") for name in ("content-type", "location"))
+            known, body = (response.status, kind), b""
             is_stream = kind.startswith("text/event-stream")
-            end = min(end, time.monotonic() + STREAM_TIME) if is_stream else end
+            end = time.monotonic() + (STREAM_TIME if is_stream else BODY_TIME)
             while part := response.read1(65536):
                 body += part
                 if len(body) > MAX_BODY or time.monotonic() > end:
