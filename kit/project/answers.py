@@ -30,11 +30,16 @@ class Answer:
         """Whether it is an answer that is no error; a redirect is one."""
         return 0 < self.status < 400
 
+    @property
+    def is_json(self) -> bool:
+        """Whether it says that it is JSON: one value, not a line for each."""
+        return self.media_type.partition(";")[0].endswith(("/json", "+json"))
+
     @cached_property
     def data(self) -> Any:
         """The value that it holds: of JSON, the lines of a text, else the text itself of what is no text."""
         kind = self.media_type.partition(";")[0]
-        if self.is_whole and (kind.endswith("+json") or kind == "application/json"):
+        if self.is_whole and self.is_json:
             try:
                 return json.loads(self.body)
             except ValueError:
@@ -103,6 +108,9 @@ def _pointers(expected: Any, actual: Any, pointer: str = "") -> Iterator[str]:
         for key, item in expected.items():
             yield from _pointers(item, actual[key], f"{pointer}/{pointer_token(key)}")
     elif isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
+        if expected != actual and sorted(map(repr, expected)) == sorted(map(repr, actual)):
+            yield pointer  # another order: where it differs is chance
+            return
         for number, pair in enumerate(zip(expected, actual, strict=True)):
             yield from _pointers(*pair, f"{pointer}/{number}")
     elif type(expected) is not type(actual) or expected != actual:

@@ -70,7 +70,7 @@ def _answer(answer: Answer, varying: set[str]) -> dict[str, Any]:
     if answer.location and "Location" not in varying:
         made["location"] = answer.location
     if answer.body and answer.is_whole and len(answer.body) <= MOST and "" not in varying:
-        if isinstance(answer.data, str) and "json" not in answer.media_type:
+        if isinstance(answer.data, str) and not answer.is_json:
             made["sha256"] = hashlib.sha256(answer.body).hexdigest()
         else:
             made["data"] = _without(answer.data, varying)

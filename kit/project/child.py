@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kit.auth import Auth
     from kit.notebook.source import Notebook
 
-# `-I -S` leaves only the standard library; the kit and the plugin are imported later, from the folders passed in.
+# `-P -S` leaves only the standard library; the kit and the plugin are imported later, from the folders passed in.
 
 
 def main(kind: str, *arguments: str) -> None:

@@ -155,20 +155,22 @@ def serve_notebook(path: str, name: str | None, scratch: Path) -> AbstractContex
 def serve_export(folder: Path, site: list[Path], scratch: Path) -> AbstractContextManager[PluginProcess]:
     """The exported app, served from `folder` by a Python that has only the packages in `site`.
 
-    With `-I -S` it sees only what its requirements lead to, so a package missing from them is noticed. Raises
-    `ProcessError` if it does not load.
+    With `-S`, and without the variables that Python itself reads, it sees only what its requirements lead to, so a package
+    missing from them is noticed. Raises `ProcessError` if it does not load.
     """
-    python = [sys.executable, "-I", "-S", "-B", str(Path(child.__file__))]
-    return _serve("app.py", [*python, "export", str(folder), *map(str, site)], scratch)
+    python = [sys.executable, "-P", "-s", "-S", "-B", str(Path(child.__file__))]
+    return _serve("app.py", [*python, "export", str(folder), *map(str, site)], scratch, "PYTHON")
 
 
 @contextlib.contextmanager
-def _serve(what: str, command: list[str], scratch: Path) -> Iterator[PluginProcess]:
+def _serve(what: str, command: list[str], scratch: Path, *left_out: str) -> Iterator[PluginProcess]:
+    """Serves until the block ends. What begins with one of `left_out` is left out of the environment."""
     scratch.mkdir(parents=True, exist_ok=True)
-    kept = {
-        key: value for key, value in os.environ.items() if key not in _UNSET and not key.startswith("JPY_")
-    }
-    environment = {**kept, "DATABASE_URL": f"sqlite:///{(scratch / 'proof.db').as_posix()}"}
+    own = ("JPY_", *left_out)
+    kept = {key: value for key, value in os.environ.items() if key not in _UNSET and not key.startswith(own)}
+    database = f"sqlite:///{(scratch / 'proof.db').as_posix()}"
+    # a set has the same order in each process
+    environment = {**kept, "DATABASE_URL": database, "PYTHONHASHSEED": "0"}
     errors = scratch / "stderr.txt"
     with errors.open("w") as sink:
         process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
