@@ -169,7 +169,8 @@ class _Draft:
         if missing := set(found) - self._hidden:
             before = self.files, self.update, self.replay
             self._hidden |= missing
-            self._try()
+            with contextlib.suppress(ExportError):  # no other machine could install one of them
+                self._try()
             if self.replay.failing >= before[2].failing:  # they were not the reason
                 self.files, self.update, self.replay = before
                 self._hidden -= missing
@@ -195,7 +196,7 @@ class _Draft:
             try:
                 with proof.serve_export(copy, site, place / "data") as exported:
                     token = self.token or original.facts.get("token")
-                    replay = Replay(original, exported, token)
+                    replay = Replay(original, exported, token, self._shared())
                     replay.run(parts.notebook, lambda: self._served(place / f"again{next(self._folders)}"))
             except ProcessError as error:
                 needed = {*(error.missing or ())} & {*original.report("modules")} - self._hidden
@@ -213,6 +214,12 @@ class _Draft:
 
     def _served(self, folder: Path) -> contextlib.AbstractContextManager[PluginProcess]:
         return _serve_notebook(self.parts, self.name, folder)
+
+    def _shared(self) -> list[str]:
+        """The settings that name a database or a queue, which is not the proof's own."""
+        values = {name: os.environ.get(name, "") for name in self.parts.variables}
+        own = r"(?!https?:|wss?:|file:|sqlite)[\w+.-]+://"
+        return [name for name, value in values.items() if re.match(own, value)]
 
     def _is_private(self, text: str) -> bool:
         """Whether a text has what must not leave this machine: a secret, a path, the value of a setting."""

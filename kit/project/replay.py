@@ -56,10 +56,19 @@ class Asked:
 
 
 class Replay:
-    """One proof: `run` asks both, and gives what was found. `asked` are the requests in their order."""
+    """One proof: `run` asks both, and gives what was found. `asked` are the requests in their order.
 
-    def __init__(self, notebook: PluginProcess, export: PluginProcess, token: str | None = None) -> None:
-        self._notebook, self._export = notebook, export
+    `shared` are the settings by which the plugin changes what is not the proof's own: then nothing is changed.
+    """
+
+    def __init__(
+        self,
+        notebook: PluginProcess,
+        export: PluginProcess,
+        token: str | None = None,
+        shared: Iterable[str] = (),
+    ) -> None:
+        self._notebook, self._export, self._shared = notebook, export, [*shared]
         self.parity = Parity()
         self.asked: list[Asked] = []
         self._closed_at: int | None = None  # how many were asked before nothing could leave the processes
@@ -76,7 +85,11 @@ class Replay:
         missing = self._export.report().get("missing", [])
         self._notebook.report()
         sockets = self._notebook.facts.get("sockets", [])
-        sockets = sockets if find_spec("websockets") else []
+        if sockets and not find_spec("websockets"):
+            self.parity.notes.append(
+                "Its WebSockets need a library that is not installed: pip install websockets."
+            )
+            sockets = []
         self._all(source, sockets)
         if self._changing(sockets) and self._close():
             self._all(source, sockets)
@@ -159,14 +172,12 @@ class Replay:
         return any(kinds) or bool(sockets)
 
     def _close(self) -> bool:
-        """Cuts both off from the network. False if either has a connection open, by which it could change something."""
-        held = sorted(
-            {place for it in (self._notebook, self._export) for place in it.report().get("held", ())}
-        )
-        if held:
+        """Cuts both off from the network. False if either could change something by an open connection."""
+        held = {place for it in (self._notebook, self._export) for place in it.report().get("held", ())}
+        if held or self._shared:
+            places = ", ".join([*self._shared, *sorted(held)])
             self.parity.notes.append(
-                f"What changes something was not called: the plugin is connected to {', '.join(held)}, which is not the "
-                "proof's own."
+                f"What changes something was not called: the plugin is connected to {places}, which is not the proof's own."
             )
             return False
         self._notebook.report("close")

@@ -151,6 +151,38 @@ def note(text: str) -> str:
     assert [call["operation"] for call in calls(made)] == ["note"]
 
 
+@pytest.mark.parametrize("how", ["connection", "setting"])
+def test_what_belongs_to_others_is_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: tuple[str, list[str]], how: str
+) -> None:
+    address = elsewhere[0].removeprefix("http://") if how == "connection" else ""
+    monkeypatch.setenv("ELSEWHERE", address or "redis://127.0.0.1:1/0")
+    cell = """#| export
+import socket
+host, _, port = os.environ["ELSEWHERE"].partition(":")
+queue = socket.create_connection((host, int(port))) if port.isdigit() else None
+
+@shelf.post("/notes")
+def note(text: str) -> str:
+    return text"""
+    made = kit.export(write(tmp_path / "shelf.ipynb", PLUGIN, cell), tmp_path / "out")
+    assert made.ok, made
+    assert made.parity.operations == {"note": "nothing"}
+    assert made.parity.skipped == ["note"]
+    assert f"connected to {address or 'ELSEWHERE'}, which is not the proof's own" in repr(made)
+
+
+def test_a_secret_of_an_unmarked_cell_is_in_no_test(tmp_path: Path) -> None:
+    cell = """#| export
+@shelf.post("/logins")
+def sign_in(user: str, password: str) -> str:
+    return user"""
+    shown = "plugin = kit.install(shelf)\nplugin.call('sign_in', user='sam', password='violet-horse-9')"
+    made = kit.export(write(tmp_path / "shelf.ipynb", PLUGIN, cell, shown), tmp_path / "out")
+    assert made.parity.operations == {"sign_in": "a success"}
+    assert not [it for it in made.path.rglob("*") if it.is_file() and b"violet" in it.read_bytes()]
+
+
 def test_a_package_that_only_an_answer_needs_is_a_requirement(tmp_path: Path) -> None:
     cell = """#| export
 import importlib
