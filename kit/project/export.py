@@ -199,18 +199,26 @@ class _Draft:
                     replay = Replay(original, exported, token, self._shared())
                     replay.run(parts.notebook, lambda: self._served(place / f"again{next(self._folders)}"))
             except ProcessError as error:
-                needed = {*(error.missing or ())} & {*original.report("modules")} - self._hidden
+                needed = self._needed(error, original)
                 if not needed:
                     raise _does_not_start(error, update) from None
             else:
-                needed = set()
+                needed = ""
         if needed:
-            self._hidden |= needed
+            self._hidden.add(needed)
             self._try()
             return
         text = calls_text(replay.asked, self._is_private)
         self.files, self.replay = {**files, _CALLS: text.encode()}, replay
         self.update = Update(self.target, self.files, self.force)
+
+    def _needed(self, error: ProcessError, original: PluginProcess) -> str:
+        """The module without which app.py is not loaded, if the notebook's side has it; else ""."""
+        if error.module is None and "import" not in error.problem.lower():
+            return ""
+        modules = {*original.report("modules")} - self._hidden
+        sought = [error.module] if error.module else [*reversed(error.missing or ())]  # the last one broke it
+        return next((module for module in sought if module in modules), "")
 
     def _served(self, folder: Path) -> contextlib.AbstractContextManager[PluginProcess]:
         return _serve_notebook(self.parts, self.name, folder)

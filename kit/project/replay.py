@@ -82,7 +82,7 @@ class Replay:
 
     def run(self, source: Notebook, restart: Restart) -> Parity:
         """Asks everything. `restart` serves the notebook's plugin anew, to see which answers are never the same."""
-        missing = self._export.report().get("missing", [])
+        self._export.report()  # what it looked for when it was loaded
         self._notebook.report()
         sockets = self._notebook.facts.get("sockets", [])
         if sockets and not find_spec("websockets"):
@@ -95,7 +95,7 @@ class Replay:
             self._all(source, sockets)
         self._vary(restart)
         self._summarize()
-        self._find_hidden(missing)
+        self._find_hidden()
         return self.parity
 
     @property
@@ -261,17 +261,13 @@ class Replay:
                 note = f"{name} was not let out to {places}: in the proof, what may change something reaches nothing."
                 self.parity.notes += [] if note in self.parity.notes else [note]
 
-    def _find_hidden(self, missing: Iterable[str]) -> None:
+    def _find_hidden(self) -> None:
         """The modules that explain a failing answer: the notebook's side has imported what the export's did not find."""
-        failing = [it for it in self.asked if it.differs or it.actual.status >= 400 or not it.actual.status]
-        if not failing:
-            return
-        modules = {*self._notebook.report("modules")}
+        failing = [it for it in self.asked if it.missing and (it.differs or not it.actual.is_success)]
+        modules = {*self._notebook.report("modules")} if failing else set()
         for it in failing:
-            sought = [*it.missing] if not it.differs or modules.intersection(it.missing) else [*missing]
-            for module in sought:
-                if module in modules:
-                    self.parity.hidden.setdefault(module, it.question.operation or str(it.question))
+            for module in modules.intersection(it.missing):
+                self.parity.hidden.setdefault(module, it.question.operation or str(it.question))
 
 
 def _pairs(expected: Answer, actual: Answer) -> Iterator[tuple[str, str]]:

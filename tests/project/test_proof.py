@@ -186,6 +186,7 @@ def sign_in(user: str, password: str) -> str:
 def test_a_package_that_only_an_answer_needs_is_a_requirement(tmp_path: Path) -> None:
     cell = """#| export
 import importlib
+loaded = importlib.import_module("authlib")
 
 @shelf.post("/pages")
 def make_page(text: str) -> str:
@@ -202,6 +203,8 @@ def swallowed() -> bool:
     needed = (made.path / "requirements.txt").read_text()
     assert "markdown-it-py==" in needed
     assert "psutil==" in needed
+    assert "authlib==" in needed
+    assert "orjson" not in needed  # installed, and looked for by others
     assert (
         "markdown_it is a requirement too, though no marked cell names it: make_page imports it."
         in made.notes
