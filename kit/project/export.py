@@ -12,7 +12,7 @@ import tempfile
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kit.errors import ExportError
@@ -141,55 +141,52 @@ def export(
     return Export(target, update.outcomes, parity, notes)
 
 
+@dataclass
 class _Draft:
     """An export before it is written. `prove` makes `files`, `update` and `replay`, which has asked both sides."""
 
-    def __init__(
-        self, parts: Exportable, name: str | None, target: Path, scratch: Path, mcp: bool, token: str | None, force: bool
-    ) -> None:  # fmt: skip
-        self.parts, self.name, self.target, self.mcp, self.token, self.force = (
-            parts,
-            name,
-            target,
-            mcp,
-            token,
-            force,
-        )
-        self._scratch, self._folders = scratch, itertools.count()
-        self._hidden: set[str] = set()  # modules that only the answers needed
-        self.notes: list[str] = []
-        self.files: dict[str, bytes]
-        self.update: Update
-        self.replay: Replay
+    parts: Exportable
+    name: str | None
+    target: Path
+    scratch: Path
+    mcp: bool
+    token: str | None
+    force: bool
+    notes: list[str] = field(default_factory=list)
+    hidden: set[str] = field(default_factory=set)  # modules that only an answer, or the start, needed
+    files: dict[str, bytes] = field(init=False)
+    update: Update = field(init=False)
+    replay: Replay = field(init=False)
+    _folders: Iterator[int] = field(default_factory=itertools.count)
 
     def prove(self) -> None:
         """Proves the export; once more with the packages that turned out to be needed."""
         self._try()
         found = self.replay.parity.hidden
-        if missing := set(found) - self._hidden:
+        if missing := set(found) - self.hidden:
             before = self.files, self.update, self.replay
-            self._hidden |= missing
+            self.hidden |= missing
             with contextlib.suppress(ExportError):  # no other machine could install one of them
                 self._try()
             if self.replay.failing >= before[2].failing:  # they were not the reason
                 self.files, self.update, self.replay = before
-                self._hidden -= missing
-        for module in self._hidden:
+                self.hidden -= missing
+        for module in sorted(self.hidden):
             needed = (
                 f"{found[module]} imports it" if module in found else "it is imported when app.py is loaded"
             )
             self.notes.append(f"{module} is a requirement too, though no marked cell names it: {needed}.")
-        for module in sorted(set(found) - self._hidden):
+        for module in sorted(set(found) - self.hidden):
             self.notes.append(
                 f"{found[module]} imports {module} in the notebook, and the export has no such module: `import {module}` in a "
                 "marked cell makes it a requirement."
             )
 
     def _try(self) -> None:
-        parts, place = self.parts, self._scratch / f"draft{next(self._folders)}"
+        parts, place = self.parts, self.scratch / f"draft{next(self._folders)}"
         place.mkdir()
         with self._served(place / "notebook") as original:
-            files, wheel = _files(parts, original, place, self.mcp, self._hidden)
+            files, wheel = _files(parts, original, place, self.mcp, self.hidden)
             update = Update(self.target, files, self.force)
             copy = _laid_out(update, place / "export")
             site = _site(copy, wheel, place)
@@ -205,7 +202,7 @@ class _Draft:
             else:
                 needed = ""
         if needed:
-            self._hidden.add(needed)
+            self.hidden.add(needed)
             self._try()
             return
         text = calls_text(replay.asked, self._is_private)
@@ -216,7 +213,7 @@ class _Draft:
         """The module without which app.py is not loaded, if the notebook's side has it; else ""."""
         if error.module is None and "import" not in error.problem.lower():
             return ""
-        modules = {*original.report("modules")} - self._hidden
+        modules = {*original.report("modules")} - self.hidden
         sought = [error.module] if error.module else [*reversed(error.missing or ())]  # the last one broke it
         return next((module for module in sought if module in modules), "")
 
@@ -234,7 +231,7 @@ class _Draft:
         known = [self.token or "", *(os.environ.get(name, "") for name in self.parts.variables)]
         return bool(
             leaks.form_in(text)
-            or leaks.path_in(text, self.parts.folder, Path.cwd(), self._scratch)
+            or leaks.path_in(text, self.parts.folder, Path.cwd(), self.scratch)
             or any(len(value) >= 4 and value in text for value in known)
         )
 
