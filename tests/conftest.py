@@ -46,6 +46,7 @@ SLOW = (
     "export_errors",
     "export_again",
     "new_for_real",
+    "proof",
     "export_auth",
     "auth",
     "endurance",

@@ -74,9 +74,15 @@ NAMED = "test_bodies.py::test_a_body_that_is_one_value_has_the_arguments_name"
 CELLS = "test_kernel.py::test_cells_out_of_order_and_with_ids"
 
 USES = [
-    Use("fastapi", "routing.iter_route_contexts", "plugin/registry plugin/guard", ROUTERS, "routes"),
+    Use(
+        "fastapi",
+        "routing.iter_route_contexts",
+        "plugin/registry plugin/guard project/child",
+        ROUTERS,
+        "routes",
+    ),
     Use("fastapi", "routing.RouteContext", "plugin/registry", ROUTERS),
-    Use("fastapi", "context.original_route", "plugin/registry", ROUTERS),
+    Use("fastapi", "context.original_route", "plugin/registry project/child", ROUTERS),
     Use("fastapi", "context.matches", "plugin/guard", OPENED, "scope"),
     Use("fastapi", "context.openapi_extra", "plugin/guard", OPENED),
     Use("fastapi", "context.unique_id", "plugin/registry", RERUN),

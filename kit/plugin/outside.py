@@ -16,8 +16,9 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kit.addresses import Root
+from kit.plugin.health import HEALTH_PATH, READY_PATH
 from kit.plugin.proxies import HEADERS, Forwarded, Proxies, read
-from kit.plugin.wellknown import HEALTH_PATH, route_path
+from kit.plugin.wellknown import route_path
 
 if TYPE_CHECKING:
     from kit.plugin.app import Plugin
@@ -157,7 +158,7 @@ class Outside:
 
     def _serves(self, scope: Scope, path: str) -> bool:
         plugin, probe = self.plugin, {**scope, "path": path, "root_path": ""}
-        if path in plugin._pages or path in plugin.extensions or path == HEALTH_PATH:
+        if path in plugin._pages or path in plugin.extensions or path in (HEALTH_PATH, READY_PATH):
             return True
         if path == "/" and plugin._wrapped is None:
             return True  # the front page

@@ -1,7 +1,9 @@
 """One of the two processes of an export's proof: it serves the notebook's plugin, or the exported app.
 
 Run by its path, since the exported app's process sees only what the export's requirements lead to. Its first line
-of output is JSON: the port and what the plugin is called, or the error that keeps it from serving.
+of output is JSON: the port and what the plugin is called, or the error that keeps it from serving. After that each line
+of input is answered by one of output: `report` by what it looked for and reached since, `close` closes it, `modules` by
+what it has imported.
 """
 
 from __future__ import annotations
@@ -13,51 +15,134 @@ import os
 import re
 import signal
 import site
+import socket
 import sys
 import threading
 import traceback
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
     from kit.auth import Auth
     from kit.notebook.source import Notebook
 
-# `-I -S` leaves only the standard library; the kit and the plugin are imported later, from the folders passed in.
+# `-P -S` leaves only the standard library; the kit and the plugin are imported later, from the folders passed in.
 
 
 def main(kind: str, *arguments: str) -> None:
     """`notebook PATH NAME`, or `export FOLDER PACKAGES...`: a folder with app.py, and where its packages are."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # a cell may print
-    _end_with_parent()
+    orders, empty = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)  # a cell may read
+    os.close(empty)
+    started = threading.Event()
+    watch = Watch()
+    threading.Thread(target=_obey, args=(orders, out, watch, started), daemon=True).start()
     try:
         app, facts = _notebook(*arguments) if kind == "notebook" else _export(*arguments)
         from kit.sockets import listen
 
         listening = listen("127.0.0.1", 0)
+        watch.port = listening.getsockname()[1]
+        facts["port"] = watch.port
     except Exception as error:
         traceback.print_exc()
-        print(json.dumps(_facts(error)), file=out, flush=True)
+        print(json.dumps({**_facts(error), "missing": watch.report()["missing"]}), file=out, flush=True)
         sys.exit(1)
-    print(json.dumps({"port": listening.getsockname()[1], **facts}), file=out, flush=True)
+    print(json.dumps(facts), file=out, flush=True)
+    started.set()
     import uvicorn
 
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
-def _end_with_parent() -> None:
-    """Ends this process when the one that started it is gone, killed or not: then its end of our stdin closes."""
-    parent, empty = os.dup(0), os.open(os.devnull, os.O_RDONLY)
-    os.dup2(empty, 0)  # a cell may read
-    os.close(empty)
+def _obey(orders: int, out: TextIO, watch: Watch, started: threading.Event) -> None:
+    """Answers the process that started this one, and ends with it: then its end of our input closes."""
+    waiting = b""
+    while part := os.read(orders, 1024):
+        *lines, waiting = (waiting + part).split(b"\n")
+        for order in lines:
+            started.wait()
+            watch.is_closed |= order == b"close"
+            answer: Any = [*sys.modules] if order == b"modules" else watch.report()
+            print(json.dumps(answer), file=out, flush=True)
+    end_group(os.getpid())
+    os._exit(1)
 
-    def wait() -> None:
-        while os.read(parent, 1):
-            pass
-        end_group(os.getpid())
-        os._exit(1)
 
-    threading.Thread(target=wait, daemon=True).start()
+class Watch:
+    """What the process looks for and does not find, and what it connects to; closed, it connects to nothing.
+
+    Once operations that change something are called, nothing must leave the process: what they change elsewhere would
+    be real. Raised from an audit hook, which sees the connections of Python's own sockets (docs.python.org, "Audit
+    events table").
+    """
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.is_closed = False
+        self._noted: dict[str, list[str]] = {"missing": [], "reached": [], "refused": []}
+        sys.meta_path.append(self)  # asked after all others
+        sys.addaudithook(self._audit)
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        """Of the import system: nothing else has found this module."""
+        self._noted["missing"].append(name)
+
+    def report(self) -> dict[str, list[str]]:
+        """What was noted since the last report, and the `held` connections, which it has open to others."""
+        noted = {key: list(dict.fromkeys(values)) for key, values in self._noted.items()}
+        for values in self._noted.values():
+            values.clear()
+        return {**noted, "held": self._held()}
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in ("socket.connect", "socket.sendto"):
+            address = arguments[1]
+        elif event == "socket.getaddrinfo":
+            address = arguments[:2]
+        else:
+            return
+        host, port = (*address, "")[:2] if isinstance(address, tuple) else (address, "")
+        host = host.decode() if isinstance(host, bytes) else str(host or "")
+        is_here = host in ("127.0.0.1", "::1", "localhost", "")
+        # looked up only; a part of itself; Windows makes a loop's own pair of sockets so
+        if is_here and (event == "socket.getaddrinfo" or port == self.port or os.name == "nt"):
+            return
+        place = f"{host}:{port}" if port not in ("", None) else host
+        self._noted["refused" if self.is_closed else "reached"].append(place)
+        if self.is_closed:
+            raise ConnectionRefusedError(f"kit export lets nothing out to {place} while it tries operations")
+
+    def _held(self) -> list[str]:
+        """The other ends of its open connections, those of libraries in C too, without those to itself."""
+        held = []
+        for number in range(3, 256 if os.name != "nt" else 0):
+            try:
+                with socket.socket(fileno=os.dup(number)) as copy:
+                    peer, own = copy.getpeername(), copy.getsockname()
+            except OSError:  # no socket, or a listening one
+                continue
+            ports = {it[1] for it in (peer, own) if isinstance(it, tuple)}
+            if peer and self.port not in ports:
+                held.append(str(peer[0]) + f":{peer[1]}" if isinstance(peer, tuple) else str(peer))
+        return held
+
+
+def _sockets(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[str]:
+    """The paths of the WebSocket routes, those of mounted apps too."""
+    from fastapi.routing import iter_route_contexts
+    from starlette.routing import Mount, WebSocketRoute
+
+    for context in iter_route_contexts(list(routes)):
+        route = context.original_route
+        if isinstance(route, WebSocketRoute):
+            yield f"{prefix}{context.path}"
+        elif isinstance(route, Mount):
+            yield from _sockets(route.routes or (), f"{prefix}{route.path}")
 
 
 def end_group(pid: int) -> None:
@@ -83,7 +168,10 @@ def _notebook(path: str, name: str) -> tuple[Any, dict[str, Any]]:
     names = {"model": manifest.name_for_model, "title": manifest.name_for_human}
     names["memory"] = "; ".join(in_memory(plugin))
     token = _token(notebook, manifest.auth)  # through a pipe, to the process that started this one
-    return plugin, {"variable": variable, "is_plugin": is_plugin, "token": token, **names}
+    apps = [app for app in (plugin, plugin._wrapped) if app is not None]
+    sockets = [path for app in apps for path in _sockets(app.routes)]
+    facts = {"variable": variable, "is_plugin": is_plugin, "token": token, "sockets": sockets}
+    return plugin, {**facts, **names}
 
 
 def _token(notebook: Notebook, auth: Auth) -> str:

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import re
-import shutil
-import sys
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit.errors import ExportError
-from kit.manifest import MANIFEST_PATH, SPEC_PATH
 from kit.markup import code, columns, escape, table
 from kit.notebook.environment import missing
 from kit.notebook.source import Notebook
 from kit.notebook.target import Target
-from kit.project import leaks, migrations, places, proof, settings
+from kit.project import migrations, places, proof, settings
 from kit.project.contents import Exportable, including
-from kit.project.folder import rendered, write_files
-from kit.project.proof import Parity, PluginProcess, ProcessError
-from kit.project.requirements import LAMBDA, Requirements, distributions_of, link, pinned, unproved
+from kit.project.draft import CALLS, TEMPLATE, Draft
+from kit.project.folder import rendered
+from kit.project.parity import Parity
+from kit.project.proof import ProcessError
+from kit.project.requirements import unproved
 from kit.project.scratch import scratch_folder
-from kit.project.source import app_source, formatted
+from kit.project.source import formatted
 from kit.project.update import OWN_LINES, RECORD, Record, Update, own_lines
-from kit.project.wheel import write_serving_wheel, write_wheel
 
-TEMPLATE = Path(__file__).parent / "templates" / "export"
 # What each file is for, in the order in which a person would read them.
 FILES = {
     "app.py": "the plugin: the notebook's cells marked `#| export`",
@@ -40,6 +34,7 @@ FILES = {
     "openapi.json": "the spec as it is served",
     ".env.example": "the settings that it reads from the environment",
     "tests/test_app.py": "starts the server and asks it",
+    CALLS: "what it is asked, as the notebook shows it, and what was answered",
     ".github": "the tests, types and rules of the hosts, checked by GitHub at each push",
     "Dockerfile": "a container image of it",
     **migrations.FILES,
@@ -57,7 +52,14 @@ FILES = {
     "plugin.service": "a service of systemd",
 }
 _UNSHOWN = (".gitignore", ".dockerignore", ".vercelignore")
-_WRITTEN = ("app.py", "requirements.txt", "ai-plugin.json", "openapi.json", RECORD)  # beside the templates
+_WRITTEN = (
+    "app.py",
+    "requirements.txt",
+    "ai-plugin.json",
+    "openapi.json",
+    CALLS,
+    RECORD,
+)  # beside the templates
 
 
 @dataclass
@@ -116,8 +118,10 @@ def export(
     default where it was before, and first in a container, on Kubernetes and on Lambda: their files and commands are
     written. `mcp` serves MCP too, which takes the whole kit.
 
-    The test starts the app with nothing but its requirements, and compares its manifest, its spec and every answer
-    that changes nothing with the notebook's: `.parity`. `token` is the one a user of the plugin would enter, by default
+    The test starts the app with nothing but its requirements, and compares its manifest, its spec and its answers with the
+    notebook's: `.parity`. It asks both, each with a database of its own, what the notebook shows (its calls and those of
+    its conversations, its tests and cases), the examples of its models, and what its schemas allow. `token` is the one a
+    user of the plugin would enter, by default
     one of a service that the environment has; it is used for these requests only, and not stored. Without one, what needs
     it is compared by its status 401 alone. `start_timeout` is the seconds that it may take to start,
     60 by default.
@@ -136,100 +140,33 @@ def export(
     parts = Exportable(source, include, reserved)
     _check_settings(parts)
     limit = proof.START_TIMEOUT if start_timeout is None else start_timeout
-    own = own_lines(target, "requirements.txt")
     with scratch_folder("kit-export-") as directory:
-        scratch = directory.resolve()
-        with (
-            _explaining(parts),
-            _serve_notebook(parts, name, scratch / "notebook", limit) as original,
-        ):
-            files, wheel = _files(parts, original, scratch, mcp, chosen, own)
-            changes: list[str] = []
-            if parts.has_database:
-                tables, changes = migrations.written(files, target, scratch)
-                files |= tables
-            update = Update(
-                target,
-                files,
-                force,
-                notebook=parts.notebook.path.name,
-                plugin=original.facts["model"],
-                places=chosen,
-            )
-            _check_leaks(files, scratch, parts)
-            copy = _laid_out(update, scratch / "export")
-            site = _site(copy, wheel, scratch)
-            try:
-                with proof.serve_export(copy, site, scratch / "data", limit) as exported:
-                    known = token or original.facts.get("token")
-                    parity = proof.compare(
-                        original,
-                        exported,
-                        lambda: _serve_notebook(parts, name, scratch / "again", limit),
-                        known,
-                    )
-            except ProcessError as error:
-                if update.kept:
-                    _write_the_rest(update, wheel, scratch / "unchanged", limit)
-                raise _does_not_start(error, update.kept) from None
+        draft = Draft(
+            parts=parts,
+            target=target,
+            scratch=directory.resolve(),
+            name=name,
+            chosen=chosen,
+            own=own_lines(target, "requirements.txt"),
+            mcp=mcp,
+            token=token,
+            force=force,
+            limit=limit,
+        )
+        with _explaining(parts):
+            draft.prove()
+    update, parity = draft.update, draft.replay.parity
     update.write()
     notes = [
         *update.notes,
         *_unproved(update),
-        *changes,
         *parts.left_behind,
-        *_notes(parts, original.facts["memory"]),
+        *draft.notes,
+        *_notes(parts, draft.memory),
     ]
     if formatted("") is None:
         notes.append("app.py is formatted as the cells are, its imports unsorted: ruff is not installed.")
     return Export(target, update.outcomes, parity, notes)
-
-
-def _files(
-    parts: Exportable,
-    original: PluginProcess,
-    scratch: Path,
-    mcp: bool,
-    chosen: tuple[str, ...],
-    own: list[str],
-) -> tuple[dict[str, bytes], Path]:
-    """All files of the export, and the path of the wheel."""
-    facts = original.facts
-    wheels = scratch / "wheels"
-    wheels.mkdir()
-    whole = mcp or parts.uses_whole_kit
-    wheel = write_wheel(wheels) if whole else write_serving_wheel(wheels)
-    requirements = Requirements(parts.modules, wheel, parts.has_database, "mcp" if mcp else "", own)
-    filling = {
-        "NAME": re.sub(r"[^a-z0-9]+", "-", facts["model"].lower())[:50].strip("-") or "plugin",
-        "MODEL": facts["model"],
-        "TITLE": facts["title"],
-        "WHEEL": wheel.name,
-        "PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",
-        "NOTEBOOK": parts.notebook.path.name,
-        "MEMORY": facts["memory"],
-        "MANGUM": pinned(LAMBDA),
-        "TABLES": "yes" if parts.has_database else "",
-        "SERVING": "" if whole else "yes",
-    }
-    filling |= settings.values(filling["NAME"], parts.settings, parts.uses_database)
-    needed = [it.name for it in settings.own(parts.settings) if it.is_needed]
-    needed += [settings.DATABASE] if filling["DATABASE"] else []
-    filling |= places.values(chosen, needed, single=bool(facts["memory"]))
-    unneeded = places.left_out(chosen)
-    texts = {file: text for file, text in rendered(TEMPLATE, filling).items() if file not in unneeded}
-    source = app_source(parts.notebook, facts["variable"], facts["is_plugin"], mcp)
-    texts["app.py"] = formatted(source, parts.neighbours) or source
-    texts["requirements.txt"] = "\n".join([requirements.text + OWN_LINES, *own, ""])
-    for file, path in (("ai-plugin.json", MANIFEST_PATH), ("openapi.json", SPEC_PATH)):
-        document = json.loads(original.document(path).body)
-        texts[file] = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    written = {file: text.encode() for file, text in texts.items()}
-    written[f"wheels/{wheel.name}"] = wheel.read_bytes()
-    if not whole:  # for `kit check` in CI; no server installs it
-        ours = write_wheel(wheels)
-        written[f".github/kit/{ours.name}"] = ours.read_bytes()
-    return {**parts.files, **written}, wheel
 
 
 def _check_settings(parts: Exportable) -> None:
@@ -251,67 +188,10 @@ def _notes(parts: Exportable, memory: str) -> Iterator[str]:
         yield f"In memory: {memory}. So the files start one process only; more need a database that they share."
 
 
-def _serve_notebook(
-    parts: Exportable, name: str | None, folder: Path, start_timeout: float
-) -> contextlib.AbstractContextManager[PluginProcess]:
-    folder.mkdir()
-    path = parts.notebook.path
-    write_files(folder, {**parts.files, path.name: path.read_bytes()})
-    return proof.serve_notebook(path.name, name, folder, start_timeout)
-
-
-def _laid_out(update: Update, folder: Path) -> Path:
-    """The folder as it will be: with its user's changes and, if there are any, with what its user has beside them."""
-    files = update.files
-    if update.kept:
-        shutil.copytree(update.folder, folder, ignore=_not_served, ignore_dangling_symlinks=True)
-        files = {name: data for name, data in files.items() if name not in update.blocked}
-    write_files(folder, {**files, **update.kept})
-    return folder
-
-
-def _not_served(folder: str, names: list[str]) -> list[str]:
-    """What no server needs: hidden files, caches, environments, databases, and what is neither a file nor a folder."""
-    paths = [Path(folder, name) for name in names]
-    return [
-        path.name
-        for path in paths
-        if path.name.startswith(".")
-        or path.name in ("__pycache__", "node_modules")
-        or path.suffix.startswith((".db", ".sqlite"))
-        or (path / "pyvenv.cfg").is_file()
-        or not (path.is_file() or path.is_dir())
-    ]
-
-
-def _write_the_rest(update: Update, wheel: Path, scratch: Path, start_timeout: float) -> None:
-    """Writes all that its user has not changed, if the export starts without the changes. Raises `ExportError` if not."""
-    copy = scratch / "export"
-    write_files(copy, update.files)
-    try:
-        with proof.serve_export(
-            copy, _site(copy, wheel, scratch), scratch / "data", start_timeout
-        ) as exported:
-            exported.document(MANIFEST_PATH)
-    except ProcessError as error:
-        raise _does_not_start(error) from None
-    update.write()
-
-
 def _unproved(update: Update) -> list[str]:
     ours, current = update.files["requirements.txt"], update.kept.get("requirements.txt")
     written = ours.decode().partition(OWN_LINES)[0].splitlines()
     return unproved((current or ours).decode(errors="replace"), {*written, OWN_LINES})
-
-
-def _site(folder: Path, wheel: Path, scratch: Path) -> list[Path]:
-    """Folders with the packages that requirements.txt leads to, and the kit's wheel unpacked."""
-    packages, unpacked = scratch / "site", scratch / "kit"
-    text = (folder / "requirements.txt").read_text(encoding="utf-8")
-    link(distributions_of(text, wheel), packages)
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(unpacked)
-    return [unpacked, packages]
 
 
 @contextlib.contextmanager
@@ -330,34 +210,3 @@ def _explaining(parts: Exportable) -> Iterator[None]:
         elif parts.left_behind:
             remedy = " ".join([remedy, *parts.left_behind])
         raise ExportError(problem, remedy, notebook=path, cell=error.cell) from None
-
-
-def _does_not_start(error: ProcessError, kept: Iterable[str] = ()) -> ExportError:
-    problem = f"The exported app does not start with its requirements alone: {error.problem}"
-    if kept:
-        return ExportError(
-            f"{problem}\nYou changed {', '.join(kept)}; without that it starts. The other files are written.",
-            "Change that, or let force=True (--force) overwrite it.",
-        )
-    remedy = error.remedy if error.is_late else ""
-    remedy = remedy or (
-        f"If it lacks a package, `import {error.module or 'NAME'}` in a marked cell makes that a requirement."
-    )
-    return ExportError(f"{problem}\nNothing was written.", remedy)
-
-
-def _check_leaks(files: dict[str, bytes], scratch: Path, parts: Exportable) -> None:
-    """Checks what the notebook's code wrote into the documents for paths on this machine and secrets."""
-    for name in ("ai-plugin.json", "openapi.json"):
-        text = files[name].decode()
-        path = leaks.path_in(text, parts.folder, Path.cwd(), scratch)
-        leak = f"line {path[0]} names a folder of this machine" if path else ""
-        if variable := leaks.variable_in(
-            text, (name for it in settings.own(parts.settings) for name in it.names)
-        ):
-            leak = f"it holds the value of {variable}"
-        if leak:
-            raise parts.notebook.refusal(
-                f"{name} would reveal too much: {leak}. Nothing was written.",
-                "Look for it in the notebook's descriptions, default values and addresses.",
-            )

@@ -57,13 +57,14 @@ class Requirements:
         has_database: bool = False,
         extra: str = "",
         own: Iterable[str] = (),
+        has_tables: bool = False,
     ) -> None:
         from packaging.requirements import Requirement
 
         direct = {name for module in sorted(set(modules)) for name in _owners(module)}
         serving = _needs_of(wheel, extra)
         more = [POSTGRESQL] if has_database and not direct.isdisjoint(DATABASES) else []
-        more += [MIGRATIONS] if has_database else []
+        more += [MIGRATIONS] if has_tables else []
         imported = [Requirement(name) for name in sorted(direct - {_key(it.name) for it in serving})]
         imported += [Requirement(name) for name in more if _key(Requirement(name).name) not in direct]
         chosen = [it for line in own if (it := _read(line))]

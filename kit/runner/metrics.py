@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import Message, Receive, Scope, Send
 
 from kit.errors import ServeError
-from kit.plugin.wellknown import HEALTH_PATH, INNER, route_path
+from kit.plugin.health import HEALTH_PATH, READY_PATH
+from kit.plugin.wellknown import INNER, route_path
 
 if TYPE_CHECKING:
     from kit.plugin.app import Plugin
@@ -82,7 +83,9 @@ class Metrics:
         if found := getattr(route, "path_format", None) or getattr(route, "path", ""):
             return str(found)
         path, plugin = route_path(scope), self._plugin
-        is_known = path in plugin._pages or path in plugin.extensions or path in (HEALTH_PATH, "/")
+        is_known = (
+            path in plugin._pages or path in plugin.extensions or path in (HEALTH_PATH, READY_PATH, "/")
+        )
         return path if is_known else ""
 
 

@@ -132,8 +132,10 @@ def test_a_notebook_becomes_a_server(tmp_path: Path) -> None:
         write(tmp_path / "my todo.ipynb", PLUGIN, ADD, LIST, "kit.serve(todo)"), tmp_path / "build" / "todo"
     )
     assert made.ok
-    assert [row.what for row in made.parity.rows] == ["manifest", "spec", "GET /todos"]
-    assert made.parity.skipped == ["add_todo"]
+    asked = ["manifest", "spec", "GET /todos", "POST /todos?text=a"]
+    assert [row.what for row in made.parity.rows] == asked
+    assert made.parity.operations == {"add_todo": "a success", "list_todos": "a success"}
+    assert made.parity.skipped == []
     with served(made.path) as ask:
         assert ask("POST", "/todos?text=milk") == (200, ["milk"])
         assert ask("GET", "/todos") == (200, ["milk"])
@@ -292,7 +294,7 @@ def test_an_app_that_is_not_a_plugin_is_wrapped(tmp_path: Path) -> None:
 def test_a_stream_without_end_and_the_whole_kit(tmp_path: Path) -> None:
     made = kit.export(write(tmp_path / "ticker.ipynb", *STREAM), tmp_path / "out")
     assert made.ok, made
-    assert "so far" in repr(made.parity)
+    assert next(row for row in made.parity.rows if row.operation == "ticks").export.endswith("so far")
     (wheel,) = (made.path / "wheels").iterdir()
     assert "serving" not in wheel.name
 
@@ -429,11 +431,11 @@ def test_its_own_tests_pass_and_notice_a_mistake(tmp_path: Path) -> None:
         return subprocess.run(command, cwd=made.path, env=clean, capture_output=True, text=True)
 
     done = run()
-    assert "3 passed" in done.stdout, done.stdout
+    assert "4 passed" in done.stdout, done.stdout
     app = made.path / "app.py"
     app.write_text(app.read_text().replace("return todos", "return 1 / 0"))
     done = run()
-    assert "1 failed, 2 passed" in done.stdout, done.stdout
+    assert "2 failed, 2 passed" in done.stdout, done.stdout
 
 
 def test_it_shows_itself(tmp_path: Path) -> None:
@@ -441,7 +443,7 @@ def test_it_shows_itself(tmp_path: Path) -> None:
     for name in ("app.py", "requirements.txt"):
         assert f"<code>{name}</code>" in made._repr_html_()
         assert name in repr(made)
-    assert "3 answers, all the same" in repr(made)
+    assert "4 answers, all the same; 2 of 2 operations proved by a success." in repr(made)
     assert "<style" not in made._repr_html_()
     assert "<script" not in made._repr_html_()
     described = {it for it in exporting.FILES if (made.path / it).exists()}

@@ -236,7 +236,7 @@ def test_what_another_start_changes_is_not_a_difference(tmp_path: Path) -> None:
     path = write(tmp_path / "todo.ipynb", PLUGIN, "#| export\nimport random\nseed = random.random()", random)
     made = kit.export(path, tmp_path / "out")
     assert made.ok
-    assert "new after each start" in repr(made)
+    assert "new each time" in repr(made)
     assert "the same except for 1 that the notebook itself changes" in repr(made)
 
 
