@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from kit.errors import SettingsError
@@ -32,8 +32,8 @@ def settings_of(codes: Iterable[Code]) -> list[Setting]:
     return [found[name] for name in sorted(found)]
 
 
-def missing(settings: Iterable[Setting], folder: Path) -> list[Setting]:
-    """The needed ones that are not set, or empty. `folder` is where the process runs: pydantic_settings reads files there."""
+def missing(settings: Iterable[Setting], folder: Path | None = None) -> list[Setting]:
+    """The needed ones that are not set, or empty. `folder` is where the process runs, if pydantic_settings has its files there."""
     return [it for it in settings if it.is_needed and not _is_set(it, folder)]
 
 
@@ -84,13 +84,12 @@ def load_file(path: str | Path) -> None:
         os.environ.setdefault(name, value)
 
 
-def _is_set(setting: Setting, folder: Path) -> bool:
-    sources: list[Mapping[str, str]] = [os.environ]
-    if any((folder / file).is_file() for file in setting.files):
-        return True  # pydantic_settings has rules of its own for what is in them
-    for source in sources:
-        values = {key.upper(): value for key, value in source.items()} if setting.ignores_case else source
-        names = (name.upper() if setting.ignores_case else name for name in setting.names)
-        if any(values.get(name, "").strip() for name in names):
-            return True
-    return False
+def _is_set(setting: Setting, folder: Path | None) -> bool:
+    """Whether one of its names has a value, in the environment or in a file that pydantic_settings reads."""
+    flags = re.IGNORECASE if setting.ignores_case else re.NOFLAG
+    form = re.compile("|".join(map(re.escape, setting.names)), flags)
+    if any(value.strip() and form.fullmatch(name) for name, value in os.environ.items()):
+        return True
+    line = re.compile(rf"^\s*(?:export\s+)?(?:{form.pattern})\s*=[ \t]*\S", flags | re.MULTILINE)
+    files = (folder / file for file in setting.files if folder is not None)
+    return any(line.search(file.read_text(errors="replace")) for file in files if file.is_file())

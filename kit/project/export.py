@@ -220,7 +220,7 @@ def _files(
 
 
 def _check_settings(parts: Exportable) -> None:
-    lacking = [it for it in missing(parts.settings, Path()) if it.at_import]
+    lacking = [it for it in missing(settings.own(parts.settings)) if it.at_import]
     if lacking:
         places = "; ".join(f"{it.name} ({it.place})" for it in lacking)
         names = ", ".join(it.name for it in lacking)
@@ -232,8 +232,8 @@ def _check_settings(parts: Exportable) -> None:
 
 def _notes(parts: Exportable, memory: str) -> Iterator[str]:
     """What whoever runs the export should know about its settings and its state."""
-    if lacking := [it.name for it in missing(parts.settings, Path())]:
-        yield f"Proved without {', '.join(lacking)}, not set here: on the server the plugin does not start without."
+    if lacking := [it.name for it in missing(settings.own(parts.settings))]:
+        yield f"Proved without {', '.join(lacking)}, not set here: the server does not start without."
     if memory:
         yield f"In memory: {memory}. So the files start one process only; more need a database that they share."
 

@@ -37,6 +37,7 @@ def values(name: str, settings: Iterable[Setting], uses_database: bool) -> dict[
     """What the templates name the settings by. `name` is the plugin's; with `uses_database` it stores by `kit.database`."""
     each = list(settings)
     database = next((it for it in each if it.name == DATABASE), None)
+    needed = [it.name for it in each if it.is_needed and it.name not in _SERVER | _SYSTEM]
     each = own(each)
     has_database = uses_database or database is not None
     # what several machines share is not a file on one of them
@@ -46,7 +47,9 @@ def values(name: str, settings: Iterable[Setting], uses_database: bool) -> dict[
     return {
         "DATABASE": DATABASE if has_database else "",
         "SQLITE": "sqlite:////data/plugin.db" if uses_database else "",
-        "NEEDED": ", ".join(f"`{it.name}`" for it in each if it.is_needed),
+        "DATABASE_UNSET": _unset(database) if database else "an SQLite file, for one machine",
+        "DATABASE_NEEDED": DATABASE if DATABASE in needed else "",
+        "NEEDED": ", ".join(f"`{name}`" for name in needed),
         "SETTINGS": _lines(each, lambda it: [f"| `{it.name}` | {_unset(it)} | {_reader(it)} |"]),
         "SETTINGS_ENV": _lines(each, _example),
         "SETTINGS_COMPOSE": _lines(each, _composed),

@@ -178,6 +178,9 @@ def test_a_file_that_pydantic_settings_reads_itself(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(kit.SettingsError, match="TOKEN"):
         require_settings(Notebook("plugin.py"))
+    (tmp_path / ".env").write_text("TOKEN=\nMY_TOKEN=1\n")
+    with pytest.raises(kit.SettingsError, match="TOKEN"):
+        require_settings(Notebook("plugin.py"))
     (tmp_path / ".env").write_text("token=1\n")
     require_settings(Notebook("plugin.py"))
 

@@ -105,6 +105,8 @@ def test_a_database_is_where_there_is_one(kind: str) -> None:
     assert parameter["NoEcho"] is True
     assert yaml.safe_load(made["compose.yaml"])["services"]["database"]["image"].startswith("postgres:")
     is_ours = "of its own" not in kind
+    assert ("\nDATABASE_URL=\n" in made[".env.example"]) != is_ours  # the code itself cannot do without
+    assert ("`DATABASE_URL` | an SQLite file" in made["README.md"]) == is_ours
     assert ("/data" in made["Dockerfile"]) == is_ours  # the default of kit.database
     if is_ours:
         pattern = parameter["AllowedPattern"]
