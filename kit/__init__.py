@@ -107,7 +107,11 @@ def __getattr__(name: str) -> Any:
     if name in MODULES:
         return importlib.import_module(f"kit.{MODULES[name]}")
     if name not in HOME_OF:
-        raise AttributeError(f"module 'kit' has no attribute {name!r}")
+        from kit.words import did_you_mean  # late: nobody pays for a question that is not asked
+
+        near = {it.casefold(): it for it in __all__}
+        question = did_you_mean(near.get(name.casefold(), name), __all__)
+        raise AttributeError(f"module 'kit' has no attribute {name!r}. {question}".strip())
     home = f"kit.{HOME_OF[name]}"
     try:
         module = importlib.import_module(home)

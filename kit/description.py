@@ -14,9 +14,10 @@ from kit.markup import box, columns, escape
 from kit.markup import problems as folded
 from kit.openapi.spec import Problem, Spec, server_urls
 from kit.openapi.views import MANY, groups, spec_table
+from kit.tools.listing import Tools
 from kit.tools.search import CONTEXT, MANY_TOKENS, searchable
 from kit.tools.selection import select
-from kit.tools.tool import Tool, Tools, make_tools
+from kit.tools.tool import Tool, make_tools
 from kit.visible import visible_line
 from kit.words import did_you_mean
 

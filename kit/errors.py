@@ -58,7 +58,9 @@ class KitError(Exception):
     def _render_traceback_(self) -> list[str]:
         """What IPython shows: the lines the user wrote, without those of libraries, then the message."""
         frames = [f for f in traceback.extract_tb(self.__traceback__) if is_users(f.filename)]
-        shown = [f"{_location(frame)}, line {frame.lineno}: {frame.line}" for frame in frames if frame.line]
+        shown = [
+            f"{location(frame.filename)}, line {frame.lineno}: {frame.line}" for frame in frames if frame.line
+        ]
         return [*shown, f"\x1b[31m{type(self).__name__}\x1b[0m: {self}"]
 
 
@@ -75,11 +77,11 @@ def is_users(file: str) -> bool:
     )
 
 
-def _location(frame: traceback.FrameSummary) -> str:
-    """A cell by its number, as IPython names it; anything else by its file."""
+def location(file: str) -> str:
+    """The cell of a code's file by its number, as IPython names it; any other file as it is."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    label = shell and shell.compile.format_code_name(frame.filename)
-    return " ".join(label) if label else frame.filename
+    label = shell and shell.compile.format_code_name(file)
+    return " ".join(label) if label else file
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

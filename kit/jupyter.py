@@ -72,13 +72,19 @@ def running_cell() -> Cell | None:
         return None
     # get_parent is ipykernel's; IPython in a terminal has cells, but no messages about them.
     parent: dict[str, Any] = current.get_parent() if hasattr(current, "get_parent") else {}
-    number = int(current.execution_count)
+    number = _prompt(current)
     return Cell(
         execution=parent.get("header", {}).get("msg_id") or str(number),
         id=str(parent.get("metadata", {}).get("cellId", "")),
         number=number,
         source=str(parent.get("content", {}).get("code", "")),
     )
+
+
+def _prompt(current: Any) -> int:
+    """The number in the prompt of the cell that is running: `execution_count` is the next one's since IPython 9."""
+    stored = current.history_manager and current.history_manager.input_hist_parsed
+    return max(len(stored) - 1, 1) if stored else int(current.execution_count)
 
 
 def shell() -> Any:

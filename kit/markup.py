@@ -20,11 +20,12 @@ from kit.redaction import hide
 from kit.visible import encodable, visible, visible_line
 
 _LINE = "1px solid rgba(127,127,127,.35)"
-_BOX = f"border:{_LINE};border-radius:8px;padding:.6em .9em;margin:.4em 0;max-width:60em"
+_BOX = f"border:{_LINE};border-radius:8px;padding:.6em .9em;margin:.4em 0;max-width:60em;overflow-wrap:break-word"
 CELL = "text-align:left;vertical-align:top"
 _PRE = (
     "white-space:pre-wrap;overflow-wrap:anywhere;background:rgba(127,127,127,.1);padding:.5em;margin:.3em 0"
 )
+LEAST = 30  # characters that the last column of a text has at least; with less, it stands below the others
 SHOWN = 4000  # characters of one body that a card shows; the object itself has all
 
 
@@ -49,14 +50,33 @@ def columns(rows: Iterable[Sequence[str]], indent: str = "") -> str:
         return ""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     left = len(indent) + sum(width + 2 for width in widths)
-    room = max(30, shutil.get_terminal_size((100, 24)).columns - left)
+    whole = shutil.get_terminal_size((100, 24)).columns
+    if whole - left < LEAST:
+        return "\n".join(line for row in rows for line in _stacked(row, indent, whole))
     lines = []
     for row in rows:
         start = indent + "".join(cell.ljust(width + 2) for cell, width in zip(row, widths, strict=False))
-        wrapped = [part for line in row[-1].splitlines() for part in textwrap.wrap(line, room)] or [""]
+        wrapped = _wrapped(row[-1], whole - left) or [""]
         lines.append((start + wrapped[0]).rstrip())
         lines += [" " * left + more for more in wrapped[1:]]
     return "\n".join(lines)
+
+
+def _stacked(row: Sequence[str], indent: str, whole: int) -> list[str]:
+    """A row whose first cells leave no room for the last: what its line has no room for stands below."""
+    below = f"{indent}    "
+    lines = [row[0]]
+    for cell in row[1:-1]:
+        if len(indent) + len(lines[-1]) + 2 + len(cell) > whole:
+            lines.append(cell)
+        else:
+            lines[-1] += f"  {cell}"
+    parts = [part for line in [*lines, row[-1]] for part in _wrapped(line, max(LEAST, whole - len(below)))]
+    return [indent + parts[0], *(below + part for part in parts[1:])] if parts else []
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    return [part for line in text.splitlines() for part in textwrap.wrap(line, room)]
 
 
 def _cell(value: Any) -> str:

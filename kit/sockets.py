@@ -14,6 +14,8 @@ from kit.errors import PortInUse, ServeError
 Tunnel = Callable[[int], AbstractContextManager[str]]
 # Asked in turn who in this process has a port; `kit.server.server` adds itself.
 holders: list[Callable[[int], str | None]] = []
+# By port, the plugin that this process no longer serves there: who still calls it is told so.
+stopped: dict[int, str] = {}
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -36,6 +38,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OverflowError:
         sock.close()
         raise ServeError(f"There is no port {port}.", "A port is a number from 1 to 65535.") from None
+    stopped.pop(sock.getsockname()[1], None)
     return sock
 
 

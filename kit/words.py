@@ -88,3 +88,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A question with the nearest of the `known` words, and a space after it; nothing if none is near."""
     near = get_close_matches(word, list(known), 1)
     return f"Did you mean {near[0]!r}? " if near else ""
+
+
+def with_article(noun: str) -> str:
+    """A noun behind `a` or `an`."""
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"

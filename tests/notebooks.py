@@ -1,7 +1,7 @@
 """Executes the notebooks and keeps their outputs: `python tests/notebooks.py` after changing any of them.
 
 What differs from run to run is fixed, so that executing again changes nothing: ports, times,
-execution metadata. `--check` writes nothing and exits with 1 if an output in the repository is stale.
+execution metadata. `--check` writes nothing, shows what differs, and exits with 1 if an output in the repository is stale.
 
 `--record` writes what a model answers to the tapes in tests/tapes instead, from which nbmake runs the notebooks. The model
 is the understudy in a process of its own: a server that is asked with a key.
@@ -9,6 +9,7 @@ is the understudy in a process of its own: a server that is asked with a key.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import secrets
@@ -23,6 +24,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 TAPES = Path(__file__).parent / "tapes"
+LONGEST = 400  # characters shown of a line that differs
 TIMES = re.compile(r"\b(\d+ ms|\d+\.\d s)\b")
 FIXED: list[tuple[re.Pattern[str], Any]] = [
     (re.compile(r"(127\.0\.0\.1|localhost)(:|%3A)\d{4,5}"), r"\1\g<2>3333"),
@@ -119,7 +121,10 @@ def main() -> int:
         after = nbformat.writes(execute(path)) + "\n"
         if before != after:
             stale.append(path.name)
-        if "--check" not in sys.argv:
+        if "--check" in sys.argv:
+            for line in difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0):
+                print(line[:LONGEST])
+        else:
             path.write_text(after)
         print(f"{path.name}: {'changed' if before != after else 'as it was'}")
     if stale and "--check" in sys.argv:

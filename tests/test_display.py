@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import kit
+from kit.markup import columns
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)> & \"quotes\" 'single' | pipe"
 VOID = {"img", "br", "hr", "input"}
@@ -150,3 +151,25 @@ def test_an_error_shows_the_users_lines_only() -> None:
     assert 'kit.Plugin("two words"' in lines[0]
     assert len(lines) == 2
     assert "name_for_model" in lines[1]
+
+
+def test_columns_fit_the_terminal_however_long_their_cells_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("get", "readCoreV1NamespacedServiceProxyWithPath" * 2)
+    rows = [(name, f"GET /api/{'namespaces/' * n}", "reads a thing " * 9) for name in names for n in (1, 12)]
+    for width in (80, 100, 200):
+        monkeypatch.setenv("COLUMNS", str(width))
+        text = columns(rows, "  ")
+        assert max(map(len, text.splitlines())) <= width
+        for cell in (cell for row in rows for cell in row):
+            assert "".join(cell.split()) in "".join(text.split())
+
+
+def test_many_tools_are_a_page_and_the_rest_by_name() -> None:
+    plugin = kit.Plugin("many", description_for_model="Many.")
+    for number in range(300):
+        plugin.get(f"/{number}", summary="x" * 200, name=f"n{number}")(lambda: "")
+    tools = kit.install(plugin).tools()
+    html = tools._repr_html_()
+    assert html.count("<pre") == 50
+    assert "250 more" in html
+    assert all(tool["name"] in html for tool in tools)

@@ -20,7 +20,7 @@ from kit.chat.local import shown_name
 from kit.chat.prices import Prices, checked, cost
 from kit.chat.reply import CallEnded, CallStarted, Event, Finished, Reply
 from kit.client.credentials import Auth, all_used, for_several
-from kit.client.discovery import install
+from kit.client.discovery import Followed, install
 from kit.client.installed import CallResult, InstalledPlugin, call_line
 from kit.errors import ChatError, KitError
 from kit.tools.search import CONTEXT, searchable
@@ -92,6 +92,7 @@ class Chat:
         given = for_several(auth, len(plugins))
         self.plugins = [p if isinstance(p, InstalledPlugin) else install(p, auth=given) for p in plugins]
         all_used(given, [plugin.name for plugin in self.plugins])
+        self._followed = [Followed.of(source) for source in plugins]
         self.instructions = instructions
         self.max_rounds = max_rounds
         self.confirm = confirm
@@ -99,8 +100,8 @@ class Chat:
         self._show = show
         self._prices = checked(prices)
         self._model = ModelClient(client, model, api, {"max_tokens": max_tokens, **options})
-        selection = select if select is None or isinstance(select, str) else list(select)
-        self._tools = _tools_by_name(self.plugins, selection)
+        self._selection = select if select is None or isinstance(select, str) else list(select)
+        self._tools = _tools_by_name(self.plugins, self._selection)
         self._search = search
         tokens = sum(tool.tokens for _, tool in self._tools.values())
         if tokens > CONTEXT and not search:
@@ -163,6 +164,7 @@ class Chat:
     async def _turn(self, text: str, stream: bool = True) -> AsyncIterator[Event | _Question]:
         if self._is_busy:
             raise ChatError("This chat is still answering.", "Wait for it, or create another Chat.")
+        await self._renew()
         self._is_busy = True
         reply = Reply(text)
         reply.began = time.perf_counter()
@@ -216,6 +218,16 @@ class Chat:
             self._noted = len(self._model.notes)
         yield Finished(reply)
 
+    async def _renew(self) -> None:
+        """Takes over what the author changed in plugins of this process since the last turn."""
+        plugins = [
+            await followed.renewed(plugin) if followed else plugin
+            for plugin, followed in zip(self.plugins, self._followed, strict=True)
+        ]
+        if any(new is not old for new, old in zip(plugins, self.plugins, strict=True)):
+            self.plugins = plugins
+            self._tools = _tools_by_name(plugins, self._selection)
+
     def _offered(self) -> list[dict[str, Any]]:
         """The tools in the form of the request."""
         if not self._search:
@@ -252,7 +264,7 @@ class Chat:
                 result = await task
                 result.started = result.started or time.perf_counter()
                 reply.calls.append(result)
-                output = encodable(result.for_model())
+                output = encodable(result.for_model(with_fault=True))
                 history.append({"type": "function_call_output", "call_id": call.id, "output": output})
                 yield CallEnded(result)
         finally:

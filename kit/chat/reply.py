@@ -129,7 +129,9 @@ class Reply:
 
 
 def outcome_line(call: CallResult) -> str:
-    return f"-> {call.outcome} {short(hide(call.data))}"
+    """The outcome of a call in one line, and below it what the plugin's code raised."""
+    fault = "".join(f"\n    {line}" for line in str(call.fault or "").splitlines())
+    return f"-> {call.outcome} {short(hide(call.data))}{fault}"
 
 
 def _path(url: str) -> str:

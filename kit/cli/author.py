@@ -30,7 +30,8 @@ def new(
 
     unwind_when_ended()
     project = create(name)
-    print(f"Created {project}\n\nNext:\n" + "\n".join(f"  {line}" for line in next_steps(project.path)))
+    print("\n".join([f"Created {project}", *project.notes, "", "Next:"]))
+    print("\n".join(f"  {line}" for line in next_steps(project.path)))
 
 
 def export(
@@ -99,7 +100,7 @@ def lab(
     if importlib.util.find_spec("jupyterlab") is None:
         raise KitError(
             "JupyterLab is not installed.",
-            "Install the packages that the tutorial uses: pip install jupyterlab ipykernel langchain langchain-openai sqlmodel",
+            "Install the extra `tutorial`, in the clone: python3 -m pip --python .venv install -c constraints.txt -e '.[tutorial]'",
         )
     path = copy_tutorial(folder)
     print(f"The tutorial is in {path}. Press Ctrl+C twice to stop JupyterLab.", flush=True)
@@ -107,7 +108,9 @@ def lab(
     options += [] if browser else ["--no-browser"]
     # In a container everyone is root, and Jupyter would refuse, though it listens on this machine only.
     options += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    command = [sys.executable, "-m", "jupyterlab", "00_start_here.ipynb", *options]
+    # the address that it prints too, for a browser on another machine
+    options += ["--LabApp.default_url=/lab/tree/00_start_here.ipynb"]
+    command = [sys.executable, "-m", "jupyterlab", *options]
     with contextlib.suppress(KeyboardInterrupt):
         raise typer.Exit(subprocess.run(command, cwd=path).returncode)  # noqa: S603 - a list of arguments, no shell
 

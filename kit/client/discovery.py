@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from kit import loop
@@ -23,6 +23,7 @@ from kit.manifest import Manifest, legal_name
 from kit.openapi.documents import parse
 from kit.openapi.references import Fetch, bundle
 from kit.openapi.spec import Problem, Spec
+from kit.words import with_article
 
 if TYPE_CHECKING:
     from kit.plugin.app import Plugin, Served
@@ -82,6 +83,40 @@ async def ainstall(
     return plugin
 
 
+class Followed:
+    """A plugin of this process, as a chat goes on with it: it may change between two turns."""
+
+    def __init__(self, source: Plugin | Served) -> None:
+        self._source = source
+        self._seen = self._plugin.revision
+
+    @classmethod
+    def of(cls, source: object) -> Followed | None:
+        """None for what is not of this process."""
+        return cls(source) if hasattr(getattr(source, "plugin", source), "revision") else None  # type: ignore[arg-type]
+
+    @property
+    def _plugin(self) -> Plugin:
+        held: Any = self._source
+        return cast("Plugin", getattr(held, "plugin", held))
+
+    async def renewed(self, plugin: InstalledPlugin) -> InstalledPlugin:
+        """What was installed, as it is now; the same object if nothing has changed. Credentials and cookies stay.
+
+        A `Plugin` whose cell ran again is the one that took its place. Raises as `install`.
+        """
+        transport: Transport | None = plugin.transport
+        while successor := getattr(self._source, "successor", None):
+            self._source, transport = successor, None  # the way into the other app
+        seen = self._plugin.revision
+        if all(a is b for a, b in zip(seen, self._seen, strict=True)):
+            return plugin
+        new = await _discover(self._source, _Discovery(None, None, None, False), transport)
+        new.credentials = plugin.credentials
+        self._seen = seen
+        return new
+
+
 def _only(auth: Auth | None, token: str | None) -> Auth | None:
     if auth is not None and token is not None:
         raise InstallError("Both auth and token were given.", "token='...' is auth='...': give one.", source="auth")  # fmt: skip
@@ -138,9 +173,13 @@ class _Discovery:
     problems: list[Problem] = field(default_factory=list)
 
 
-async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
+async def _discover(
+    source: Any, discovery: _Discovery, transport: Transport | None = None
+) -> InstalledPlugin:
     app, local = None, ""
     plugin = getattr(source, "plugin", source)
+    if not isinstance(source, str | Path) and not callable(getattr(plugin, "openapi", None)):
+        raise _no_plugin(source)
     discovery.serves_mcp = hasattr(plugin, "manifest")
     discovery.problems += getattr(plugin, "notes", [])
     if callable(getattr(source, "openapi", None)):  # a Plugin, or any FastAPI app: no need to import it
@@ -159,7 +198,9 @@ async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
         return await _install_file(file, discovery)
     url = discovery.named = complete(url)
     root = Root.of(url)
-    transport = Transport(root, app, public, local if public else "", on_document=discovery.on_document)
+    transport = transport or Transport(
+        root, app, public, local if public else "", on_document=discovery.on_document
+    )
     found = await look_for(url, transport, discovery.problems)
     document, manifest_url = found.document, found.address
     if not is_manifest(document):
@@ -182,6 +223,17 @@ async def _discover(source: Any, discovery: _Discovery) -> InstalledPlugin:
     spec_answer = await transport.fetch(spec_url)
     document = parsed(spec_answer, spec_url)
     return await _installed(manifest, document, spec_answer.url, transport, discovery)
+
+
+def _no_plugin(value: object) -> InstallError:
+    remedy = "Pass a URL, a file, a kit.Plugin or what kit.serve returned."
+    if isinstance(value, list | tuple | set):
+        remedy = "Pass its plugins one by one, each as an argument of its own."
+    elif isinstance(value, InstalledPlugin):
+        remedy = "It is installed already: use it as it is."
+    return InstallError(
+        f"{value!r:.80} is no plugin, but {with_article(type(value).__name__)}.", remedy, source=""
+    )
 
 
 def _is_file(path: Path) -> bool:

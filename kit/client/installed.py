@@ -22,10 +22,12 @@ from kit.hosts.langchain import make_tools
 from kit.markup import arguments_line, code, details, escape, pre, pretty
 from kit.matching import is_matcher, misfits
 from kit.openapi.documents import Unreadable, read_values
+from kit.plugin import faults
+from kit.plugin.faults import Fault
 from kit.redaction import hide, hide_given
 from kit.tools.request import Request
 from kit.tools.tool import Tool
-from kit.visible import visible_line
+from kit.visible import visible, visible_line
 
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
@@ -52,6 +54,9 @@ class CallResult:
     method: str = ""
     url: str = ""
     plugin: str = ""  # its name for people
+    fault: Fault | None = field(
+        default=None, repr=False, compare=False
+    )  # of the plugin's code, if it runs here
     files: list[File] = field(default_factory=list, repr=False, compare=False)
     started: float = field(default=0.0, repr=False, compare=False)  # by time.perf_counter
 
@@ -82,15 +87,21 @@ class CallResult:
             raise ExpectationFailed(f"{self.operation}: {'; '.join(found)}.", f"What happened:\n{self!r}")
         return self
 
-    def for_model(self) -> str:
-        """What the model reads, 100,000 characters at most: the data, together with the status if that is an error."""
+    def for_model(self, with_fault: bool = False) -> str:
+        """What the model reads, 100,000 characters at most: the data, together with the status if that is an error.
+
+        `with_fault` adds what the plugin's code raised, for a model that its author asks.
+        """
         data: Any = self.data
         if not self.ok and self.status is not None:
             data = {"status": self.status, "error": data}
+            if with_fault and self.fault:
+                data["fault"] = f"{self.fault.error} ({self.fault.place})"
         return cut(data if isinstance(data, str) else json.dumps(data, ensure_ascii=False))
 
     def __repr__(self) -> str:
-        return f"{call_line(self)} -> {self.outcome}\n{pretty(hide(self.data))}"
+        fault = f"\n{visible(str(self.fault))}" if self.fault else ""
+        return f"{call_line(self)} -> {self.outcome}\n{pretty(hide(self.data))}{fault}"
 
     def _repr_html_(self) -> str:
         return call_card(self)
@@ -162,6 +173,7 @@ class InstalledPlugin(Description):
             answer = await self.answer(transport, tool, request, result.url)
             result.status = answer.status
             result.data = self.credentials.hide(data_of(answer))
+            result.fault = faults.of(answer.content) if answer.status == 500 else None
             result.files = files_of(answer, result.data)
         except TimeoutError:
             result.data = {"error": f"No answer within {CALL_TIMEOUT:.0f} seconds."}
@@ -228,4 +240,6 @@ def call_card(call: CallResult, is_open: bool = True) -> str:
         f"{request}{pre(hide(call.arguments))}<div>{answer}</div>{pre(hide(call.data))}",
         is_open,
     )
+    if call.fault:
+        card += pre(str(call.fault))
     return card + shown(call.files)  # beneath: a picture is seen without unfolding

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from weakref import finalize
 
-from kit import traces
+from kit import sockets, traces
 from kit.addresses import Root, host_of, is_private, joined, origin
 from kit.client.answers import ENCODINGS, Answer, Undecodable, known_charset, read_body
 from kit.errors import InstallError, KitError
@@ -221,6 +222,12 @@ class Transport:
                 source=url,
             ) from None
         except (*FAILURES, ValueError, ImportError) as error:
+            if served := is_own and sockets.stopped.get(urlsplit(address).port or 0):
+                raise InstallError(
+                    f"{_shown(url)} cannot be reached: the server of {served} was stopped.",
+                    "Serve it again: server = kit.serve(plugin).",
+                    source=url,
+                ) from None
             raise InstallError(
                 f"{_shown(url)} cannot be reached: {_reason(error)}.", _reach_remedy(url), source=url
             ) from error

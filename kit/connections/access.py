@@ -17,8 +17,8 @@ from kit.addresses import complete, is_this_machine, origin
 from kit.auth import NoAuth, OAuth
 from kit.client.discovery import install
 from kit.errors import ConnectError, InstallError
-from kit.notebook.target import Target, is_target
-from kit.plugin.wellknown import MCP_PATH
+from kit.notebook.target import Target, absolute, is_target
+from kit.plugin.wellknown import MCP_PATH, RESOURCE_PATH
 from kit.server.server import serving
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ _HELLO = {
         "clientInfo": {"name": "kit", "version": "0.1.0"},
     },
 }
-_METADATA = "/.well-known/oauth-protected-resource"  # RFC 9728: an MCP server that asks for OAuth has it
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,10 @@ class Access:
         """Whether it is on this machine, which a host in a container is not."""
         return is_this_machine(urlsplit(self.base_url).hostname or "")
 
-    def entry(self, reference: str, type_: str | None = "http", url: str = "url") -> dict[str, Any]:
+    def entry(self, reference: str, type_: str | None = "http") -> dict[str, Any]:
         """What most hosts take: the address, or command and arguments. `reference` is how the host writes a variable."""
         if self.url:
-            entry: dict[str, Any] = {} if type_ is None else {"type": type_}
-            entry[url] = self.url
+            entry: dict[str, Any] = {"url": self.url} if type_ is None else {"type": type_, "url": self.url}
             return {**entry, "headers": self.headers(reference)} if self.variable else entry
         entry = {} if type_ is None else {"type": "stdio"}
         entry |= {"command": self.command[0], "args": list(self.command[1:])}
@@ -93,7 +91,7 @@ def access(source: str | Path | Plugin | Served, name: str | None = None, auth: 
     if isinstance(source, str | Path) and is_target(str(source)):
         manifest = Target(str(source)).plugin().manifest
         is_open, base_url, url, is_basic = True, "", "", False  # `kit mcp` starts it without its door
-        command = _command(_full(str(source)))
+        command = _command(absolute(str(source)))
     else:
         plugin = install(_served(source), auth=auth, ask=False)
         manifest, base_url = plugin.manifest, plugin.base_url
@@ -105,7 +103,7 @@ def access(source: str | Path | Plugin | Served, name: str | None = None, auth: 
             url = ""
         is_open = isinstance(manifest.auth, NoAuth) and auth is None
         is_basic = bool(getattr(manifest.auth, "is_basic", False))
-        command = () if url else _command(base_url if is_ours else _full(str(source)))
+        command = () if url else _command(base_url if is_ours else absolute(str(source)))
     is_oauth = isinstance(manifest.auth, OAuth)
     name = _checked_name(name or manifest.name_for_model)
     return Access(
@@ -128,7 +126,7 @@ def recognise(source: str | Path | Plugin | Served) -> Callable[[Mapping[str, An
     else:
         known = getattr(_served(source), "public_url", None) or getattr(_served(source), "url", None)
         text = str(known or source)
-    given = {text, _full(text)}
+    given = {text, absolute(text)}
     url = _endpoint(known or ("" if is_target(text) else complete(text)))
 
     def is_it(entry: Mapping[str, Any]) -> bool:
@@ -164,12 +162,6 @@ def _served(source: Any) -> Any:
             )
         return running
     return source
-
-
-def _full(text: str) -> str:
-    """A file by its whole path, since a host starts the command in any folder."""
-    where, colon, rest = text.rpartition(":") if ":" in text[2:] else (text, "", "")
-    return f"{Path(where).resolve()}{colon}{rest}" if Path(where).is_file() else text
 
 
 def _command(source: str) -> tuple[str, ...]:
@@ -214,7 +206,7 @@ async def _speaks_mcp(plugin: InstalledPlugin, url: str) -> bool:
         if answer.status not in (401, 403):
             return answer.status == 200 and b'"jsonrpc"' in answer.content
         metadata = await plugin.transport.send(
-            "GET", origin(url) + _METADATA + MCP_PATH, limit=LARGEST, timeout=TIMEOUT
+            "GET", origin(url) + RESOURCE_PATH + MCP_PATH, limit=LARGEST, timeout=TIMEOUT
         )
     except InstallError:
         return False

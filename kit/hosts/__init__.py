@@ -45,7 +45,8 @@ class Host(Rules, Protocol):
 
     TITLE: str  # its name for people
     FILE: str  # the file that the result of `render` is written to; "" for Python objects
-    # A host whose file names another's has `BESIDE`, the hosts whose files are written beside its own.
+    # A host whose file names another's has `BESIDE`, the hosts whose files are written beside its own; one that takes
+    # nothing any more says so in `RETIRED`.
 
     def render(self, plugin: Description, **options: Any) -> Any:
         """What the host needs of the plugin, in its own form."""
@@ -69,4 +70,5 @@ def check_description(description: Description, *only: str) -> Findings:
     """Checks a plugin against the rules of every host, or of those named in `only`; the documents come first."""
     names = dict.fromkeys([DOCUMENTS] * (not only or DOCUMENTS in only) + [*(only or HOSTS)])
     findings = [finding for name in names for finding in rules(name).check(description)]
-    return Findings(findings, names, description.manifest.name_for_human or description.name)
+    retired = {name: note for name in names if (note := getattr(rules(name), "RETIRED", ""))}
+    return Findings(findings, names, description.manifest.name_for_human or description.name, retired)

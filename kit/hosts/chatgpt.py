@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TITLE = "ChatGPT plugins (version 1, retired)"
 FILE = "ai-plugin.json"
 HOST = "chatgpt"
+RETIRED = "ChatGPT has taken no plugin since April 2024"
 _finding = partial(Finding, HOST)
 MAX_ABOUT = 200  # characters of a summary or description, of an operation or a parameter
 

@@ -5,7 +5,7 @@ Shown as a line for each host, then a row for each finding with the hosts that h
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,13 +39,17 @@ class Finding:
 class Findings(list[Finding]):
     """What `check` found, as a list; shown as a table with a row for what several hosts say alike.
 
-    `hosts` are those that were checked. `ok` is whether none of them has an error.
+    `hosts` are those that were checked, `retired` says of some that they take nothing any more. `ok` is whether none of
+    them has an error.
     """
 
-    def __init__(self, findings: Iterable[Finding], hosts: Iterable[str], title: str) -> None:
+    def __init__(
+        self, findings: Iterable[Finding], hosts: Iterable[str], title: str, retired: Mapping[str, str] = {}
+    ) -> None:
         super().__init__(findings)
         self.hosts = list(hosts)
         self.title = title
+        self._retired = retired
 
     @property
     def ok(self) -> bool:
@@ -64,8 +68,12 @@ class Findings(list[Finding]):
         """One line for each host: "ready", "ready; 2 warnings", "not ready: 1 error, 2 warnings"."""
         return {host: _verdict(self.of(host)) for host in self.hosts}
 
+    def _shown(self) -> list[tuple[str, str]]:
+        notes = {host: f" ({note})" for host, note in self._retired.items()}
+        return [(host, verdict + notes.get(host, "")) for host, verdict in self.verdicts.items()]
+
     def __repr__(self) -> str:
-        lines = [f"{self.title}\n{columns(list(self.verdicts.items()), '  ')}"]
+        lines = [f"{self.title}\n{columns(self._shown(), '  ')}"]
         for (severity, message, remedy, place, function), sources in list(_rows(self).items())[:MOST]:
             where = f"{function}, {place}" if function else place
             rule = ", ".join(dict.fromkeys(sources.values()))
@@ -76,9 +84,7 @@ class Findings(list[Finding]):
         return visible("\n".join(lines + ([f"... and {rest:,} more"] if rest > 0 else [])))
 
     def _repr_html_(self) -> str:
-        verdicts = "<br>".join(
-            f"<b>{escape(host)}</b>: {escape(verdict)}" for host, verdict in self.verdicts.items()
-        )
+        verdicts = "<br>".join(f"<b>{escape(host)}</b>: {escape(verdict)}" for host, verdict in self._shown())
         rows = []
         for (severity, message, remedy, place, function), sources in list(_rows(self).items())[:MOST]:
             mark = f'<span title="{severity}">{_MARKS[severity]}</span>'

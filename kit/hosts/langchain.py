@@ -74,11 +74,11 @@ def make_tools(plugin: Callable) -> list[StructuredTool]:
         # The model receives the result as text, the program as an object in the message's artifact.
         def call(**arguments: Any) -> tuple[str, Any]:
             result = plugin.call(name, {own.get(key, key): value for key, value in arguments.items()})
-            return result.for_model(), result
+            return result.for_model(with_fault=True), result
 
         async def acall(**arguments: Any) -> tuple[str, Any]:
             result = await plugin.acall(name, {own.get(key, key): value for key, value in arguments.items()})
-            return result.for_model(), result
+            return result.for_model(with_fault=True), result
 
         return StructuredTool(
             name=name,

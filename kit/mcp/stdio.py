@@ -8,11 +8,10 @@ import signal
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.auth import Auth, NoAuth, OAuth
-from kit.notebook.target import is_target
+from kit.notebook.target import Target, absolute, is_target
 
 if TYPE_CHECKING:
     from kit.client.installed import InstalledPlugin
@@ -59,12 +58,9 @@ def entry(
             value = "Basic BASE64_OF_USER_AND_PASSWORD" if auth.is_basic else "Bearer YOUR_TOKEN"
             server["headers"] = {"Authorization": value}
         return {"mcpServers": {name: server}}
-    where, colon, rest = source.rpartition(":") if ":" in source[2:] else (source, "", "")
-    if Path(where).is_file():
-        source = f"{Path(where).resolve()}{colon}{rest}"
-    command: dict[str, Any] = {"command": "kit", "args": ["mcp", source]}
+    command: dict[str, Any] = {"command": "kit", "args": ["mcp", absolute(source)]}
     if with_token:
         command["env"] = {"KIT_TOKEN": "YOUR_TOKEN"}
-    if not Path(where).is_file() and is_target(source):
+    if is_target(source) and Target(source).path is None:
         command["cwd"] = os.getcwd()  # where Python finds the module
     return {"mcpServers": {name: command}}

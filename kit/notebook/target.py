@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import re
@@ -10,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kit.addresses import LOCAL_NAMES, is_document
 from kit.errors import KitError
@@ -17,7 +19,11 @@ from kit.notebook.cells import has_cells, read_cells
 from kit.notebook.environment import require_settings
 from kit.notebook.loading import current, found_in, plugin_of, warn_if_unsaved
 from kit.notebook.source import Notebook
-from kit.plugin.app import Plugin, Served
+
+if TYPE_CHECKING:  # asking whether a text is a target imports no FastAPI
+    from kit.plugin.app import Plugin, Served
+
+_State = dict[str, tuple[int, int]]  # of each file: its modification time in ns, its size in bytes
 
 POLL_INTERVAL = 0.3  # seconds between two checks of a file for changes
 SETTLE_TIME = 0.2  # seconds after which a file that cannot be read is read again: an editor may be writing it
@@ -45,7 +51,7 @@ def is_target(text: str) -> bool:
     where, name = _parted(text)
     if Path(where).suffix in _SUFFIXES:
         return True
-    if Path(where).is_dir():
+    if Path(where).is_dir() and not _is_package(Path(where)):
         return _file_in(Path(where)) is not None
     parts = where.split(".")
     are_names = all(part.isidentifier() for part in parts) and (not name or name.isidentifier())
@@ -61,6 +67,13 @@ def is_target(text: str) -> bool:
         sys.path.remove("")
 
 
+def absolute(text: str) -> str:
+    """The text of a target, or a document, with the whole path of its file or folder: it holds in any folder."""
+    where, name = _parted(text)
+    where, name = (where, f":{name}") if name else (text, "")
+    return f"{Path(where).resolve()}{name}" if Path(where).exists() and not _is_package(Path(where)) else text
+
+
 class Target:
     """`NOTEBOOK.ipynb`, `FILE.py`, `MODULE` or a project's folder, with `:NAME` of the plugin, app or function that makes it."""
 
@@ -70,12 +83,12 @@ class Target:
         self.path: Path | None = path if path.suffix in _SUFFIXES else None  # None: a module
         if self.path and not self.path.is_file():
             read_cells(self.path)  # says so, and what there is
-        if path.is_dir():
+        if path.is_dir() and not _is_package(path):
             self.path = _file_in(path)
             if self.path is None:
                 raise KitError(f"The folder {self.where} has no plugin.ipynb and no app.py.", _FORMS)
-        self._modules: set[str] = set()  # that it imported from beside it
-        self._seen: object = None  # the state of the files when they were last read
+        self._modules: dict[str, Path] = {}  # that it imported from beside it, and their files
+        self._seen: _State = {}  # the files when they were last read
 
     def file(self) -> Path:
         """The file to export. Raises `KitError` for a module of a package, which is more than a file."""
@@ -98,18 +111,20 @@ class Target:
 
     def plugin(self, name: str | None = None) -> Plugin:
         """The plugin; any other app is wrapped. Raises `KitError` with the names to choose from."""
-        self._seen = self._state()  # before reading: a change during it counts as one
         name = name or self.name or None
         if self.path is None:
             return found_in(self._module(), self.where, name)[1]
-        is_notebook = self.path.suffix == ".ipynb" or has_cells(self.path)
-        stem = self.path.stem
-        before = set(sys.modules)
-        module = (
-            f"notebook_{re.sub(r'[^0-9A-Za-z_]+', '_', stem).strip('_').lower()}" if is_notebook else stem
-        )
-        _, plugin, _ = plugin_of(Notebook(self.path), name, module)
-        self._modules |= {it for it in set(sys.modules) - before if it != module and self._is_beside(it)}
+        loaded, seen, module = set(sys.modules), self._state(), self.path.stem
+        try:
+            notebook = Notebook(self.path)
+            if self.path.suffix == ".ipynb" or has_cells(self.path):
+                module = f"notebook_{re.sub(r'[^0-9A-Za-z_]+', '_', module).strip('_').lower()}"
+            _, plugin, _ = plugin_of(notebook, name, module)
+        finally:
+            for it in set(sys.modules) - loaded - {module}:
+                if file := self._beside(it):
+                    self._modules[it] = file
+            self._seen = self._state() | seen  # as it was before reading: a change during it counts as one
         plugin.replace_earlier()
         return plugin
 
@@ -146,33 +161,25 @@ class Target:
             sys.modules.update({name: it for name, it in kept.items() if name not in sys.modules})
             raise
 
-    def _files(self) -> list[Path]:
-        origins = (getattr(sys.modules.get(name), "__file__", None) for name in sorted(self._modules))
-        return [*([self.path] if self.path else []), *(Path(origin) for origin in origins if origin)]
-
-    def _is_beside(self, name: str) -> bool:
+    def _beside(self, name: str) -> Path | None:
+        """The file of a loaded module that lies beside this one or below its folder, and in no environment there."""
         origin = getattr(sys.modules.get(name), "__file__", None)
-        folder = self.path.resolve().parent if self.path else None
-        return bool(
-            origin and folder and "site-packages" not in origin and folder in Path(origin).resolve().parents
-        )
+        if not self.path or not origin or "site-packages" in origin:
+            return None
+        file = Path(origin).resolve()
+        return file if self.path.resolve().parent in file.parents else None
 
-    def _state(self) -> tuple[tuple[str, int, int], ...]:
-        found = []
-        for path in self._files():
-            try:
+    def _state(self) -> _State:
+        found = {}
+        for path in [*([self.path] if self.path else []), *self._modules.values()]:
+            with contextlib.suppress(OSError):  # an editor may remove the file for a moment while it saves
                 stat = path.stat()
-            except OSError:  # an editor may remove the file for a moment while it saves
-                continue
-            found.append((str(path), stat.st_mtime_ns, stat.st_size))
-        return tuple(found)
+                found[str(path)] = stat.st_mtime_ns, stat.st_size
+        return found
 
-    def _changed(self, state: tuple[tuple[str, int, int], ...]) -> str:
-        seen = self._seen if isinstance(self._seen, tuple) else ()
-        names = [Path(it[0]).name for it in state if it not in seen] or [
-            Path(it[0]).name for it in seen if it not in state
-        ]
-        return ", ".join(names)
+    def _changed(self, state: _State) -> str:
+        new = [path for path in state if state[path] != self._seen.get(path)]
+        return ", ".join(Path(path).name for path in new or self._seen.keys() - state.keys())
 
     def _module(self) -> object:
         sys.path.insert(0, "")
@@ -196,6 +203,11 @@ def _parted(text: str) -> tuple[str, str]:
     """What is before and after the last colon; that of a drive letter is none."""
     where, _, name = text.rpartition(":") if ":" in text[2:] else (text, "", "")
     return where, name
+
+
+def _is_package(path: Path) -> bool:
+    """Whether a name is that of a package in the current folder, which is imported, and of no project."""
+    return path.name == str(path) and (path / "__init__.py").is_file() and _file_in(path) is None
 
 
 def _file_in(folder: Path) -> Path | None:

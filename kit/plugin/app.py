@@ -23,7 +23,7 @@ from kit.manifest import LIMITS, Manifest, cut, legal_name, manifest_card
 from kit.openapi.spec import Problem, Spec
 from kit.openapi.values import pointer_token
 from kit.openapi.views import spec_table
-from kit.plugin import accesslog, guard, misfits, problems, settings, tryout
+from kit.plugin import accesslog, guard, misfits, problems, refusals, settings, tryout
 from kit.plugin.accesslog import AccessLog
 from kit.plugin.admission import Admission
 from kit.plugin.limits import SizeLimits, Timeout
@@ -98,6 +98,7 @@ class Plugin(FastAPI):
         self.extensions: dict[str, ASGIApp] = {}
         # Called with the plugin that takes this one's place when its cell runs again.
         self.followers: set[Callable[[Plugin], None]] = set()
+        self.successor: Plugin | None = None  # that plugin
         super().__init__(
             **{
                 "title": self.manifest.name_for_human,
@@ -173,6 +174,11 @@ class Plugin(FastAPI):
         return self._finished[1]
 
     @property
+    def revision(self) -> tuple[Any, ...]:
+        """What its documents are made of: each an object that another takes the place of when it changes."""
+        return self.openapi(), self.manifest, self.manifest.revision
+
+    @property
     def auth(self) -> Auth:
         """The auth of the manifest. One that is set later counts from the next request on."""
         return self.manifest.auth
@@ -202,6 +208,7 @@ class Plugin(FastAPI):
         `app` keeps its own middleware, state and lifespan, and answers whatever the plugin
         itself does not. The manifest comes from the app's title and description unless given.
         """
+        refusals.check_app(app)
         name = name_for_model or legal_name(app.title).lower()
         description = app.description or app.summary or f"Plugin for {app.title}."
         texts = {
@@ -332,6 +339,7 @@ class Plugin(FastAPI):
                 for follow in followed:
                     follow(earlier)
                 raise
+            earlier.successor = self
             _live.discard(earlier)
 
     def _earlier(self) -> list[Plugin]:

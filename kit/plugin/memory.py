@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.errors import is_users
 from kit.plugin.registry import functions
+from kit.words import with_article
 
 if TYPE_CHECKING:
     from kit.plugin.app import Plugin
@@ -64,7 +65,7 @@ def in_memory(plugin: Plugin) -> list[str]:
                     waiting.append(value)
             elif name in rebound or (kind := _state(name, value, changes)):
                 kinds[name] = type(value).__name__ if name in rebound else kind
-    return [f"{name}, {'an' if kind[0] in 'aeiou' else 'a'} {kind}" for name, kind in sorted(kinds.items())]
+    return [f"{name}, {with_article(kind)}" for name, kind in sorted(kinds.items())]
 
 
 def _uses(function: FunctionType) -> tuple[set[str], set[str], bool]:

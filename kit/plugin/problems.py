@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from kit.errors import ChatError, DatabaseAway, DatabaseBusy, Forbidden, InstallError, KitError
+from kit.plugin import faults
 from kit.redaction import hide
 
 MEDIA_TYPE = "application/problem+json"
@@ -111,6 +112,9 @@ async def away(request: Request, error: Exception) -> Response:
 
 async def failure(request: Request, error: Exception) -> Response:
     """The answer to any other exception: 500 without a word about it. The server logs it, and closes the connection."""
+    known = request_id.get() or id_of(request.scope["headers"])
+    request_id.set(known)
+    faults.keep(known, error, request.scope.get("endpoint"))
     return Problem(500, None, {"connection": "close"} if request.scope.get("http_version") != "2" else None)
 
 

@@ -24,6 +24,7 @@ from starlette.routing import BaseRoute
 from kit import jupyter
 from kit.errors import OperationClash, OperationError
 from kit.openapi import bodies
+from kit.plugin import refusals
 from kit.plugin.annotations import callables, complete, models_of, resolve_all
 from kit.plugin.refresh import remake
 
@@ -108,6 +109,11 @@ class _WatchedRouter(APIRouter):
             router.registries = []
         return router
 
+    def api_route(self, path: Any, **options: Any) -> Any:
+        if not isinstance(path, str):  # the function itself: a decorator without its parentheses
+            refusals.check_path(path)
+        return super().api_route(path, **options)
+
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         add: Callable[..., None] = super().add_api_route
         for registry in self.registries:
@@ -149,6 +155,8 @@ class Registry:
         **options: Any,
     ) -> None:
         name = getattr(endpoint, "__name__", type(endpoint).__name__)
+        refusals.check_path(router.prefix + path)
+        refusals.check_function(endpoint, name)
         resolve_all(endpoint, options.get("dependencies") or (), name)
         with self._lock:
             before = router.routes
@@ -163,6 +171,7 @@ class Registry:
             new = router.routes[-1]
             assert isinstance(new, APIRoute)  # noqa: S101 - for mypy: never false
             try:
+                refusals.check_arguments(new)
                 complete(new, name)
                 kept = self._settle(router, new)
             except OperationError:

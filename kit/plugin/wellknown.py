@@ -156,7 +156,7 @@ class Pages:
     def body(self, path: str, base: str) -> bytes:
         """The bytes served at `path` to a client that sees the plugin at `base`."""
         # Building the document also detects changed operations and redefined models.
-        state = (self.plugin.openapi(), self.plugin.manifest, self.plugin.manifest.revision)
+        state = self.plugin.revision
         if self._state is None or any(a is not b for a, b in zip(state, self._state, strict=True)):
             self._state = state
             self._rendered = {}

@@ -68,12 +68,13 @@ class TestRun:
 class Project:
     """A project's folder. `files` are the paths in it that `new` writes, and what each is for.
 
-    `kept` are those that were there before, and that `new` left as they are.
+    `kept` are those that were there before, and that `new` left as they are; `notes` are sentences for its user to read.
     """
 
     def __init__(self, path: str | Path, kept: Iterable[str] = ()) -> None:
         self.path = Path(path)
         self.kept = sorted(kept)
+        self.notes: list[str] = []
         if not (self.path / "plugin.ipynb").is_file():
             raise ProjectError(
                 f"{self.path} is not a project: it has no plugin.ipynb.",
@@ -160,7 +161,27 @@ def _fill(folder: Path) -> Project:
         kept = [it for it in files if os.path.lexists(folder / it)]
         with uninterrupted():
             _move(scratch, folder, [it for it in files if it not in kept])
-    return Project(folder, kept)
+    project = Project(folder, kept)
+    if ".gitignore" in kept and (lines := _lacking(folder, files)):
+        project.notes.append(f"Add these lines to your .gitignore: {'  '.join(lines)}")
+    return project
+
+
+def _lacking(folder: Path, files: list[str]) -> list[str]:
+    """What a .gitignore lacks for git to take these files, such as wheels, and to leave an environment and settings alone."""
+    names = [*files, *(private := (".venv/", ".env"))]
+    if (git := shutil.which("git")) is None:
+        return []
+    command = [git, "check-ignore", "--no-index", "--", *names]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)  # noqa: S603 - no shell
+    if done.returncode > 1:  # no repository
+        return []
+    ignored = set(done.stdout.splitlines())
+    tops = dict.fromkeys(f"/{name.partition('/')[0]}" for name in files if name in ignored and "/" in name)
+    return [
+        *(line for top in tops for line in (f"!{top}/", f"!{top}/**")),
+        *(name for name in private if name not in ignored),
+    ]
 
 
 def _move(source: Path, folder: Path, names: list[str]) -> None:

@@ -87,6 +87,7 @@ class Server:
         with _lock:
             if self in _servers:
                 _servers.remove(self)
+                sockets.stopped[self.port] = self.plugin.manifest.name_for_human
             self.plugin.followers.discard(self.follow)
             self._tunnel.close()
             self._thread.stop(grace)

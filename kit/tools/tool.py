@@ -14,7 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kit.markup import code, columns, details, escape, pre, short, table
 from kit.openapi import forms
 from kit.openapi.documents import read_json
 from kit.openapi.operation import Body, Operation, is_json
@@ -367,34 +366,3 @@ def _from_text(text: str, kinds: set[str]) -> Any:
         "null": value is None,
     }
     return value if any(fits.get(kind) for kind in kinds) else text
-
-
-class Tools(list[dict[str, Any]]):
-    """A list of tools with a readable view; otherwise a plain list."""
-
-    def _rows(self) -> list[tuple[str, str, str]]:
-        rows = []
-        for tool in self:
-            if "tools" in tool:
-                names = [function["name"] for function in tool["tools"]]
-                rows.append((tool["name"], ", ".join(names), f"{tool['type']}: {tool['description']}"))
-                continue
-            function = tool.get("function", tool)
-            if "name" not in function:
-                rows.append((tool["type"], "", "lets the model search for the functions it needs"))
-                continue
-            parameters = function.get("parameters") or {}
-            required = parameters.get("required", [])
-            names = [name if name in required else f"{name}?" for name in parameters.get("properties", {})]
-            rows.append((function["name"], ", ".join(names), function.get("description", "")))
-        return rows
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(f"{len(self)} tools\n{columns(self._rows(), '  ')}")
-
-    def _repr_html_(self) -> str:
-        rows = [
-            (code(name), escape(arguments), escape(short(description, 200)), details("JSON", pre(tool)))
-            for (name, arguments, description), tool in zip(self._rows(), self, strict=True)
-        ]
-        return table(("tool", "arguments", "description", ""), rows)

@@ -183,7 +183,7 @@ def _reason(data: Any) -> str:
     if isinstance(data, Mapping):
         if data.get("problems"):
             return "; ".join(map(str, data["problems"]))
-        for key in ("error", "detail", "message", "msg", "title"):
+        for key in ("fault", "error", "detail", "message", "msg", "title"):
             if data.get(key):
                 reason = _reason(data[key])
                 status = data.get("status")

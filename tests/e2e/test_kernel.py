@@ -183,7 +183,8 @@ def test_cells_out_of_order_and_with_ids(kernel: Kernel) -> None:
     assert good(kernel, "print(list(todo.openapi()['paths']))") == "['/things']\n"
     clash = kernel.run(OPERATION.replace("/items", "/other"), "elsewhere")
     assert clash.error.startswith("OperationClash: Two operations are named list_items")
-    assert "cell [" in clash.error
+    assert f"list_items (GET /other, cell [{clash.prompt}])" in clash.error
+    assert f"list_items (GET /things, cell [{clash.prompt - 2}])" in clash.error
     renamed = good(kernel, OPERATION.replace("/items", "/things").replace("list_items", "all_items"), "op")
     assert renamed == "GET /things was list_items and is now all_items.\n"
     assert good(kernel, "print(list(todo.spec.operations))") == "['all_items']\n"
@@ -194,6 +195,20 @@ def test_cells_out_of_order_and_with_ids(kernel: Kernel) -> None:
     good(kernel, "from __future__ import annotations")
     late = kernel.run("@todo.post('/late')\ndef late(new: Later) -> str: return 'x'")
     assert late.error.startswith("OperationError: late: the parameter 'new' names 'Later'")
+
+
+def test_a_fault_of_an_operation_names_the_cell_by_its_prompt(kernel: Kernel) -> None:
+    good(kernel, PLUGIN)
+    written = kernel.run(
+        "@todo.get('/items/{number}')\ndef item(number: int) -> str:\n    return ['one'][number]"
+    )
+    good(kernel, "server = kit.serve(todo)")
+    for way in ("server", "todo"):
+        shown = kernel.run(f"kit.install({way}).call('item', number=7)").result["text/plain"]
+        assert f"Cell In[{written.prompt}], line 3: return ['one'][number]" in shown
+        assert "IndexError: list index out of range" in shown
+    log = kernel.run("httpx2.get(server.url + '/items/7').status_code").errors
+    assert len(log.splitlines()) < 12, log
 
 
 def test_a_busy_port_is_an_error_in_the_calling_cell(kernel: Kernel) -> None:

@@ -194,6 +194,20 @@ def test_an_empty_clone_is_filled_and_what_is_in_it_kept(
         kit.new(".")
 
 
+def test_a_gitignore_that_would_lose_files_is_told(tmp_path: Path) -> None:
+    """GitHub's own for Python leaves out `wheels/`: without them the CI could install nothing."""
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    ignore = tmp_path / ".gitignore"
+    ignore.write_text("__pycache__/\nwheels/\n*.whl\n.env\n")
+    (note,) = kit.new(".", tmp_path).notes
+    assert note == "Add these lines to your .gitignore: !/wheels/  !/wheels/**  .venv/"
+    assert ignore.read_text() == "__pycache__/\nwheels/\n*.whl\n.env\n"
+    ignore.write_text(ignore.read_text() + note.partition(": ")[2].replace("  ", "\n") + "\n")
+    subprocess.run(["git", "add", "-A"], cwd=tmp_path, check=True)
+    listed = subprocess.run(["git", "ls-files"], cwd=tmp_path, capture_output=True, text=True).stdout
+    assert ".whl\n" in listed
+
+
 @pytest.mark.parametrize("there", ["src/main.py", "data.csv", "pyproject.toml", "tests/test_a.py"])
 def test_a_folder_with_more_than_an_empty_clone_is_refused(tmp_path: Path, there: str) -> None:
     (tmp_path / there).parent.mkdir(exist_ok=True)

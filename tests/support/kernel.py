@@ -22,6 +22,7 @@ class Output:
     displays: list[dict[str, Any]] = field(default_factory=list)
     updates: list[dict[str, Any]] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
+    prompt: int = 0  # the number that JupyterLab shows beside the cell
 
 
 class Kernel:
@@ -89,6 +90,8 @@ class Kernel:
                     output.text += content["text"]
                 else:
                     output.errors += content["text"]
+            elif kind == "execute_input":
+                output.prompt = content["execution_count"]
             elif kind == "error":
                 output.error = f"{content['ename']}: {content['evalue']}"
             elif kind == "display_data":
