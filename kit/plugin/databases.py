@@ -120,6 +120,7 @@ class Database:
         self.metadata: list[MetaData] = []  # of the tables that create() was given
         weakref.finalize(self, _close, self.engine, self._pid)  # a re-run cell leaves nothing open
         attempts.is_used = True
+        _databases.add(self)
 
     def create(self, *sources: type[SQLModel] | MetaData | Table) -> Database:
         """Creates the missing tables and returns self. Several processes may do so at once.
