@@ -114,7 +114,7 @@ class PluginProcess:
                 if len(body) > MAX_BODY or time.monotonic() > end:
                     return Answer(*known, body, False, location)  # it may never end
             return Answer(*known, body, True, location)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:  # no header holds such a value
             return Answer(0, "", f"no answer ({type(error).__name__})".encode())
         finally:
             connection.close()

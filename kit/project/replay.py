@@ -7,8 +7,8 @@ the order in which the notebook shows it; what has not succeeded by then is aske
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -143,14 +143,13 @@ class Replay:
     def _ask(self, question: Question) -> Asked:
         sent, is_secret = self._signed(question)
         other = _exchanged(sent, self._carried)
-        with ThreadPoolExecutor(2) as pool:  # at the same moment: an answer with the time in it is the same
-            futures = [pool.submit(self._notebook.ask, sent), pool.submit(self._export.ask, other)]
-            try:
-                expected, actual = [future.result() for future in futures]
-            except BaseException:  # Ctrl+C, SIGTERM: the answers are not waited for
-                self._notebook.end()
-                self._export.end()
-                raise
+        answers: list[Answer] = []
+        # at the same moment: an answer with the time in it is the same; SIGTERM waits for neither
+        asking = threading.Thread(target=lambda: answers.append(self._export.ask(other)), daemon=True)
+        asking.start()
+        expected = self._notebook.ask(sent)
+        asking.join()
+        (actual,) = answers
         reports = [process.report() for process in (self._notebook, self._export)]
         reached = [place for it in reports for key in ("reached", "refused") for place in it.get(key, ())]
         asked = Asked(question, expected, actual, reached, reports[1].get("missing", []), is_secret)
