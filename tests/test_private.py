@@ -68,6 +68,7 @@ PIPED = "test_connections.py::test_what_is_no_request_gets_a_problem"
 STARTS = "test_server.py::test_it_starts_and_stops_quickly"
 KILLED = "test_workers.py::test_of_four_workers_one_is_killed_under_load"
 BROKEN = "test_workers.py::test_a_plugin_that_does_not_load_ends_them_all_and_tells_once"
+BARE = "test_refusals.py::test_a_decorator_without_its_parentheses"
 STATE = "test_workers.py::test_state_is_found_in_a_closure_and_a_dependency"
 RESERVED = "test_langchain.py::test_every_argument_arrives_whatever_its_name"
 NAMED = "test_bodies.py::test_a_body_that_is_one_value_has_the_arguments_name"
@@ -95,6 +96,7 @@ USES = [
     Use("fastapi", "included.original_router", "plugin/registry", ROUTERS),
     Use("fastapi", "router._mark_routes_changed", "plugin/registry", ROUTERS, ""),
     Use("fastapi", "router.add_api_route", "plugin/registry", RERUN, "path endpoint"),
+    Use("fastapi", "router.api_route", "plugin/registry", BARE, "path"),
     Use("fastapi", "router.include_router", "plugin/registry", ROUTERS, "router"),
     Use("fastapi", "router.routes", "plugin/registry plugin/app", RERUN),
     Use("fastapi", "route.dependant.call", "plugin/registry", STATE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
 import typing
@@ -59,7 +60,10 @@ def _names_around(call: Callable[..., Any]) -> dict[str, Any]:
     code = getattr(function, "__code__", None)
     if code is None:
         return {}
-    names = dict(inspect.getclosurevars(function).nonlocals)
+    names: dict[str, Any] = {}
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
+        with contextlib.suppress(ValueError):  # it gets its value after the operation is registered
+            names[name] = cell.cell_contents
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if _is_written_in(code, frame.f_code):

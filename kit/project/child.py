@@ -183,8 +183,10 @@ def _token(notebook: Notebook, auth: Auth) -> str:
     for cell in notebook.exported:
         for node in ast.walk(ast.parse(cell.source)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and auth.accepts(node.value):
+                # without the first line of the cell, which may be the one
+                where = str(notebook.path) if notebook.is_plain else f"Cell {cell.number} of {notebook.path}"
                 raise notebook.refusal(
-                    f"{str(cell).capitalize()}, line {node.lineno} has a token of the plugin in it.",
+                    f"{where}, line {node.lineno}, has a token of the plugin in it.",
                     "Read it from os.environ: the export must not contain it.",
                     cell=cell,
                 )

@@ -37,7 +37,8 @@ def supervise(
     `on_death` is called with the id of a process that has died, before another takes its place.
 
     `prepare` is pickled: a module-level function, or a `partial` of one. If it raises, or the server ends with uvicorn's
-    `STARTUP_FAILURE`, another try is useless: all of them stop, and `ServeError` is raised; one has printed why.
+    `STARTUP_FAILURE`, another try is useless: all of them stop, and `ServeError` is raised; one has printed why. The others
+    go on where one was to take the place of a dead one: what it needs, such as a database, may be away for a while.
     """
     context = multiprocessing.get_context("spawn")
     voice = context.Lock()  # all that fail fail alike: the first one takes it, and prints why
@@ -51,10 +52,10 @@ def supervise(
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: wake.send(b"."))
     workers = [start() for _ in range(count)]
-    failed = False
+    failed, replaced = False, set[int | None]()
     while not failed and woken not in wait([woken, *(worker.sentinel for worker in workers)]):
         for at, worker in enumerate(workers):
-            if worker.exitcode == STARTUP_FAILURE:
+            if worker.exitcode == STARTUP_FAILURE and worker.pid not in replaced:
                 failed = True
             elif worker.exitcode is not None:
                 _log.error(
@@ -65,6 +66,7 @@ def supervise(
                 if wait([woken], PAUSE):
                     break
                 workers[at] = start()
+                replaced.add(workers[at].pid)
     turn_away(sock)
     sock.close()  # while any process holds it, connections arrive that no worker will see
     for worker in workers:

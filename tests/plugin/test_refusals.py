@@ -167,3 +167,14 @@ def test_a_stopped_server_says_so() -> None:
     assert "was stopped" in str(installed.call("nothing").data)
     with kit.serve(plugin, port=server.port):
         assert installed.call("nothing").ok
+
+
+def test_an_operation_may_use_a_name_that_gets_its_value_later() -> None:
+    plugin = make()
+
+    @plugin.get("/later")
+    def later() -> str:
+        return word
+
+    word = "now"
+    assert kit.install(plugin).call("later").data == "now"

@@ -158,6 +158,40 @@ def test_a_plugin_that_does_not_load_ends_them_all_and_tells_once(tmp_path: Path
     assert "kit: The workers did not start." in done.stderr
 
 
+AWAY = """
+import os, pathlib
+import kit
+
+if pathlib.Path("away").exists():
+    raise RuntimeError("the database is away")
+plugin = kit.Plugin("process", description_for_model="Says which process answers.")
+
+@plugin.get("/process")
+def process() -> int:
+    return os.getpid()
+"""
+
+
+def test_a_successor_that_does_not_start_is_tried_again_while_the_others_serve(tmp_path: Path) -> None:
+    with running(tmp_path, AWAY, "kit", "serve", "app.py", "--workers", "2") as server:
+        while server.log.count("Application startup complete") < 2:
+            time.sleep(0.05)
+        (tmp_path / "away").touch()
+        killed = httpx2.get(f"{server.url}/process", timeout=30).json()
+        os.kill(killed, signal.SIGKILL)
+        end = time.monotonic() + 60
+        while server.log.count("will be replaced") < 3:
+            time.sleep(0.05)
+            assert time.monotonic() < end
+        survivor = httpx2.get(f"{server.url}/process", timeout=30).json()
+        (tmp_path / "away").unlink()
+        end = time.monotonic() + 60
+        while (other := httpx2.get(f"{server.url}/process", timeout=30).json()) == survivor:
+            assert time.monotonic() < end
+        assert other not in (killed, survivor)
+        assert server.end() == 0
+
+
 def test_a_notebook_is_served_by_workers(tmp_path: Path) -> None:
     kit.new("weather", tmp_path)
     command = ["kit", "serve", str(tmp_path / "weather" / "plugin.ipynb"), "--workers", "2"]
