@@ -17,7 +17,7 @@ from tabs import Tab
 import kit
 from kit.web.page import LocalChatGPT
 
-PLUGIN = '''
+PLUGIN = """
 #| export
 import kit
 
@@ -32,7 +32,7 @@ def list_notes() -> list[str]:
 def add_note(text: str) -> list[str]:
     notes.append(text)
     return notes
-'''
+"""
 
 
 @pytest.fixture

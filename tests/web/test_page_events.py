@@ -46,9 +46,7 @@ def test_an_answer_that_is_whole_is_one_event(server: kit.Server, monkeypatch: p
             tab.http.close()
 
 
-def test_what_is_said_before_a_call_is_rendered(
-    server: kit.Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_said_before_a_call_is_rendered(server: kit.Server, monkeypatch: pytest.MonkeyPatch) -> None:
     with Scripted() as scripted:
         monkeypatch.setenv("OPENAI_BASE_URL", scripted.base_url)
         with kit.chatgpt(server, api="chat") as page:
