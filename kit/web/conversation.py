@@ -55,8 +55,8 @@ class Conversation:
         """The plugins that it may use now."""
         return [entry for entry in self._registry.installed if entry.id in self.enabled]
 
-    def watch(self, start: int) -> AsyncIterator[Event]:
-        """The events from number `start` on; ends when no turn is running."""
+    def watch(self, start: int) -> AsyncIterator[list[Event]]:
+        """The events from number `start` on, all that there are at a time; ends when no turn is running."""
         return self.log.watch(start, lambda: self.is_busy)
 
     def say(self, text: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from itertools import groupby
 from typing import Any
 
@@ -53,14 +53,13 @@ class EventLog:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def watch(self, start: int, goes_on: Callable[[], bool]) -> AsyncIterator[Event]:
-        """The events from number `start` on; ends when nothing more comes."""
+    async def watch(self, start: int, goes_on: Callable[[], bool]) -> AsyncIterator[list[Event]]:
+        """The events from number `start` on, each time all that there are; ends when nothing more comes."""
         while True:
             changed = self._changed
-            for event in self._since(start):
-                yield event
-                start = event["at"] + 1
             if start < self.next:
+                later, start = self._since(start), self.next
+                yield later
                 continue
             if not goes_on():
                 return
@@ -68,14 +67,15 @@ class EventLog:
                 await asyncio.wait_for(changed.wait(), ALIVE)
                 await asyncio.sleep(FRAME)
             except TimeoutError:
-                yield {"type": "alive"}
+                yield [{"type": "alive"}]
 
-    def _since(self, start: int) -> Iterator[Event]:
+    def _since(self, start: int) -> list[Event]:
         """The events from a number on as they are now, pieces of text that follow each other as one."""
+        found = []
         later = self.all[bisect_left(self.all, start, key=lambda event: event["at"]) :]
         for is_piece, group in groupby(later, lambda event: event["type"] == "delta"):
             events = list(group)
             if is_piece:
-                yield {**events[-1], "text": "".join(event["text"] for event in events)}
-            else:
-                yield from events
+                events = [{**events[-1], "text": "".join(event["text"] for event in events)}]
+            found += events
+        return found

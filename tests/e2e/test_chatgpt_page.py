@@ -297,6 +297,108 @@ def test_edit_a_call_and_send_it_again(tab: Tab) -> None:
     expect(tab.page.locator(".call")).to_contain_text("/users/ann/todos")
 
 
+def test_what_is_typed_answers_no_question(tab: Tab, server: kit.Server) -> None:
+    field = tab.page.get_by_label("Message")
+    field.click()
+    tab.page.keyboard.type("Add 'buy milk' to sam's list")
+    tab.page.keyboard.press("Enter")
+    tab.page.keyboard.type("and then show me all of it ", delay=30)
+    expect(tab.page.get_by_role("button", name="Deny")).to_be_visible()
+    tab.page.keyboard.type("please ", delay=30)
+    tab.page.keyboard.press("Enter")  # kept while the question waits
+    expect(field).to_have_value("and then show me all of it please ")
+    expect(tab.page.locator(".user")).to_have_text(["You: Add 'buy milk' to sam's list"])
+    assert not [call for call in server.calls if call.method == "POST"]
+    tab.answer("Deny")
+    tab.wait()
+    expect(field).to_have_value("and then show me all of it please ")
+
+
+def test_consent_is_seen_and_taken_back(tab: Tab, server: kit.Server) -> None:
+    tab.say("Add 'buy milk' to sam's list")
+    expect(tab.page.locator(".ask .request")).to_have_text(f"POST {server.url}/users/sam/todos")
+    tab.answer("Always allow")
+    tab.wait()
+    tab.page.locator("#pick").click()
+    expect(tab.page.locator("#plugins")).to_contain_text("Always allowed: add_todo POST")
+    tab.picture("allowed")
+    assert tab.findings() == []
+    tab.page.get_by_role("button", name="Ask again before add_todo").click()
+    expect(tab.page.locator("#plugins")).not_to_contain_text("Always allowed")
+    tab.page.keyboard.press("Escape")
+    tab.say("Add 'tea' to sam's list")
+    tab.answer("Deny")
+    tab.wait()
+
+
+@pytest.mark.parametrize("size", [(1100, 720), (360, 640)])
+def test_a_question_of_any_length_fits_the_view(browser: Browser, local: LocalChatGPT, size: Any) -> None:
+    long = "Donaudampfschiff " * 400
+    names = {
+        f"argument_{n}": {"type": "string", "default": f"\u202e{n} \u05d0\u05d1 " + "x" * 300}
+        for n in range(60)
+    }
+    schema = {"type": "object", "properties": names, "required": list(names)}
+    body = {"required": True, "content": {"application/json": {"schema": schema}}}
+    operation = {
+        "operationId": "send_things",
+        "summary": "Send the things",
+        "requestBody": body,
+        "responses": {},
+    }
+    pages = {
+        "/.well-known/ai-plugin.json": (200, {}, manifest("/o.json", name_for_human=long)),
+        "/o.json": (200, {}, openapi({"/things": {"post": operation}})),
+        "/things": (200, {}, ["sent"]),
+    }
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+    tab = Tab(context.new_page(), local.url)
+    with Stranger(pages) as stranger:
+        tab.install(stranger.url)
+        call = {"arguments": {name: it["default"] for name, it in names.items()}, "operation": "send_things"}
+        facts = {"method": "POST", "url": f"{stranger.url}/things?{'y' * 3000}", "again": False}
+        conversation = local._state.conversation(tab.page.url.partition("#")[2])
+        conversation.log.record("user", text="Send", plugins=[])
+        conversation.log.record("call", n=1, plugin=long, image="", asks=True, **call)
+        conversation.log.record("question", n=1, arguments=call["arguments"], **facts)
+        tab.page.reload()
+        for name in ("Allow", "Always allow", "Deny"):
+            expect(tab.page.get_by_role("button", name=name, exact=True)).to_be_in_viewport(ratio=1)
+        expect(tab.page.locator(".ask .request")).to_be_in_viewport()
+        expect(tab.page.locator(".ask dd").first).to_be_in_viewport()
+        shown = tab.page.locator(".ask").inner_text()
+        assert "\\u202e" in shown
+        assert "\u202e" not in shown
+        tab.picture(f"question-{size[0]}")
+        assert tab.findings() == []
+    context.close()
+
+
+def test_try_again_sends_the_message_of_its_own_turn(tab: Tab) -> None:
+    for text in ("Add 'one' to sam's list", "Add 'two' to sam's list"):
+        tab.say(text)
+        expect(tab.page.get_by_role("button", name="Deny")).to_be_visible()
+        tab.page.keyboard.press("Escape")  # stops
+        tab.wait()
+    tab.page.get_by_role("button", name="Try again").first.click()
+    tab.answer("Deny")
+    tab.wait()
+    expect(tab.page.locator(".user").last).to_contain_text("'one'")
+
+
+def test_a_draft_stays_with_its_chat(tab: Tab) -> None:
+    tab.say("Show me sam's list")
+    tab.wait()
+    field = tab.page.get_by_label("Message")
+    field.fill("half a thought")
+    tab.page.get_by_role("button", name="New chat").click()
+    expect(tab.page.locator(".user")).to_have_count(0)
+    expect(field).to_have_value("")
+    field.fill("another")
+    tab.page.get_by_role("button", name="Show me sam's list", exact=True).click()
+    expect(field).to_have_value("half a thought")
+
+
 def test_a_reload_loses_nothing(tab: Tab) -> None:
     tab.say("Add 'buy milk' to sam's list")
     expect(tab.page.get_by_role("button", name="Deny")).to_be_visible()
@@ -584,6 +686,10 @@ def test_the_keyboard_is_enough(tab: Tab) -> None:
     expect(tab.page.get_by_label("Message")).to_be_focused()  # the user can type immediately
     keys.type("Add 'buy milk' to sam's list")
     keys.press("Enter")
+    expect(tab.page.get_by_role("button", name="Deny")).to_be_visible()
+    expect(tab.page.get_by_label("Message")).to_be_focused()  # the question takes no focus
+    for _ in range(3):
+        keys.press("Shift+Tab")
     expect(tab.page.get_by_role("button", name="Allow", exact=True)).to_be_focused()
     keys.press("Enter")
     tab.wait()

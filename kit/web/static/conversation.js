@@ -3,6 +3,8 @@
 import { Call } from "./call.js";
 import { $, el, seconds, visible } from "./dom.js";
 
+const whenIdle = window.requestIdleCallback || ((call) => setTimeout(call, 50)); // Safari has none
+
 const NEAR = 120; // pixels from the end, within which the end is followed
 
 export class Transcript {
@@ -42,6 +44,19 @@ export class Transcript {
     if (scrollHeight - scrollTop - clientHeight < NEAR) this.follows = true;
     else if (scrollTop < this.top) this.follows = false;
     this.top = scrollTop;
+    // what came into view had another height than was supposed
+    if (this.follows && scrollHeight - scrollTop - clientHeight > 1) this.soon();
+  }
+
+  // Of a long chat that is opened, only the answers in view are laid out at once, the others when nothing else is to do.
+  approach() {
+    this.idle ||= whenIdle(() => {
+      this.idle = 0;
+      const far = [...$("log").querySelectorAll(".far")].slice(-20);
+      for (const answer of far) answer.classList.remove("far");
+      this.soon();
+      if (far.length) this.approach();
+    });
   }
 
   close() {
@@ -93,7 +108,8 @@ export class Transcript {
   // What was said is whole: it takes the place of its pieces.
   on_text(event) {
     this.pieces = "";
-    const answer = this.answer || this.add(el("div", { class: "answer" }));
+    const answer = this.answer || this.add(el("div", { class: "answer far" }));
+    if (!this.answer) this.approach();
     // The kit has rendered the model's Markdown, with any HTML in it escaped.
     answer.classList.remove("raw");
     answer.innerHTML = event.html;

@@ -228,8 +228,10 @@ class Page {
 
   working(busy) {
     this.busy = busy;
+    const isHeld = [$("send"), $("stop")].includes(document.activeElement); // a hidden button would lose the focus
     $("send").hidden = busy;
     $("stop").hidden = !busy;
+    if (isHeld) $("text").focus({ preventScroll: true });
   }
 
   // -- layout and dialogs ---------------------------------------------------------------
