@@ -51,7 +51,7 @@ SLOW = (
     "auth",
     "endurance",
     "export_stopped",
-    "places",
+    "deploy_places",
     "exported_chats",
     "project",
     "migrations",
