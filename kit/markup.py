@@ -51,7 +51,8 @@ def columns(rows: Iterable[Sequence[str]], indent: str = "") -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     left = len(indent) + sum(width + 2 for width in widths)
     whole = shutil.get_terminal_size((100, 24)).columns
-    if whole - left < LEAST:
+    longest = max((len(line) for row in rows for line in row[-1].splitlines()), default=0)
+    if whole - left < min(LEAST, longest):
         return "\n".join(line for row in rows for line in _stacked(row, indent, whole))
     lines = []
     for row in rows:
