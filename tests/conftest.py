@@ -51,6 +51,7 @@ SLOW = (
     "auth",
     "endurance",
     "export_stopped",
+    "served",
     "deploy_places",
     "exported_chats",
     "project",

@@ -188,10 +188,12 @@ def transcript(server: kit.Server, text: str, scripted: Scripted, capsys: Any, *
 
 
 def page_export(server: kit.Server, text: str, **_: Any) -> str:
-    call = {"type": "call", "n": 1, "operation": "add_note", "arguments": {"note": text}}
+    user = {"type": "user", "text": text, "plugins": []}
+    call = {"type": "call", "n": 1, "operation": "add_note", "arguments": {"note": text}, "asks": True}
     result = {"type": "result", "n": 1, "arguments": {"note": text}, "ok": True, "outcome": "200"}
-    reply: Any = SimpleNamespace(events=[{"type": "user", "text": text}, call, result])
-    return as_code(reply, [], "cell") + as_code(reply, [], "test")
+    log = SimpleNamespace(all=[user, call, result, {"type": "done"}])
+    conversation: Any = SimpleNamespace(log=log, used={})
+    return as_code(conversation, "cell") + as_code(conversation, "test")
 
 
 def tunnel(server: kit.Server, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **_: Any) -> str:

@@ -170,7 +170,7 @@ class _Recording:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, log: RequestLog) -> None:
         self.start = perf_counter()
-        self.scope, self.log = scope, log
+        self.scope, self.log, self.path = scope, log, scope["path"]  # before a prefix of the outside is added
         self.forward_receive, self.forward_send = receive, send
         self.status = 0
         self.received = self.sent = b""
@@ -192,9 +192,7 @@ class _Recording:
                     self.start,
                     perf_counter(),
                     self.scope["method"],
-                    hide_given(self.scope["path"], given)
-                    if (given := parameters(self.scope))
-                    else self.scope["path"],
+                    hide_given(self.path, given) if (given := parameters(self.scope)) else self.path,
                     self.scope["query_string"],
                     self.status,
                     self.received,

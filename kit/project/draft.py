@@ -92,6 +92,8 @@ class Draft:
             if parts.uses_database:
                 tables, changes = migrations.written(files, self.target, place)
                 files |= tables
+            if (earlier := self.target / CALLS).is_file():  # if nothing is proved, it stays
+                files[CALLS] = earlier.read_bytes()
             _check_leaks(files, self.scratch, parts)
             update = self._update(files, original)
             copy = _laid_out(update, place / "export")
@@ -155,7 +157,9 @@ class Draft:
         return bool(
             leaks.form_in(text)
             or leaks.path_in(text, self.parts.folder, Path.cwd(), self.scratch)
-            or any(len(value) >= 4 and value in text for value in known)
+            or any(
+                value in text if len(value) >= 4 else f'"{value}"' in text for value in filter(None, known)
+            )
         )
 
 

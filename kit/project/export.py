@@ -21,6 +21,7 @@ from kit.project.parity import Parity
 from kit.project.proof import ProcessError
 from kit.project.requirements import unproved
 from kit.project.scratch import scratch_folder
+from kit.project.served import ExportedServer, LambdaAnswer, invoke
 from kit.project.source import formatted
 from kit.project.update import OWN_LINES, RECORD, Record, Update, own_lines
 
@@ -86,6 +87,14 @@ class Export:
             if name not in _UNSHOWN and not name.startswith((".github/", "wheels/", "migrations/")):
                 purposes.setdefault(name, "from beside the notebook")
         return [(name, purpose) for name, purpose in purposes.items() if (self.path / name).exists()]
+
+    def serve(self, workers: int = 1, port: int = 0) -> ExportedServer:
+        """`kit serve app.py` in processes of its own; `port` 0 takes any free one. Raises `ExportError` if it does not start."""
+        return ExportedServer(self.path, workers, port)
+
+    def invoke(self, method: str, path: str) -> LambdaAnswer:
+        """What `lambda_handler.py` answers, called as Lambda does, in a process of its own."""
+        return invoke(self.path, method, path)
 
     def __repr__(self) -> str:
         notes = "".join(f"\n{note}" for note in self.notes)

@@ -104,8 +104,11 @@ def test_another_plugins_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_line_of_its_user_is_used_in_the_proof(tmp_path: Path) -> None:
-    """The notebook imports by a name in a text, which nobody can read; and a package that is not here is told."""
-    hidden = "#| export\n@todo.get('/n')\ndef n() -> int:\n    return len(__import__('jin' + 'ja2').__name__)"
+    """The notebook asks for a package without importing it, which nobody can see; one that is not here is told."""
+    hidden = (
+        "#| export\nfrom importlib.metadata import version\n\n"
+        "@todo.get('/n')\ndef n() -> int:\n    return len(version('jin' + 'ja2')) > 0"
+    )
     path, out = write(tmp_path / "todo.ipynb", PLUGIN, hidden), tmp_path / "out"
     first = kit.export(path, out)
     assert not first.ok  # 500 where jinja2 is none of the requirements

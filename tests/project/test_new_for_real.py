@@ -13,7 +13,13 @@ import yaml
 
 from kit.project.wheel import write_wheel
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the steps are for its own shell")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="the steps are for its own shell"),
+    pytest.mark.skipif(
+        os.environ.get("KIT_INTEROP") != "1",
+        reason="installs packages into environments of its own: set KIT_INTEROP=1",
+    ),
+]
 BASE = str(Path(sys.base_prefix, "bin", "python3"))
 # No variable of the developer's decides: only what a fresh shell has.
 CLEAN = {

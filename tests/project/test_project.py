@@ -358,5 +358,5 @@ def test_lab_without_jupyterlab_says_what_to_install(tmp_path: Path) -> None:
     code = blocked + "sys.argv = ['kit', 'lab']\nfrom kit.cli import main\nmain()"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "pip install jupyterlab" in done.stderr
+    assert "extra `tutorial`" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -19,6 +19,7 @@ import websockets.sync.client
 from roads import running
 
 import kit
+from kit.client import network
 
 # The prefix is that of an operation too: taking it away and keeping it look alike.
 PREFIX = "/todos"
@@ -200,6 +201,7 @@ def outside(
     with ExitStack() as opened:
         opened.callback(patch.undo)
         patch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
+        network._networks.clear()  # those of other tests in this process trust other certificates
         server = opened.enter_context(
             running(folder, APP, "kit", "serve", "app.py", *SERVERS[how], **settings)
         )
