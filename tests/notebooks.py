@@ -30,10 +30,10 @@ TIMES = re.compile(r"\b(\d+ ms|\d+\.\d s)\b")
 FIXED: list[tuple[re.Pattern[str], Any]] = [
     (re.compile(r"(127\.0\.0\.1|localhost)(:|%3A)\d{4,5}"), r"\1\g<2>3333"),
     (re.compile(r"token=[\w-]{22}"), "token=123"),
+    (re.compile(r"(?<=[;,\w]) (\d+ ms|\d+\.\d s)\b"), " 1 ms"),  # in a sentence; a column keeps its width:
     (
         re.compile(r" *\b(\d+ ms|\d+\.\d s)\b"),
-        # a column keeps its width, a sentence its one space
-        lambda match: "1 ms".rjust(len(match[0]) if match[0][:2] == "  " else 5 * (match[0][0] == " ")),
+        lambda match: "1 ms".rjust(len(match[0]) if match[0][0] == " " else 0),
     ),
     (
         re.compile(r"(?<=data:image/svg\+xml,)[^\"]*"),
