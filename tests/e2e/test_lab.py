@@ -14,6 +14,7 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),
 ]
 NAMES = sorted(path.name for path in labs.NOTEBOOKS.glob("*.ipynb"))
+AGAIN = ("04", "07")  # those that serve what others hold: a database, a page. Each takes half a minute here
 PICTURES = labs.ROOT / "build" / "screenshots"
 
 
@@ -47,8 +48,10 @@ def test_run_all_and_again_in_the_dark(lab: Lab, browser: Any, name: str) -> Non
     with lab.open(browser, name) as notebook:
         assert errors(notebook.run_all()) == []
         notebook.theme("dark")
-        again = notebook.restart_and_run_all if name == NAMES[0] else notebook.run_all
-        assert errors(again()) == []
+        if name == NAMES[0]:
+            assert errors(notebook.restart_and_run_all()) == []
+        elif name[:2] in AGAIN:
+            assert errors(notebook.run_all()) == []
         outputs = notebook.page.locator(".jp-OutputArea-output")
         assert outputs.count() >= 4
         rich = notebook.page.locator(".jp-RenderedHTMLCommon:is(.jp-RenderedHTML) :is(table, details)")
