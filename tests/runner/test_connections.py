@@ -157,9 +157,9 @@ def test_a_client_that_is_slow_with_its_headers_is_told_and_closed(server: kit.S
 @under(REQUEST_TIMEOUT="1")
 def test_a_client_that_is_slow_with_its_body_is_told(server: kit.Server) -> None:
     with connected(server, HEAD + b"Content-Length: 100\r\n\r\na") as connection:
-        status, found = problem(rest(connection))
-        assert status == 408
-        assert "REQUEST_TIMEOUT" in found["detail"]
+        answer = rest(connection)  # it comes in one piece or in two
+        assert b" 408 " in answer.split(b"\r\n")[0]
+        assert b"REQUEST_TIMEOUT" in answer
     assert answers(server)
 
 
