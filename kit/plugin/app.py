@@ -249,10 +249,8 @@ class Plugin(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """FastAPI's own stack, which OpenTelemetry's instrumentation takes the place of; `_layered` adds the kit's layers."""
-        if self.user_middleware == [
-            self._well_known,
-            *self._innermost,
-        ]:  # no middleware needs to see the pages
+        # no middleware needs to see the pages
+        if self.user_middleware == [self._well_known, *self._innermost]:
             self.user_middleware = self._innermost
         return super().build_middleware_stack()
 

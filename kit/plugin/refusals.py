@@ -75,6 +75,9 @@ def check_function(function: Callable[..., Any], name: str) -> None:
             f"Write it as a function, or register the method of an object: plugin.get(path)(thing.{name}).",
             name,
         )
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None or not {"input", "print"} & {*code.co_names}:  # the source is read for these only
+        return
     tree = _tree(function)
     if tree is None:
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -13,20 +12,6 @@ from tabs import Tab, kinds, lines, said
 
 import kit
 from kit.web.page import LocalChatGPT
-
-
-@pytest.fixture
-def page(server: kit.Server) -> Iterator[LocalChatGPT]:
-    with kit.chatgpt(server) as running:
-        yield running
-
-
-@pytest.fixture
-def tab(page: LocalChatGPT) -> Iterator[Tab]:
-    tab = Tab(page)
-    yield tab
-    tab.http.close()
-
 
 # -- who may use it -----------------------------------------------------------------
 

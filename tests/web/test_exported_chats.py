@@ -49,13 +49,6 @@ def page(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalChatG
         yield running
 
 
-@pytest.fixture
-def tab(page: LocalChatGPT) -> Iterator[Tab]:
-    tab = Tab(page)
-    yield tab
-    tab.http.close()
-
-
 def exported(tab: Tab, form: str) -> str:
     return str(tab.get(f"conversations/{tab.id}/export/{form}")["text"])
 

@@ -29,13 +29,6 @@ def page(server: kit.Server, scripted: Scripted) -> Iterator[LocalChatGPT]:
         yield running
 
 
-@pytest.fixture
-def tab(page: LocalChatGPT) -> Iterator[Tab]:
-    tab = Tab(page)
-    yield tab
-    tab.http.close()
-
-
 ARGUMENTS = {"username": "sam", "todo": "milk"}
 ADD = ("add_todo", json.dumps(ARGUMENTS))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -14,19 +13,6 @@ from tabs import Tab, kinds, said
 
 import kit
 from kit.web.page import LocalChatGPT
-
-
-@pytest.fixture
-def page(server: kit.Server) -> Iterator[LocalChatGPT]:
-    with kit.chatgpt(server) as running:
-        yield running
-
-
-@pytest.fixture
-def tab(page: LocalChatGPT) -> Iterator[Tab]:
-    tab = Tab(page)
-    yield tab
-    tab.http.close()
 
 
 def test_an_answer_that_is_whole_is_one_event(server: kit.Server, monkeypatch: pytest.MonkeyPatch) -> None:
