@@ -174,7 +174,12 @@ class Chat:
     async def _turn(self, text: str, stream: bool = True) -> AsyncIterator[Event | _Question]:
         if self._running.locked():
             raise ChatError("This chat is still answering.", "Wait for it, or create another Chat.")
-        await self._renew()
+        await self._running.acquire()  # at once, since it is free: no other turn begins meanwhile
+        try:
+            await self._renew()
+        except BaseException:
+            self._running.release()
+            raise
         reply = Reply(text)
         reply.began = time.perf_counter()
         history: list[Item] = [*self.history, {"role": "user", "content": encodable(text)}]
@@ -182,7 +187,6 @@ class Chat:
         said: list[str] = []  # in the one that runs
         tools = self._offered()
         turn = traces.Span(traces.TURN, ", ".join(plugin.name for plugin in self.plugins))
-        await self._running.acquire()
         try:
             for number in range(self.max_rounds):
                 answer = Round()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -70,3 +71,17 @@ def test_a_stopped_server_is_an_error_of_the_call_and_the_chat_goes_on() -> None
     assert "was stopped" in str(reply.calls[0].data)
     with kit.serve(plugin, port=server.port):
         chat("list the books").expect("list_books")
+
+
+async def _both(chat: kit.Chat) -> list[Any]:
+    return await asyncio.gather(*(chat.asend("list the books") for _ in range(2)), return_exceptions=True)
+
+
+def test_two_turns_at_once_are_refused_while_a_change_is_read() -> None:
+    plugin = make()
+    with kit.serve(plugin) as server:
+        chat = kit.Chat(server, show=False)
+        plugin.get("/authors", summary="List the authors")(lambda: ["Herbert"])
+        outcomes = asyncio.run(_both(chat))
+        assert sorted(type(it).__name__ for it in outcomes) == ["ChatError", "Reply"]
+        assert chat("list the books").calls
