@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -93,3 +95,19 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def with_article(noun: str) -> str:
     """A noun behind `a` or `an`."""
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
+def nearness(words: Set[str], lexicons: Sequence[Mapping[str, float]]) -> list[float]:
+    """How near texts are to some words (BM25, with the weights of a text's words in the place of their number)."""
+    sizes = [sum(lexicon.values()) for lexicon in lexicons]
+    average = sum(sizes) / max(1, len(sizes)) or 1
+    known = Counter(word for lexicon in lexicons for word in words if word in lexicon)
+    rarity = {word: math.log(1 + (len(lexicons) - n + 0.5) / (n + 0.5)) for word, n in known.items()}
+    return [
+        sum(
+            rarity[word] * lexicon[word] * 2.2 / (lexicon[word] + 1.2 * (0.5 + 0.5 * size / average))
+            for word in rarity
+            if word in lexicon
+        )
+        for lexicon, size in zip(lexicons, sizes, strict=True)
+    ]

@@ -7,10 +7,10 @@ and reports the result from the data. The same conversation always gets the same
     with kit.understudy.serve() as understudy:
         client = openai.OpenAI(base_url=understudy.base_url, api_key="none")
 
-From the sentence to the wire: `sentence` finds words and values, `slots` reads tools, `choice` and `filling`
-pick the tool and its arguments (from `clauses`, `candidates`, and those of each kind: `typed_candidates`,
-`text_candidates`, `list_candidates`), `dialogue` follows the conversation, `prose` writes the answers,
-`requests`, `responses` and `app` speak OpenAI's protocol.
+From the sentence to the wire: `sentence` finds words and values (`dates` those of time), `slots` reads tools,
+`candidates` finds what an argument may be, `features` what speaks for it, `weights` what that counts; `filling` is
+the search for the arguments of a tool, `choice` that for the tool. `dialogue` follows the conversation with `memory`,
+`prose` writes the answers, `requests`, `responses` and `app` speak OpenAI's protocol.
 """
 
 from kit.understudy.app import Understudy, make_app, serve, shared, shared_url

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -35,8 +36,8 @@ MAX_BODY = 10_000_000  # bytes, as much as a served plugin takes
 MAX_STORED = 1000  # responses that previous_response_id can name; the oldest go first
 
 
-def make_app() -> Starlette:
-    """The ASGI app: `/v1/responses`, `/v1/chat/completions`, `/v1/models`."""
+def make_app(clock: Callable[[], datetime] = datetime.now) -> Starlette:
+    """The ASGI app: `/v1/responses`, `/v1/chat/completions`, `/v1/models`. `tomorrow` is counted from the clock."""
     app = Starlette(
         routes=[
             Route("/v1/chat/completions", _create_chat_completion, methods=["POST"]),
@@ -47,13 +48,14 @@ def make_app() -> Starlette:
         ],
         exception_handlers={BadRequest: _bad_request, 404: _not_found, 405: _not_found},
     )
+    app.state.clock = clock
     app.state.stored = OrderedDict()  # id -> the response, and the items of the conversation so far
     return app
 
 
 async def _create_chat_completion(request: Request) -> Response:
     chat = read_chat(await _body(request, CHAT))
-    answer = await run_in_threadpool(_answer, chat)
+    answer = await run_in_threadpool(_answer, chat, request.app.state.clock())
     if chat.stream:
         return _stream((_data(chunk) for chunk in responses.chat_chunks(chat, answer)), "data: [DONE]\n\n")
     return JSONResponse(responses.chat_completion(chat, answer))
@@ -69,7 +71,7 @@ async def _create_response(request: Request) -> Response:
             code="previous_response_not_found",
         )
     model_request = read_responses(body, stored[previous][1] if previous else ())
-    answer = await run_in_threadpool(_answer, model_request)
+    answer = await run_in_threadpool(_answer, model_request, request.app.state.clock())
     response = responses.response(model_request, answer)
     if response["store"]:
         stored[response["id"]] = (response, [*model_request.items, *response["output"]])
@@ -112,9 +114,9 @@ async def _not_found(request: Request, error: Exception) -> Response:
     return JSONResponse(BadRequest(message).body(), getattr(error, "status_code", 404))
 
 
-def _answer(request: ModelRequest) -> Answer:
+def _answer(request: ModelRequest, now: datetime) -> Answer:
     readings = _readings(json.dumps(request.tools))
-    return respond(request.entries, readings, choice=request.choice, parallel=request.parallel)
+    return respond(request.entries, readings, choice=request.choice, parallel=request.parallel, now=now)
 
 
 @lru_cache(maxsize=64)
@@ -152,10 +154,12 @@ def _stream(events: Iterable[str], end: str) -> StreamingResponse:
 class Understudy:
     """A running understudy. `.base_url` is what an OpenAI client takes; `with` stops it at the end."""
 
-    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, port: int = 0, host: str = "127.0.0.1", clock: Callable[[], datetime] = datetime.now
+    ) -> None:
         sock = listen(host, port)
         self.host, self.port = host, sock.getsockname()[1]
-        self._thread = ServerThread(make_app(), sock)
+        self._thread = ServerThread(make_app(clock), sock)
         self._thread.start()
 
     @property
@@ -185,9 +189,9 @@ _shared: Understudy | None = None
 _lock = threading.Lock()
 
 
-def serve(port: int = 0, host: str = "127.0.0.1") -> Understudy:
-    """Starts an understudy and returns when it answers. Raises `PortInUse`."""
-    return Understudy(port, host)
+def serve(port: int = 0, host: str = "127.0.0.1", clock: Callable[[], datetime] = datetime.now) -> Understudy:
+    """Starts an understudy and returns when it answers. `clock` says what `tomorrow` is counted from. Raises `PortInUse`."""
+    return Understudy(port, host, clock)
 
 
 def shared() -> Understudy:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kit.understudy.clauses import commands
-from kit.understudy.filling import MISSING, Filling, fill
-from kit.understudy.sentence import Sentence, Token
+from kit.understudy.candidates import Finder
+from kit.understudy.context import Context, is_negated
+from kit.understudy.filling import Filling, fillings
+from kit.understudy.sentence import Sentence
 from kit.understudy.slots import ToolReading
-from kit.understudy.words import OPERATION_VERBS, QUESTION, SMALL_TALK, VERBS, stems
-from kit.words import DETERMINERS, FUNCTION
+from kit.understudy.weights import Weights, learned
+from kit.understudy.words import CREATIVE, OPERATION_VERBS, QUESTION, SMALL_TALK, VERBS
+from kit.words import FUNCTION, PRONOUNS, nearness
 
-SHORTLIST = 12  # tools whose arguments are tried; the words of the others fit less
+SHORTLIST = 8  # tools whose arguments are tried; the words of the others fit less
+FILLINGS = 4  # assignments of arguments that are weighed for each of them
+DOUBT = 0.5  # a tool that counts so little more than none is not called if it changes something
 REMEMBERED = (
     "person",
     "place",
@@ -22,179 +26,225 @@ REMEMBERED = (
     "name",
     "email",
 )  # kinds of argument that hold for the next request too
-EVIDENCE = 0.8  # what a tool needs before it is called at all
-SOME_EVIDENCE, GOOD_SCORE = 0.5, 2.3  # or these two
-_DELETING = ("get rid of", "take out", "cross off", "no longer need", "don 't need", "don't need", "scratch ")
-_FINISHING = ("finished", "is done", "completed", "complete ")
-_CREATIVE = stems("poem haiku story joke riddle essay limerick sonnet lyrics fact tips explain")
 _ABOUT_ME = re.compile(
     r"\b(?:who|what|how) (?:are|can|is) you\b|\bwhat(?:'s| is) your (?:name|favou?rite)|\bhow(?:'s| is) it going"
     r"|\bare you (?:a|an|real|human|there|sure|ok)\b|\bnice to (?:meet|see|talk to) you"
     r"|\bhow(?:'s| is| was) your (?:day|morning|afternoon|evening|weekend)",
     re.IGNORECASE,
 )
+_REQUEST = re.compile(
+    r"^\W*(?:please\s+)?(?:can|could|would|will)\s+(?:you|we|i|someone)\b(?!\s+(?:tell|show|say|list|find|check))",
+    re.IGNORECASE,
+)
+_CHANGES = ("create", "update", "delete")
 
 
 @dataclass
 class Choice:
-    """A tool for a sentence, with its arguments."""
+    """A tool for a sentence, with its arguments. `score` is what counts for it, against calling nothing."""
 
     tool: ToolReading
     filling: Filling
-    score: float
-    evidence: float
+    score: float = 0.0
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether to ask before it is called: it changes something, and little speaks for it."""
+        return self.tool.verb in _CHANGES and self.score < DOUBT
 
 
-def choose(sentence: Sentence, tools: Sequence[ToolReading], known: Iterable[str] = ()) -> Choice | None:
+def choose(
+    sentence: Sentence,
+    tools: Sequence[ToolReading],
+    known: Iterable[str] = (),
+    weights: tuple[Weights, Weights] | None = None,
+) -> Choice | None:
     """The tool that the sentence asks for; None for small talk and everything that fits no tool.
 
     `known` are the names of arguments that the conversation has already settled.
     """
-    if is_small_talk(sentence) or _is_creative(sentence, tools):
+    if is_small_talk(sentence):
         return None
-    return next((choice for choice in rank(sentence, tools, known) if _is_meant(choice)), None)
+    best = rank(sentence, tools, known, weights)[:1]
+    return best[0] if best and best[0].score > 0 else None
 
 
-def _is_meant(choice: Choice) -> bool:
-    """Whether there is enough evidence for the tool: its words, or arguments that leave nothing unexplained."""
-    whole = not choice.filling.missing and len(choice.filling.arguments) > 1
-    return (
-        choice.evidence >= EVIDENCE
-        or (choice.evidence >= SOME_EVIDENCE and choice.score >= GOOD_SCORE)
-        or (whole and choice.score >= GOOD_SCORE + 0.2)
-    )
+def rank(
+    sentence: Sentence,
+    tools: Sequence[ToolReading],
+    known: Iterable[str] = (),
+    weights: tuple[Weights, Weights] | None = None,
+) -> list[Choice]:
+    """The tools by how well they fit, best first. One that changes something is none for a question."""
+    for_arguments, for_tools = weights or learned()
+    ranked, none = [], 0.0
+    must_not_change = is_question(sentence) or is_refusal(sentence)
+    for choice, names in considered(sentence, tools, for_arguments, frozenset(known)):
+        score = for_tools.sum(names)
+        if choice is None:
+            none = score
+        elif not (must_not_change and choice.tool.verb in _CHANGES):
+            ranked.append(Choice(choice.tool, choice.filling, score))
+    for choice in ranked:
+        choice.score -= none
+    return sorted(ranked, key=lambda choice: -choice.score)
 
 
-def _is_creative(sentence: Sentence, tools: Sequence[ToolReading]) -> bool:
-    """Whether it asks for what only a language model can do, unless a tool is about just that."""
-    words = {t.stem for t in sentence.tokens} & _CREATIVE
-    return bool(words) and not any(word in tool.lexicon for word in words for tool in tools)
+def considered(
+    sentence: Sentence, tools: Sequence[ToolReading], weights: Weights, known: frozenset[str] = frozenset()
+) -> list[tuple[Choice | None, list[str]]]:
+    """The likeliest tools with their arguments, and none at all (None), each with its features."""
+    finder = Finder(sentence, weights)
+    view = _View(finder.context, tools)
+    order = sorted(range(len(tools)), key=lambda n: -view.near[n])[:SHORTLIST]
+    choices = [
+        (n, Choice(tools[n], filling)) for n in order for filling in fillings(finder, tools[n], FILLINGS)
+    ]
+    found: list[tuple[Choice | None, list[str]]] = [
+        (choice, view.features(n, choice, choices, known)) for n, choice in choices
+    ]
+    return [*found, (None, view.none_features())]
 
 
-def rank(sentence: Sentence, tools: Sequence[ToolReading], known: Iterable[str] = ()) -> list[Choice]:
-    """The tools by how well they fit, best first."""
-    known = set(known)
-    words = [t for i, t in enumerate(sentence.tokens) if i not in sentence.taken and t.is_word]
-    rarity = _rarity({t.stem for t in words}, tools)
-    verbs = _verbs(sentence)
-    unique = _unique(words, tools)
+class _View:
+    """A sentence beside all tools: what of its words is in which."""
 
-    def fit(tool: ToolReading) -> float:
-        lexical = sum(_match(t.stem, t.low, tool) * rarity.get(t.stem, 1.0) for t in words)
-        return lexical + _verb_score(verbs, tool)
-
-    ranked = []
-    for tool in sorted(tools, key=fit, reverse=True)[:SHORTLIST]:
-        filling = fill(sentence, tool)
-        word_score, outside = _words_score(sentence, tool, filling, rarity)
-        if unique.get(id(tool), set()) - OPERATION_VERBS.keys():
-            word_score += 0.6
-        verb = _verb_score(verbs, tool)
-        settled = sum(slot.kind in REMEMBERED and slot.name in known for slot in filling.missing)
-        missing = len(filling.missing) - settled
-        score = filling.score + MISSING * settled + word_score + verb
-        evidence = outside + filling.strong + 0.9 * filling.shaped - 0.4 * missing
-        if verb < 0:
-            evidence -= 0.4  # a question, and a tool that changes something
-        if verb > 0.8 and not missing:
-            changes = tool.verb != "read" and filling.best > 0.75
-            evidence += 0.6 if changes and (not filling.left_over or len(filling.arguments) > 1) else 0.2
-        if filling.strong and not missing and not filling.left_over:
-            evidence += 0.35
-        ranked.append(Choice(tool, filling, score, evidence))
-    ranked.sort(key=lambda c: -c.score)
-    return ranked
-
-
-def _words_score(
-    sentence: Sentence, tool: ToolReading, filling: Filling, rarity: dict[str, float]
-) -> tuple[float, float]:
-    """What the words count for the tool: for its rank, and as evidence that it is meant at all."""
-    score = evidence = 0.0
-    seen: set[str] = set()
-    at = commands(sentence)
-    for i, token in enumerate(sentence.tokens):
-        weight = _match(token.stem, token.low, tool) if token.is_word else 0.0
-        if not weight or i in sentence.taken or token.stem in seen:
-            continue
-        seen.add(token.stem)
-        inside = filling.mask >> i & 1
-        noun = i and (sentence.tokens[i - 1].low in DETERMINERS or sentence.tokens[i - 1].low == "'s")
-        is_verb = token.stem in OPERATION_VERBS and not noun
-        own = is_verb and i in at and token.stem == tool.name_stems[0]
-        score += (
-            weight
-            * rarity.get(token.stem, 1.0)
-            * (0.35 if inside else 0.5 if is_verb and len(tool.name_stems) > 1 else 1.0)
+    def __init__(self, context: Context, tools: Sequence[ToolReading]) -> None:
+        self.context, self.sentence = context, context.sentence
+        self.content = [
+            i
+            for i, t in enumerate(context.tokens)
+            if t.is_word and t.low not in FUNCTION and i not in context.taken
+        ]
+        stems = {context.tokens[i].stem for i in self.content}
+        self.near = nearness(
+            stems, [{**{stem: 0.4 for stem in stems if tool.is_near(stem)}, **tool.lexicon} for tool in tools]
         )
-        if not inside:
-            # `add` and `get` fit everything, unless the verb is the tool's whole name
-            whole = not is_verb or (own and len(tool.name_stems) == 1)
-            evidence += weight * (1.0 if whole else 0.5 if own else 0.35)
-    return score, evidence
+        self.best, self.second = (*sorted(self.near, reverse=True), 0.0, 0.0)[:2]
+        self.question = is_question(self.sentence)
+        self.verbs = {kind for i in context.commands for kind in VERBS.get(context.tokens[i].stem, ())}
+        self.size = len(tools)
+        self.owners = {s: [n for n, tool in enumerate(tools) if s in tool.name_stems] for s in stems}
+
+    def features(
+        self, n: int, choice: Choice, others: Sequence[tuple[int, Choice]], known: frozenset[str]
+    ) -> list[str]:
+        tool, filling, tokens = choice.tool, choice.filling, self.context.tokens
+        rest = [i for i in self.content if not filling.mask >> i & 1]
+        explained = [i for i in rest if tokens[i].stem in tool.lexicon]
+        related = [i for i in rest if i not in explained and tool.is_near(tokens[i].stem)]
+        lost = [i for i in rest if i not in explained and i not in related and tokens[i].stem not in VERBS]
+        named = {tokens[i].stem for i in explained} & set(tool.name_stems)
+        nouns = named - OPERATION_VERBS.keys()
+        own_nouns = set(tool.name_stems) - OPERATION_VERBS.keys()
+        missing = [s for s in filling.missing if not (s.name in known and s.kind in REMEMBERED)]
+        values = [v for v in self.sentence.values if not filling.mask >> v.first & 1]
+        best_own = max(other.filling.score for m, other in others if m == n)
+        best_fill = max(other.filling.score for _, other in others)
+        return [
+            *_reached("near", self.near[n], (0.1, 1, 2, 3, 5, 8)),
+            *_reached("near.behind", self.best - self.near[n], (0.1, 0.5, 1, 2, 3, 5, 8)),
+            *_reached(
+                "near.ahead",
+                self.near[n] - self.second if self.near[n] == self.best else 0,
+                (0.1, 0.5, 1, 2, 3, 5),
+            ),
+            f"named={_share(len(nouns), len(own_nouns))}",
+            f"explained={_share(len(explained), len(rest))}",
+            f"explained.n={min(len(explained), 4)}",
+            f"related.n={min(len(related), 3)}",
+            f"support={min(len(explained), 2)}{min(len(related), 1)}{tool.verb in self.verbs}",
+            f"support.none={bool(explained or related)}|filled={min(len(filling.chosen), 3)}",
+            f"order={_order([c.first for c in filling.chosen.values()])}",
+            *_reached("fill.own_behind", best_own - filling.score, (0.1, 0.5, 1, 2, 4)),
+            *_reached("lost", len(lost), (1, 2, 3, 4, 6)),
+            f"lost={_share(len(lost), len(self.content))}",
+            f"missing={min(len(missing), 3)}",
+            f"missing.share={_share(len(missing), sum(s.required for s in tool.slots))}",
+            f"values.lost={min(len(values), 3)}",
+            f"filled={min(len(filling.chosen), 4)}",
+            *_reached("fill", filling.score, (0.5, 1, 2, 4, 6, 9, 13, 20)),
+            *_reached("fill.each", filling.score / max(1, len(filling.chosen)), (1, 2, 3, 4, 6)),
+            *_reached("fill.behind", best_fill - filling.score, (0.5, 1, 2, 4, 7, 12)),
+            f"unique={min(len(self.unique(n, rest)), 2)}",
+            f"unique.other={min(len({w for m in range(self.size) if m != n for w in self.unique(m, rest)}), 2)}",
+            *self._verb_features(tool),
+        ]
+
+    def unique(self, n: int, rest: Sequence[int]) -> set[str]:
+        """The words of the sentence that are in the name of the n-th tool and of no other."""
+        return {stem for i in rest if self.owners.get(stem := self.context.tokens[i].stem) == [n]}
+
+    def _verb_features(self, tool: ToolReading) -> list[str]:
+        wants = "same" if tool.verb in self.verbs else "other" if self.verbs else "none"
+        name = tool.name_stems[0] if tool.name_stems else ""
+        said = any(self.context.tokens[i].stem == name for i in self.context.commands)
+        found = [
+            f"verb={wants}|{tool.verb or 'none'}",
+            *(f"verb.{verb}|{tool.verb or 'none'}" for verb in sorted(self.verbs)),
+        ]
+        found += [f"question={self.question}|{tool.verb or 'none'}", f"verb.said={said}"]
+        if any(is_negated(self.context, i) for i in self.context.commands):
+            found.append(f"negated|{tool.verb or 'none'}")
+        return found
+
+    def none_features(self) -> list[str]:
+        tokens = [t for t in self.context.tokens if t.is_word]
+        stems = {t.stem for t in tokens}
+        first = tokens[0].low if tokens else ""
+        return [
+            "none",
+            f"none.words={min(len(tokens) // 4, 4)}",
+            f"none.content={min(len(self.content), 4)}",
+            f"none.question={self.question}",
+            f"none.first={first if first in FUNCTION | QUESTION else 'other'}",
+            f"none.values={bool(self.sentence.values)}",
+            f"none.tools={'one' if self.size == 1 else 'few' if self.size < 8 else 'many'}",
+            *["none.creative"] * bool(stems & CREATIVE),
+            *["none.small_talk"] * any(t.low in SMALL_TALK for t in tokens),
+            *["none.about_me"] * any(t.low in ("i", "my", "me") for t in tokens),
+            *["none.pronouns"] * all(t.low in PRONOUNS | FUNCTION for t in tokens),
+            *["none.negated"] * any(is_negated(self.context, i) for i in self.context.commands),
+        ]
+
+
+def _order(starts: list[int]) -> str:
+    """Whether the arguments stand in the order in which the tool declares them."""
+    pairs = [a < b for a, b in itertools.pairwise(starts)]
+    return "-" if not pairs else "all" if all(pairs) else "some" if any(pairs) else "none"
+
+
+def _step(share: float) -> str:
+    return "1" if share >= 0.999 else str(int(share * 5) / 5)
+
+
+def _share(part: int, whole: int) -> str:
+    return "-" if not whole else _step(part / whole)
+
+
+def _reached(name: str, number: float, edges: Sequence[float]) -> list[str]:
+    """The edges that a number reaches: what each counts adds up, so that more counts more."""
+    return [f"{name}>={edge}" for edge in edges if number >= edge]
 
 
 def is_small_talk(sentence: Sentence) -> bool:
     """Greetings, thanks and the like, and nothing else."""
-    if _ABOUT_ME.search(sentence.text):
+    quoted = any(value.kind == "quote" for value in sentence.values)
+    if not quoted and _ABOUT_ME.search(sentence.text):
         return True
     words = {t.low for t in sentence.tokens if t.is_word}
     return words <= SMALL_TALK | FUNCTION and bool(words & SMALL_TALK)
 
 
-def _match(word: str, low: str, tool: ToolReading) -> float:
-    if low in FUNCTION and word not in tool.name_stems:
-        return 0.0
-    return tool.weight(word)
+def is_question(sentence: Sentence) -> bool:
+    """Whether it asks what is, rather than for something to be done: `can you add ...?` does not."""
+    words = [t.low for t in sentence.tokens if t.is_word]
+    if not words or _REQUEST.match(sentence.text):
+        return False
+    return words[0] in QUESTION or sentence.text.rstrip().endswith("?")
 
 
-def _unique(words: Sequence[Token], tools: Sequence[ToolReading]) -> dict[int, set[str]]:
-    """The words of the sentence that are in the name of one tool and of no other, by the tool's id()."""
-    unique: dict[int, set[str]] = {}
-    for word in {t.stem for t in words if t.low not in FUNCTION}:
-        named = [tool for tool in tools if word in tool.name_stems]
-        if len(named) == 1:
-            unique.setdefault(id(named[0]), set()).add(word)
-    return unique
-
-
-def _rarity(words: set[str], tools: Sequence[ToolReading]) -> dict[str, float]:
-    """A word that only some of the tools have distinguishes them; one they all have does not."""
-    count, rarity = len(tools), dict.fromkeys(words, 1.0)
-    for word in words:
-        if known := sum(word in tool.lexicon for tool in tools):
-            share = math.log(1 + (count - known + 0.5) / (known + 0.5)) / math.log(1 + (count + 0.5) / 0.5)
-            rarity[word] = 0.5 + share
-    return rarity
-
-
-def _verbs(sentence: Sentence) -> dict[str, float]:
-    """What the sentence wants done: class of verb -> weight."""
-    verbs: dict[str, float] = {}
-    at = commands(sentence)
-    for i, token in enumerate(sentence.tokens):
-        if i in sentence.taken or not token.is_word:
-            continue
-        for kind in VERBS.get(token.stem, ()):
-            weight = 1.0 if i in at else 0.45 if token.low not in FUNCTION else 0.0
-            verbs[kind] = max(verbs.get(kind, 0.0), weight)
-    text = " ".join(t.low for t in sentence.tokens)
-    if any(phrase in text for phrase in _DELETING):
-        verbs["delete"] = 1.2
-    if any(phrase in text for phrase in _FINISHING):
-        verbs["update"] = max(verbs.get("update", 0), 0.6)
-        verbs["delete"] = max(verbs.get("delete", 0), 0.4)
-    first = next((t.low for t in sentence.tokens if t.is_word), "")
-    if first in QUESTION or sentence.text.rstrip().endswith("?"):
-        second = sentence.tokens[1].low if len(sentence.tokens) > 1 else ""
-        if first not in ("can", "could", "would", "will") or second not in ("you", "i", "we"):
-            verbs["read"] = max(verbs.get("read", 0.0), 0.7)
-    return verbs
-
-
-def _verb_score(verbs: dict[str, float], tool: ToolReading) -> float:
-    if not verbs or not tool.verb:
-        return 0.0
-    own = verbs.get(tool.verb, 0.0)
-    other = max((weight for kind, weight in verbs.items() if kind != tool.verb), default=0.0)
-    return 1.6 * own - 0.9 * max(0.0, other - own)
+def is_refusal(sentence: Sentence) -> bool:
+    """Whether all that it says to do is not to be done: `don't clear the list`."""
+    context = Context(sentence)
+    return bool(context.commands) and all(is_negated(context, i) for i in context.commands)

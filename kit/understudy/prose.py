@@ -88,11 +88,27 @@ def ask(tool: ToolReading, slot: Slot) -> str:
     if slot.enum:
         members = [str(member) for member in slot.enum]
         return f"For {tool.name} I need {about}: {', '.join(members[:-1])}{' or ' if len(members) > 1 else ''}{members[-1]}?"
-    form = {"date": "YYYY-MM-DD", "time": "HH:MM", "number": "a number", "boolean": "yes or no"}.get(
-        slot.kind, ""
+    # no form of a date: it is read as people say it
+    form = {"number": "a number", "boolean": "yes or no"}.get(slot.kind, "")
+    about = re.sub(
+        r",?\s*(?:\(?(?:in (?:the )?(?:format|form)|as|format:?)?\s*(?:YYYY-MM-DD|HH:MM(?::SS)?)\)?)",
+        "",
+        about,
     )
     hint = f" ({form})" if form and form not in about and not about.startswith("to know how many") else ""
     return f"For {tool.name} I need {about}{hint}. What is it?"
+
+
+def confirm(name: str, arguments: Mapping[str, Any]) -> str:
+    """A question before a call that is in doubt."""
+    call = ", ".join(f"{key}={_cell(value)}" for key, value in arguments.items() if value is not None)
+    return f"I am not sure that I understood. Shall I call {name}({call})?"
+
+
+def guesses(found: Sequence[Mapping[str, Any]]) -> str:
+    """What was taken for an argument though it was not said plainly."""
+    said = [f"{_cell(value)!r} for {name}" for guess in found for name, value in guess.items()]
+    return f"I took {' and '.join(dict.fromkeys(said))}." if said else ""
 
 
 def is_error(text: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from kit.openapi.documents import read_json
-from kit.understudy.dialogue import Entry
+from kit.understudy.memory import Entry
 
 
 class BadRequest(Exception):

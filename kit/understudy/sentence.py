@@ -10,38 +10,39 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from kit.understudy.words import IDIOMS, MONTHS, NUMBERS, ORDINALS
+from kit.understudy.dates import dates, times
+from kit.understudy.words import IDIOMS, NUMBERS, ORDINALS
 from kit.words import stem
 
-_MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
-
-# In this order: what an earlier form has matched, a later one leaves alone.
-_FORMS = [
+_BEFORE_DATES = [
     ("quote", r'"([^"]+)"|“([^”]+)”|«([^»]+)»|`([^`]+)`|‘([^’]+)’|(?<![\w])\'([^\'\n]+(?:\'\w[^\'\n]*)*)\'(?!\w)'),
     ("url", r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]|\bwww\.[^\s<>\"']+[^\s<>\"'.,;:!?)]"),
     ("email", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     ("uuid", r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"),
     ("datetime", r"\b\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:?\d{2})?\b"),
-    ("date", r"\b\d{4}-\d{1,2}-\d{1,2}\b"),
-    ("date", rf"\b(?:{_MONTH})\.? \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}\b|\b\d{{1,2}}(?:st|nd|rd|th)?(?: of)? (?:{_MONTH})\.?,? \d{{4}}\b"),
-    ("date", r"\b\d{1,2}[./]\d{1,2}[./]\d{4}\b"),
-    ("time", r"\b(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b\.?)?|\b(?:1[0-2]|[1-9])\s?[ap]\.?m\b\.?"),
-    ("phone", r"\+\d[\d ()/-]{6,}\d|\b\d{3}[-.]\d{4}\b|\(?\b\d{3}\)?[-. ]\d{3}[-. ]\d{4}\b"),
-    ("code", r"#?\b(?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*\b"),
-    ("code", r"\b\d+(?:-\d+)+\b"),
-    ("number", rf"[-−](?:{_NUMBER})(?![\w-])|[$€£¥]\s?(?:{_NUMBER})|(?<![\w.])(?:{_NUMBER})(?![\w])\s?%?"),
 ]  # fmt: skip
-_PATTERNS = [(kind, re.compile(form, re.IGNORECASE)) for kind, form in _FORMS]
+_AFTER_TIMES = [
+    ("path", r"(?<!\S)(?:~|\.{1,2})?/[\w.*-][\w./*-]*[\w*]|(?<!\S)\*\.\w+"),
+    ("phone", r"\+\d[\d ()/-]{6,}\d|\b\d{3}[-.]\d{4}\b|\(?\b\d{3}\)?[-. ]\d{3}[-. ]\d{4}\b"),
+    ("number", r"(?<![\w.,])[€]?\s?\d+,\d{2}(?![\w,]|\.\d)"),  # `3,80`
+    ("code", r"#?\b(?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*\b"),
+    ("code", r"\b\d+(?:-\d+){2,}\b"),
+    ("number", rf"(?<![\w)])[-−](?:{_NUMBER})(?![\w-])|[$€£¥]\s?(?:{_NUMBER})|(?<![\w.])(?:{_NUMBER})(?![\w])\s?%?"),
+]  # fmt: skip
+_FORMS = {kind: re.compile(form, re.IGNORECASE) for kind, form in _BEFORE_DATES}
+_LATER_FORMS = [(kind, re.compile(form, re.IGNORECASE)) for kind, form in _AFTER_TIMES]
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.IGNORECASE)
 _UNIT_TAIL = re.compile(
-    r"(\d+(?:\.\d+)?)(kg|g|km|m|cm|mm|mi|lb|lbs|ml|l|h|hr|hrs|min|mins|s|c|f|k|usd|eur|gbp|x)", re.IGNORECASE
+    r"(\d+(?:\.\d+)?)(kg|g|km|m|cm|mm|mi|lb|lbs|ml|l|h|hr|hrs|min|mins|s|c|f|k|usd|eur|gbp|x|w|kw|kwh|gb|mb|tb|mph)",
+    re.IGNORECASE,
 )
 _WORD = re.compile(
-    r"(?:[A-Z]\.)+(?=\s+[A-Z])|\b(?:[Mm]rs?|[Mm]s|[Dd]r|[Pp]rof|St)\.(?=\s)|[^\W_]+(?:[-'’&.][^\W_]+)*|[^\w\s]|_+",
+    r"\n|(?:[A-Z]\.){2,}|(?:[A-Z]\.)+(?=\s+[A-Z])|\b(?:[Mm]rs?|[Mm]s|[Dd]r|[Pp]rof|St)\.(?=\s)|[^\W_]+(?:[-'’&._][^\W_]+)*|[^\w\s]|_+",
     re.UNICODE,
 )
 _IDIOM = re.compile(rf"\b(?:{'|'.join(map(re.escape, IDIOMS))})\b", re.IGNORECASE)
@@ -65,7 +66,7 @@ class Token:
     def stem(self) -> str:
         return stem(self.low)
 
-    @property
+    @cached_property
     def is_word(self) -> bool:
         return self.text[0].isalnum()
 
@@ -91,34 +92,36 @@ class Sentence:
 
     def words(self, first: int, last: int) -> str:
         """The text of the tokens first..last, as it was written."""
-        if first >= last:
-            return ""
-        return self.text[self.tokens[first].start : self.tokens[last - 1].end]
+        return self.text[self.tokens[first].start : self.tokens[last - 1].end] if first < last else ""
 
     @cached_property
     def taken(self) -> dict[int, Value]:
         """The value that covers a token, by the token's index; inside quotes too."""
         return {i: value for value in self.values for i in range(value.first, value.last)}
 
-    def kind_at(self, i: int) -> str:
-        """The kind of the value that covers the token at `i`, or an empty text."""
-        return self.taken[i].kind if i in self.taken else ""
 
-
-def read(text: str) -> Sentence:
-    """Cuts a text into tokens and finds the values in it."""
+def read(text: str, now: datetime | None = None) -> Sentence:
+    """Cuts a text into tokens and finds the values in it; dates are counted from `now`, today if it is not given."""
     spans: list[tuple[int, int, str, Any, str]] = []
     covered = bytearray(len(text))
-    for kind, pattern in _PATTERNS:
+
+    def keep(start: int, end: int, kind: str, value: Any, unit: str = "") -> None:
+        if value is not None and not any(covered[start:end]):
+            spans.append((start, end, kind, value, unit))
+            covered[start:end] = b"1" * (end - start)
+
+    for kind, pattern in _FORMS.items():
         for match in pattern.finditer(text):
-            start, end = match.span()
-            while end > start and text[end - 1].isspace():
-                end -= 1
-            if any(covered[start:end]):
-                continue
-            if (value := _value(kind, text[start:end], match)) is not None:
-                spans.append((start, end, *value))
-                covered[start:end] = b"1" * (end - start)
+            quoted = next((group for group in match.groups() if group), match[0]).strip()
+            keep(*match.span(), kind, quoted.replace(" ", "T") if kind == "datetime" else quoted or None)
+    for start, end, day in dates(text, now or datetime.now()):
+        keep(start, end, "date", day)
+    for start, end, time in times(text):
+        keep(start, end, "time", time)
+    for kind, pattern in _LATER_FORMS:
+        for match in pattern.finditer(text):
+            found = match[0].rstrip()
+            keep(match.start(), match.start() + len(found), *_value(kind, found))
     spans.sort()
     tokens: list[Token] = []
     values: list[Value] = []
@@ -126,15 +129,17 @@ def read(text: str) -> Sentence:
     for start, end, kind, data, unit in spans:
         tokens += _tokens(text, at, start)
         first = len(tokens)
-        # A quote is one token: an "add" inside it is not a command.
-        tokens.append(Token(text[start:end], start, end))
-        values.append(Value(kind, data, first, first + 1, unit))
+        # A quote is one token: an "add" inside it is not a command. So is a value of one word.
+        tokens += (
+            [Token(text[start:end], start, end)] if kind not in ("date", "time") else _words(text, start, end)
+        )
+        values.append(Value(kind, data, first, len(tokens), unit))
         at = end
     tokens += _tokens(text, at, len(text))
     sentence = Sentence(text, tokens, values)
-    sentence.values += _number_words(sentence)
-    sentence.values.sort(key=lambda v: v.first)
-    return sentence
+    sentence.values = [_scaled(value, tokens) for value in values]
+    numbers = [*_number_words(sentence), *_numbers_inside(sentence)]
+    return Sentence(text, tokens, sorted([*sentence.values, *numbers], key=lambda v: (v.first, -v.last)))
 
 
 def _tokens(text: str, start: int, end: int) -> Iterator[Token]:
@@ -155,35 +160,23 @@ def _words(text: str, start: int, end: int) -> Iterator[Token]:
             yield Token(text[first:last], first, last)
 
 
-def _value(kind: str, text: str, match: re.Match[str]) -> tuple[str, Any, str] | None:
-    if kind == "quote":
-        inner = next(group for group in match.groups() if group)
-        return (kind, inner.strip(), "") if inner.strip() else None
-    if kind == "date":
-        date = parse_date(text)
-        return (kind, date, "") if date else None
-    if kind == "datetime":
-        return kind, text.replace(" ", "T"), ""
-    if kind == "time":
-        time = parse_time(text)
-        return (kind, time, "") if time else None
-    if kind == "code":
-        ordinal = _ORDINAL.fullmatch(text)
-        if ordinal:
-            return "number", int(ordinal[1]), "th"
-        counted = re.fullmatch(r"(\d+)-([A-Za-z]{3,})", text)
-        if counted:
-            return "number", int(counted[1]), stem(counted[2])
-        glued = _UNIT_TAIL.fullmatch(text)
-        if glued and glued[2].lower() != "k":
-            return "number", _number(glued[1]), glued[2].lower()
-        if glued and text[-1] in "kK":
-            return "number", _number(glued[1]) * 1000, ""
-        return kind, text.lstrip("#"), ""
+def _value(kind: str, text: str) -> tuple[str, Any, str]:
+    if kind == "number" and re.search(r"\d,\d\d$|\d,\d\d\D", text):
+        text = text.replace(",", ".")  # `23,40 EUR`
     if kind == "number":
         unit = next((sign for sign in "$€£¥%" if sign in text), "")
         return kind, _number(re.sub(r"[$€£¥%,\s]", "", text).replace("−", "-")), unit
-    return kind, text, ""
+    if kind != "code":
+        return kind, text, ""
+    if ordinal := _ORDINAL.fullmatch(text):
+        return "number", int(ordinal[1]), "th"
+    if counted := re.fullmatch(r"(\d+)-([A-Za-z]{3,})", text):
+        return "number", int(counted[1]), stem(counted[2])
+    if glued := _UNIT_TAIL.fullmatch(text):
+        if glued[2].lower() == "k":
+            return "number", _number(glued[1]) * 1000, ""
+        return "number", _number(glued[1]), glued[2].lower()
+    return kind, text.lstrip("#"), ""
 
 
 def _number(text: str) -> int | float:
@@ -191,78 +184,68 @@ def _number(text: str) -> int | float:
     return number if number < math.inf else int(text.partition(".")[0])
 
 
-def parse_date(text: str) -> str | None:
-    """A date in one of the written forms, as YYYY-MM-DD; None if it is not a date."""
-    numbers = [int(n) for n in re.findall(r"\d+", text)]
-    month = next((MONTHS[w] for w in re.findall(r"[a-z]+", text.lower()) if w in MONTHS), None)
-    if month is not None and len(numbers) == 2:
-        year, day = numbers[1], numbers[0]
-    elif len(numbers) == 3 and numbers[0] > 31:
-        year, month, day = numbers
-    elif len(numbers) == 3:
-        # 03/04/2026: with dots the day comes first, with slashes the American month.
-        month, day = (numbers[1], numbers[0]) if "." in text or numbers[0] > 12 else (numbers[0], numbers[1])
-        year = numbers[2]
-    else:
-        return None
-    return f"{year:04d}-{month:02d}-{day:02d}" if 1 <= month <= 12 and 1 <= day <= 31 else None
+def _scaled(value: Value, tokens: list[Token]) -> Value:
+    """`1.5 million` as one value."""
+    following = tokens[value.last].low if value.last < len(tokens) else ""
+    if value.kind != "number" or following not in ("thousand", "million", "billion") or value.unit == "%":
+        return value
+    number = value.value * NUMBERS[following]
+    return Value(
+        value.kind, int(number) if number == int(number) else number, value.first, value.last + 1, value.unit
+    )
 
 
-def parse_time(text: str) -> str | None:
-    """A time of day as HH:MM, or HH:MM:SS if it has seconds."""
-    numbers = re.findall(r"\d+", text)
-    hour = int(numbers[0])
-    half = re.search(r"([ap])\.?m", text, re.IGNORECASE)
-    if half:
-        hour = hour % 12 + (12 if half[1].lower() == "p" else 0)
-    return ":".join([f"{hour:02d}", *(numbers[1:] or ["00"])])
-
-
-def _number_words(sentence: Sentence) -> list[Value]:
+def _number_words(sentence: Sentence) -> Iterator[Value]:
     """`twenty-five`, `two hundred`, `a dozen`, `the third`."""
-    values = []
-    i = 0
-    taken = sentence.taken
-    tokens = sentence.tokens
+    i, taken, tokens = 0, sentence.taken, sentence.tokens
     while i < len(tokens):
-        if i in taken or not tokens[i].is_word:
-            i += 1
+        first, parts = i, tokens[i].low.split("-")
+        i += 1
+        if first in taken or not tokens[first].is_word:
             continue
-        if tokens[i].low in ORDINALS:
-            values.append(Value("number", ORDINALS[tokens[i].low], i, i + 1, "th"))
-            i += 1
-            continue
-        total, j = 0, i
-        current: int | None = None
-        while j < len(tokens) and j not in taken:
-            parts = tokens[j].low.split("-")
-            if not all(part in NUMBERS for part in parts):
-                # `three-bedroom`: the number is attached to its unit, and the token stays whole.
-                if j == i and len(parts) > 1 and parts[0] in NUMBERS:
-                    values.append(Value("number", NUMBERS[parts[0]], j, j + 1, stem(parts[1])))
-                break
-            for part in parts:
-                number = NUMBERS[part]
-                if number >= 100:
-                    current = (current or 1) * number
-                    if number >= 1000:
-                        total, current = total + current, 0
-                else:
-                    current = (current or 0) + number
-            j += 1
-        if current is not None and not (j == i + 1 and tokens[i].low == "one" and not _counts(sentence, i)):
-            values.append(Value("number", total + current, i, j))
-        i = max(j, i + 1)
-    return values
+        if tokens[first].low in ORDINALS:
+            yield Value("number", ORDINALS[tokens[first].low], first, i, "th")
+        elif parts[0] in NUMBERS and len(parts) > 1 and parts[1] not in NUMBERS:
+            # `three-bedroom`: the number is attached to its unit, and the token stays whole.
+            yield Value("number", NUMBERS[parts[0]], first, i, stem(parts[1]))
+        elif parts[0] in NUMBERS:
+            said = []
+            while all(part in NUMBERS for part in parts):
+                said += parts
+                parts = tokens[i].low.split("-") if i < len(tokens) and i not in taken else [""]
+                i += 1
+            i -= 1
+            if said != ["one"] or _counts(sentence, first):
+                yield Value("number", _sum(said), first, i)
+
+
+def _numbers_inside(sentence: Sentence) -> Iterator[Value]:
+    """`in 10 years`, `at 5`: a date or a time, or a number with a word before it."""
+    for value in sentence.values:
+        for i in range(value.first, value.last) if value.kind in ("date", "time") else ():
+            low = sentence.tokens[i].low
+            if (
+                value.last - value.first <= 3
+                and (low.isdigit() or low in NUMBERS)
+                and re.match(r"in|at|\w+$|\d+ ", sentence.words(value.first, value.last).lower())
+            ):
+                yield Value("number", NUMBERS.get(low) if low in NUMBERS else int(low), i, i + 1)
+
+
+def _sum(said: list[str]) -> int:
+    total = current = 0
+    for part in said:
+        number = NUMBERS[part]
+        current = max(current, 1) * number if number >= 100 else current + number
+        if number >= 1000:
+            total, current = total + current, 0
+    return total + current
 
 
 def _counts(sentence: Sentence, i: int) -> bool:
     """Whether the `one` at i is a number, not a pronoun."""
-    following = sentence.tokens[i + 1] if i + 1 < len(sentence.tokens) else None
     before = sentence.tokens[i - 1].low if i else ""
-    after = sentence.tokens[i + 2] if i + 2 < len(sentence.tokens) else None
-    if following and following.low == "more":
-        return bool(after and after.is_word and after.low not in ("time", "thing", "please"))
-    return bool(following and following.is_word and following.low not in ("of", "that", "is", "for")) and before not in (
-        "the", "that", "this", "which", "no", "any", "another", "new", "every", "each",
+    after = sentence.tokens[i + 1] if i + 1 < len(sentence.tokens) else None
+    return bool(after and after.is_word and after.low not in ("of", "that", "is", "for", "more", "with", "in", "by")) and (
+        before not in ("the", "that", "this", "which", "no", "any", "another", "new", "every", "each", "first", "last")
     )  # fmt: skip
