@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kit.understudy.candidates import Finder
 from kit.understudy.context import Context, is_negated
 from kit.understudy.filling import Filling, fillings
 from kit.understudy.sentence import Sentence
-from kit.understudy.slots import ToolReading
+from kit.understudy.slots import Slot, ToolReading
 from kit.understudy.weights import Weights, learned
 from kit.understudy.words import CREATIVE, OPERATION_VERBS, QUESTION, SMALL_TALK, VERBS
 from kit.words import FUNCTION, PRONOUNS, nearness
@@ -39,6 +39,13 @@ _REQUEST = re.compile(
 _CHANGES = ("create", "update", "delete")
 
 
+Settled = Callable[[Slot], bool]
+
+
+def _never(slot: Slot) -> bool:
+    return False
+
+
 @dataclass
 class Choice:
     """A tool for a sentence, with its arguments. `score` is what counts for it, against calling nothing."""
@@ -56,30 +63,30 @@ class Choice:
 def choose(
     sentence: Sentence,
     tools: Sequence[ToolReading],
-    known: Iterable[str] = (),
+    is_settled: Settled = _never,
     weights: tuple[Weights, Weights] | None = None,
 ) -> Choice | None:
     """The tool that the sentence asks for; None for small talk and everything that fits no tool.
 
-    `known` are the names of arguments that the conversation has already settled.
+    `is_settled` says which arguments the conversation has settled already.
     """
     if is_small_talk(sentence):
         return None
-    best = rank(sentence, tools, known, weights)[:1]
+    best = rank(sentence, tools, is_settled, weights)[:1]
     return best[0] if best and best[0].score > 0 else None
 
 
 def rank(
     sentence: Sentence,
     tools: Sequence[ToolReading],
-    known: Iterable[str] = (),
+    is_settled: Settled = _never,
     weights: tuple[Weights, Weights] | None = None,
 ) -> list[Choice]:
     """The tools by how well they fit, best first. One that changes something is none for a question."""
     for_arguments, for_tools = weights or learned()
     ranked, none = [], 0.0
     must_not_change = is_question(sentence) or is_refusal(sentence)
-    for choice, names in considered(sentence, tools, for_arguments, frozenset(known)):
+    for choice, names in considered(sentence, tools, for_arguments, is_settled):
         score = for_tools.sum(names)
         if choice is None:
             none = score
@@ -91,7 +98,7 @@ def rank(
 
 
 def considered(
-    sentence: Sentence, tools: Sequence[ToolReading], weights: Weights, known: frozenset[str] = frozenset()
+    sentence: Sentence, tools: Sequence[ToolReading], weights: Weights, is_settled: Settled = _never
 ) -> list[tuple[Choice | None, list[str]]]:
     """The likeliest tools with their arguments, and none at all (None), each with its features."""
     finder = Finder(sentence, weights)
@@ -101,7 +108,7 @@ def considered(
         (n, Choice(tools[n], filling)) for n in order for filling in fillings(finder, tools[n], FILLINGS)
     ]
     found: list[tuple[Choice | None, list[str]]] = [
-        (choice, view.features(n, choice, choices, known)) for n, choice in choices
+        (choice, view.features(n, choice, choices, is_settled)) for n, choice in choices
     ]
     return [*found, (None, view.none_features())]
 
@@ -127,7 +134,7 @@ class _View:
         self.owners = {s: [n for n, tool in enumerate(tools) if s in tool.name_stems] for s in stems}
 
     def features(
-        self, n: int, choice: Choice, others: Sequence[tuple[int, Choice]], known: frozenset[str]
+        self, n: int, choice: Choice, others: Sequence[tuple[int, Choice]], is_settled: Settled
     ) -> list[str]:
         tool, filling, tokens = choice.tool, choice.filling, self.context.tokens
         rest = [i for i in self.content if not filling.mask >> i & 1]
@@ -137,7 +144,7 @@ class _View:
         named = {tokens[i].stem for i in explained} & set(tool.name_stems)
         nouns = named - OPERATION_VERBS.keys()
         own_nouns = set(tool.name_stems) - OPERATION_VERBS.keys()
-        missing = [s for s in filling.missing if not (s.name in known and s.kind in REMEMBERED)]
+        missing = [s for s in filling.missing if not is_settled(s)]
         values = [v for v in self.sentence.values if not filling.mask >> v.first & 1]
         best_own = max(other.filling.score for m, other in others if m == n)
         best_fill = max(other.filling.score for _, other in others)

@@ -15,7 +15,8 @@ from typing import Any
 
 from kit.understudy import prose
 from kit.understudy.candidates import Finder
-from kit.understudy.choice import Choice, choose, is_small_talk, rank
+from kit.understudy.choice import Choice, choose, is_question, is_small_talk, rank
+from kit.understudy.context import Context
 from kit.understudy.filling import fill
 from kit.understudy.memory import Entry, Memory
 from kit.understudy.sentence import Sentence, read
@@ -28,6 +29,9 @@ _FOLLOWING = re.compile(
     r"\s*(?:and|what about|how about|and what about|now|(?:and )?(?:the )?same(?: thing)?(?: again)? (?:for|with|in)|also)\b"
     r"|.*\b(?:too|as well|instead)\W*$",
     re.IGNORECASE,
+)
+_INTERJECTION = re.compile(
+    r"^\s*(?:(?:oh|ah|ok|okay|wait|hm+|no|nope|actually|sorry|well|but|then)\b[ ,.!]+)+", re.IGNORECASE
 )
 _YES = re.compile(
     r"\s*(?:yes|yeah|yep|sure|please do|true|of course|ok(?:ay)?|do it|go ahead)\b", re.IGNORECASE
@@ -132,8 +136,12 @@ class _Planner:
     def _read(self, text: str) -> Sentence:
         return read(text, self.now)
 
+    def _choose(self, sentence: Sentence) -> Choice | None:
+        return choose(sentence, self.tools, lambda slot: self.memory.settled(slot, sentence) is not None)
+
     def _plan(self, text: str, choice: str = "auto") -> _Plan:
         by_name = {tool.name: tool for tool in self.tools}
+        text = _INTERJECTION.sub("", text) or text
         if not by_name:
             return _Plan()
         whole = self._read(text)
@@ -145,7 +153,7 @@ class _Planner:
             return again
         if several := self._several(whole):
             return several
-        chosen = choose(whole, self.tools, self.memory.known)
+        chosen = self._choose(whole)
         return self._steps([(whole, chosen)]) if chosen else _Plan()
 
     def _again(self, text: str) -> _Plan | None:
@@ -172,7 +180,7 @@ class _Planner:
         options = [
             (found.score, slot.name, found.value)
             for slot in tool.slots
-            if slot.name in before and slot.kind not in ("text", "boolean")
+            if slot.kind not in ("text", "boolean") and (slot.name in before or not before)
             for found in finder.candidates(tool, slot)[:1]
         ]
         return {max(options)[1]: max(options)[2]} if options else {}
@@ -186,7 +194,7 @@ class _Planner:
         known = dict(self.memory.known)
         for part in parts:
             sentence = self._read(part)
-            chosen = choose(sentence, self.tools, known)
+            chosen = self._choose(sentence)
             if chosen is None:
                 if is_small_talk(sentence):
                     continue
@@ -222,7 +230,7 @@ class _Planner:
                 return _Plan([plan.pending])
             return _Plan() if _NO.match(text) and len(sentence.tokens) < 4 else self._plan(text)
         if _is_request(sentence):
-            other = choose(sentence, self.tools, self.memory.known)
+            other = self._choose(sentence)
             if other and not self.memory.complete(sentence, other)[1]:
                 return self._steps([(sentence, other)])
         value = self._value_for(plan.missing[0], sentence, plan.tool)
@@ -273,5 +281,5 @@ def _says(entries: Sequence[Entry], end: str) -> bool:
 
 def _is_request(sentence: Sentence) -> bool:
     """Whether an answer is rather a request of its own: it begins with what to do, or asks."""
-    context = Finder(sentence, learned()[0]).context
-    return len(sentence.tokens) > 2 and (bool(context.commands) or sentence.tokens[0].low in QUESTION)
+    said = read(_INTERJECTION.sub("", sentence.text)) if _INTERJECTION.match(sentence.text) else sentence
+    return len(said.tokens) > 2 and (bool(Context(said).commands) or is_question(said))

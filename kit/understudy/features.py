@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from kit.understudy.context import Context
 from kit.understudy.sentence import Value
 from kit.understudy.slots import Slot, ToolReading
-from kit.understudy.words import OPERATION_VERBS, SYNONYMS
+from kit.understudy.words import CLASSES, OPERATION_VERBS, SYNONYMS
 from kit.words import FUNCTION
 
+UNITS = CLASSES["currency"] | CLASSES["unit"]
 # features that say which argument a value is
 _TELLING = (
     "name.L1",
@@ -103,6 +104,8 @@ def text_features(
         quoted = context.quotes & set(range(i, j))
         found.append(f"quote={'none' if not quoted else 'is' if j == i + 1 else 'has'}")
         found.append(f"{slot.kind}.{found[-1]}")
+    if left == "value" and j == i + 1 and context.tokens[i].low in UNITS:
+        found.append("unit_of_number")
     if slot.members:
         found.append(
             f"member={context.tokens[j - 1].low in slot.members and context.tokens[i].low in slot.members}"

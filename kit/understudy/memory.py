@@ -17,7 +17,7 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _IT = frozenset("it that this one them those these".split())
-_LAST = re.compile(r"\b(?:the )?last(?: one)?\b", re.IGNORECASE)
+_LAST = re.compile(r"\bthe last(?: one)?\b", re.IGNORECASE)
 _HOST = re.compile(
     r"<([a-z]+[-_][a-z_-]+)>.*?</\1>", re.DOTALL
 )  # `<system-reminder>`, `<environment_context>`
@@ -69,7 +69,7 @@ class Memory:
                 arguments[name] = self._at(value.value, name, candidate.value)
         missing = []
         for slot in chosen.filling.missing:
-            found = self._settled(slot, sentence)
+            found = self.settled(slot, sentence)
             if found is None:
                 missing.append(slot)
             else:
@@ -79,10 +79,14 @@ class Memory:
                 arguments[slot.name] = None
         return arguments, missing
 
-    def _settled(self, slot: Slot, sentence: Sentence) -> Any:
-        refers = bool({t.low for t in sentence.tokens} & _IT)
-        if _LAST.search(sentence.text) and self.things:
-            refers = True
+    def settled(self, slot: Slot, sentence: Sentence) -> Any:
+        """What the conversation says of an argument that the sentence does not; None if it says nothing."""
+        place = next((value.value for value in sentence.values if value.unit == "th"), None)
+        if _LAST.search(sentence.text):
+            place = len(self.things)
+        if place and (found := self._at(place, slot.name, None)) is not None:
+            return found
+        refers = place or {t.low for t in sentence.tokens} & _IT
         if refers and self.things and (found := _key(self.things[-1], slot.name)) is not None:
             return found
         if slot.name in self.known and (slot.kind in REMEMBERED or (refers and "index" in slot.roles)):

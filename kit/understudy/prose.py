@@ -13,7 +13,9 @@ from kit.understudy.words import identifier_words
 from kit.words import DETERMINERS
 
 _CANCEL = re.compile(
-    r"\s*(?:never ?mind|cancel(?: that| it)?|forget (?:it|that)|stop|no,? thanks?|no thank you|nothing|skip it)\W*$",
+    r"\s*(?:(?:no|ok(?:ay)?|oh|ah|wait|actually|sorry|well)[\s,.!]+)*"
+    r"(?:never ?mind|cancel(?: that| it)?|forget (?:it|that|about it)|leave it|stop|no,? thanks?|no thank you|nothing|skip it|no)"
+    r"(?:[\s,]+(?:then|please|thanks?|thank you|again|for now|at all))*\W*$",
     re.IGNORECASE,
 )
 MAX_ROWS = 20

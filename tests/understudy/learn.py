@@ -161,7 +161,9 @@ def templated(found: Sequence[Case], times: int) -> list[Case]:
         assert reading is not None
         slots = [s for s in reading.slots if s.kind in ("number", "enum", "date", *TEXTS)]
         for _ in range(times if slots else 0):
-            said = [s for s in slots if chance.random() < (0.8 if s.required else 0.5)]  # what is left out is missing
+            said = [
+                s for s in slots if chance.random() < (0.8 if s.required else 0.5)
+            ]  # what is left out is missing
             chance.shuffle(said)
             values = {slot.name: _any_value(slot, pool, chance) for slot in said[:5]}
             opening = re.split(
