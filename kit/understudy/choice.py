@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from kit.words import FUNCTION, PRONOUNS, nearness
 
 SHORTLIST = 8  # tools whose arguments are tried; the words of the others fit less
 FILLINGS = 4  # assignments of arguments that are weighed for each of them
-DOUBT = 0.5  # a tool that counts so little more than none is not called if it changes something
+DOUBT = 0.5  # a tool that changes something is asked about if all else is likelier than it
+MOST = 300.0  # what a float's exponent takes
 REMEMBERED = (
     "person",
     "place",
@@ -53,11 +55,12 @@ class Choice:
     tool: ToolReading
     filling: Filling
     score: float = 0.0
+    share: float = 1.0  # how likely the tool is, of all that could be meant: 0 to 1
 
     @property
     def is_doubtful(self) -> bool:
         """Whether to ask before it is called: it changes something, and little speaks for it."""
-        return self.tool.verb in _CHANGES and self.score < DOUBT
+        return self.tool.verb in _CHANGES and self.share < DOUBT
 
 
 def choose(
@@ -84,16 +87,19 @@ def rank(
 ) -> list[Choice]:
     """The tools by how well they fit, best first. One that changes something is none for a question."""
     for_arguments, for_tools = weights or learned()
-    ranked, none = [], 0.0
+    options = [
+        (choice, for_tools.sum(names))
+        for choice, names in considered(sentence, tools, for_arguments, is_settled)
+    ]
+    none = next(score for choice, score in options if choice is None)
+    odds = [(choice, math.exp(min(score - none, MOST))) for choice, score in options]
     must_not_change = is_question(sentence) or is_refusal(sentence)
-    for choice, names in considered(sentence, tools, for_arguments, is_settled):
-        score = for_tools.sum(names)
-        if choice is None:
-            none = score
-        elif not (must_not_change and choice.tool.verb in _CHANGES):
-            ranked.append(Choice(choice.tool, choice.filling, score))
-    for choice in ranked:
-        choice.score -= none
+    ranked = []
+    for choice, score in options:
+        if choice is None or (must_not_change and choice.tool.verb in _CHANGES):
+            continue
+        own = sum(odd for other, odd in odds if other and other.tool is choice.tool)
+        ranked.append(Choice(choice.tool, choice.filling, score - none, own / sum(odd for _, odd in odds)))
     return sorted(ranked, key=lambda choice: -choice.score)
 
 

@@ -143,12 +143,15 @@ class Context:
         size = j - i
         length = str(size) if size < 4 else "4-6" if size < 7 else "7+"
         capitals = sum(self.capitals[i:j])
+        edges = [self.tokens[i].low in _CLOSED, self.tokens[j - 1].low in _CLOSED]
         inside = self.symbols[i + 1 : j - 1]
         found = [
             f"{kind}.size={length}",
             f"{kind}.caps={'all' if capitals == size else 'some' if capitals else 'none'}",
             f"caps={'all' if capitals == size else 'some' if capitals else 'none'}|{length}",
         ]
+        if any(edges):
+            found += [f"closed={edges}", f"{kind}.closed={edges}"]
         if capitals and not all(self.capitals[k] or self.symbols[k] in _CLOSED for k in range(i, j)):
             found.append(f"{kind}.mixed")
         for mark in (
