@@ -36,6 +36,7 @@ SLOW = (
     "lab",
     "corpus",
     "chatgpt_page",
+    "page_text",
     "form",
     "export",
     "lambda",

@@ -2,7 +2,7 @@
 
 Each event has a number, `at`. A tab says which it has seen and gets the later ones, so that a reload, a second tab and the
 live stream work alike. What a model says comes in many small pieces (`delta`); as soon as it has said something whole, one
-event with the rendered text takes their place, so that a chat that is opened again is read at once.
+event with the text takes their place, so that a chat that is opened again is read at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable
 from itertools import groupby
 from typing import Any
 
-from kit.markup import markdown
 from kit.visible import encodable
 
 Event = dict[str, Any]
@@ -41,7 +40,7 @@ class EventLog:
         while self.all and self.all[-1]["type"] == "delta":
             said.append(self.all.pop()["text"])
         if said:
-            self._add("text", {"html": markdown("".join(reversed(said)))})
+            self._add("text", {"text": "".join(reversed(said))})
 
     def _add(self, kind: str, facts: dict[str, Any]) -> None:
         self.all.append(encodable({"type": kind, **facts, "at": self.next}))

@@ -14,14 +14,17 @@ from kit.openapi.documents import read_json
 from kit.visible import encodable
 
 STATIC = Path(__file__).parent / "static"
+BUNDLED = STATIC / "bundled"  # libraries of others, as npm has them
 MAX_BODY = 1_000_000  # bytes of one request
 _KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
 async def static(request: Request) -> Response:
-    """A file of the pages, or of the forms in them."""
+    """A file of the pages, of the libraries that they use, or of the forms in them."""
     name = request.path_params["name"]
-    file = next((it for folder in (STATIC, FORMS) for it in folder.iterdir() if it.name == name), None)
+    file = next(
+        (it for folder in (STATIC, BUNDLED, FORMS) for it in folder.iterdir() if it.name == name), None
+    )
     if file is None or file.suffix not in _KINDS:
         return PlainTextResponse("Not found", 404)
     return Response(file.read_bytes(), media_type=_KINDS[file.suffix])

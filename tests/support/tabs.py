@@ -70,5 +70,5 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
 
 
 def said(events: list[dict[str, Any]]) -> str:
-    """What the model said, as the page shows it."""
-    return "".join(event["html"] for event in events if event["type"] == "text")
+    """What the model said."""
+    return "".join(event["text"] for event in events if event["type"] == "text")

@@ -345,13 +345,6 @@ def test_several_plugins_and_none(tab: Tab) -> None:
         assert "call" not in kinds(tab.say("List the things"))
 
 
-def test_what_a_plugin_says_stays_text(tab: Tab, todo: kit.Plugin) -> None:
-    tab.say("Add '<img src=x onerror=alert(1)>' to sam's list")
-    html = said(tab.say("Show me sam's list"))
-    assert "<img" not in html
-    assert "&lt;img" in html
-
-
 def test_an_export_runs(tab: Tab, tmp_path: Any) -> None:
     assert "conversation is empty" in tab.get(f"conversations/{tab.id}/export/cell")["error"]
     tab.say("Show me sam's list")

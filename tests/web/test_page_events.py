@@ -25,7 +25,7 @@ def test_an_answer_that_is_whole_is_one_event(server: kit.Server, monkeypatch: p
             assert "delta" in [event["type"] for event in live]
             read = tab.events()
             assert [event["type"] for event in read] == ["user", "text", "done"]
-            assert read[1]["html"].count("<strong>many</strong>") == 500
+            assert read[1]["text"] == "**many** words " * 500
             # a tab that has seen some of the pieces gets the whole
             later = tab.events(start=live[1]["at"] + 1)
             assert [event["type"] for event in later] == ["text", "done"]
@@ -42,7 +42,7 @@ def test_what_is_said_before_a_call_is_rendered(server: kit.Server, monkeypatch:
             tab.say("Show it")
             events = tab.events()
             assert [e["type"] for e in events] == ["user", "text", "call", "result", "text", "done"]
-            assert "<strong>look</strong>" in events[1]["html"]
+            assert events[1]["text"] == "I **look**."
             tab.http.close()
 
 

@@ -1,7 +1,9 @@
 // A conversation drawn from its events: the same way live, after a reload and in a second tab.
 
 import { Call } from "./call.js";
+import { copier } from "./copy.js";
 import { $, el, seconds, visible } from "./dom.js";
+import { Markdown } from "./markdown.js";
 
 const whenIdle = window.requestIdleCallback || ((call) => setTimeout(call, 50)); // Safari has none
 
@@ -13,8 +15,9 @@ export class Transcript {
     this.failed = failed; // shows the error of a click
     this.seen = 0;
     this.calls = new Map();
-    this.answer = null; // the element of what the model is saying
+    this.answer = null; // what the model is saying
     this.pieces = ""; // of it, not yet drawn
+    this.said = []; // what it has said in this turn
     this.follows = true; // whether the end stays in view
     this.top = 0;
     $("log").replaceChildren();
@@ -81,7 +84,8 @@ export class Transcript {
   }
 
   on_user(event) {
-    this.add(el("div", { class: "user" }, el("div", {}, el("span", { class: "unseen" }, "You: "), event.text)));
+    this.said = [];
+    this.add(el("div", { class: "user" }, el("div", { dir: "auto" }, el("span", { class: "unseen", dir: "ltr" }, "You: "), event.text)));
     this.wait();
   }
 
@@ -94,29 +98,28 @@ export class Transcript {
     this.pieces += event.text;
   }
 
-  // Draws what the model has said meanwhile: more of one text node.
+  // Draws what the model has said meanwhile.
   write() {
-    if (!this.pieces) return;
-    if (!this.answer) {
-      this.answer = this.add(el("div", { class: "answer raw" }));
-      this.answer.append("");
+    if (this.pieces) {
+      this.answer ||= this.begin("");
+      this.answer.add(visible(this.pieces));
+      this.pieces = "";
     }
-    this.answer.firstChild.appendData(visible(this.pieces));
-    this.pieces = "";
+    if (this.answer && !this.answer.draw()) this.soon();
+  }
+
+  begin(more) {
+    return new Markdown(this.add(el("div", { class: `answer ${more}`, "aria-busy": "true" })));
   }
 
   // What was said is whole: it takes the place of its pieces.
   on_text(event) {
     this.pieces = "";
-    const answer = this.answer || this.add(el("div", { class: "answer far" }));
     if (!this.answer) this.approach();
-    // The kit has rendered the model's Markdown, with any HTML in it escaped.
-    answer.classList.remove("raw");
-    answer.innerHTML = event.html;
-    for (const link of answer.querySelectorAll("a")) {
-      link.target = "_blank";
-      link.rel = "noopener noreferrer";
-    }
+    const answer = this.answer || this.begin("far");
+    answer.end(visible(event.text));
+    answer.node.removeAttribute("aria-busy");
+    this.said.push(event.text);
     this.answer = null;
   }
 
@@ -139,9 +142,15 @@ export class Transcript {
     );
   }
 
+  // Copies what the model has said in this turn, as it wrote it.
+  copier() {
+    const text = this.said.join("\n\n");
+    return text && copier("answer", () => text);
+  }
+
   on_done(event) {
     const drawn = el("div", { class: "sequence", hidden: true });
-    const after = el("div", { class: "after" }, [event.model, event.spent, seconds(event.seconds)].filter(Boolean).join(", "));
+    const after = el("div", { class: "after" }, this.copier(), [event.model, event.spent, seconds(event.seconds)].filter(Boolean).join(", "));
     if (event.sequence) {
       const button = el("button", { class: "plain", "aria-expanded": "false" }, "Sequence");
       button.addEventListener("click", () => {
