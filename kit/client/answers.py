@@ -7,7 +7,7 @@ import codecs
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kit.openapi.documents import Unreadable, decoded, read_json
@@ -46,6 +46,7 @@ class Answer:
     charset: str = ""  # as its Content-Type says
     broken: str = ""  # why it ended before its end
     refused: str = ""  # why its redirect was not followed
+    headers: list[list[str]] = field(default_factory=list)
 
 
 class Undecodable(Exception):

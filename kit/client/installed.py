@@ -58,6 +58,7 @@ class CallResult:
         default=None, repr=False, compare=False
     )  # of the plugin's code, if it runs here
     files: list[File] = field(default_factory=list, repr=False, compare=False)
+    headers: list[list[str]] = field(default_factory=list, repr=False, compare=False)  # of the answer
     started: float = field(default=0.0, repr=False, compare=False)  # by time.perf_counter
 
     @property
@@ -173,6 +174,7 @@ class InstalledPlugin(Description):
             answer = await self.answer(transport, tool, request, result.url)
             result.status = answer.status
             result.data = self.credentials.hide(data_of(answer))
+            result.headers = [[name, self.credentials.hide(value)] for name, value in answer.headers]
             result.fault = faults.of(answer.content) if answer.status == 500 else None
             result.files = files_of(answer, result.data)
         except TimeoutError:

@@ -163,6 +163,7 @@ class Transport:
             media_type=encodable(response.headers.get("content-type", "")),
             url=url,
             charset=known_charset(response.charset_encoding),
+            headers=encodable([list(it) for it in response.headers.multi_items()]),
         )
         if target:
             answer.refused = (

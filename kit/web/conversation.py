@@ -15,7 +15,7 @@ from kit.chat.reply import CallEnded, CallStarted, Finished, TextDelta
 from kit.client.installed import CallResult
 from kit.errors import KitError
 from kit.markup import short
-from kit.redaction import hide_given
+from kit.redaction import hide, hide_given
 from kit.web.consent import Consent, request_of
 from kit.web.events import Event, EventLog
 from kit.web.plugins import PluginEntry, PluginRegistry
@@ -224,6 +224,7 @@ def _outcome(result: CallResult) -> Event:
         "method": result.method,
         "url": hide_given(result.url, result.arguments),
         "arguments": result.arguments,
+        "headers": [item for name, value in result.headers for item in hide({name: value}).items()],
         "data": text,
         "files": [{"url": file.data_url, "alt": file.alt} for file in result.files if file.data_url],
     }

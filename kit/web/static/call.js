@@ -1,4 +1,5 @@
-// One call of the model: its line, which unfolds into request and response, and the question before it.
+// One call of the model: a line with its operation, arguments, status and time, which unfolds into the request, and the
+// answer's headers and body; and the question before it.
 
 import { post } from "./api.js";
 import { $, block, el, json, seconds, visible } from "./dom.js";
@@ -10,6 +11,11 @@ function media({ url, alt }) {
   return el("audio", { class: "file", src: url, controls: true, "aria-label": alt });
 }
 
+function headers(all) {
+  const lines = all.map(([name, value]) => el("div", {}, el("span", { class: "quiet" }, `${name}: `), el("bdi", {}, value)));
+  return el("pre", { class: "headers", tabindex: "0", role: "region", "aria-label": "Headers of the response" }, lines);
+}
+
 // Every value of the arguments with its place, as [place, text]: each has a line of its own, so that text written from
 // the right does not change the order of what stands beside it.
 function rows(value, place = "") {
@@ -19,6 +25,15 @@ function rows(value, place = "") {
   return Object.entries(value).flatMap(([key, item]) => rows(item, inside(key)));
 }
 
+// Operation and arguments in one line, of which so much is there as may be seen. Each value keeps its direction to itself.
+function line(operation, args) {
+  const isFull = args !== null && typeof args === "object";
+  const parts = (isFull ? Object.entries(args) : [["", args]]).slice(0, 12).flatMap(([name, value], at) => [
+    at ? ", " : "", name && `${brief(name, 30)}=`, el("bdi", {}, brief(JSON.stringify(value), 80)),
+  ]);
+  return el("code", { class: "line", dir: "ltr" }, el("bdi", {}, operation), "(", parts, ")");
+}
+
 export class Call {
   constructor(event, transcript) {
     this.event = event;
@@ -26,15 +41,15 @@ export class Call {
     this.operation = brief(event.operation);
     this.transcript = transcript;
     this.later = []; // parts of the body, which are drawn when somebody unfolds it
-    this.state = el("span", { class: "busy" });
+    this.state = el("span", { class: "state busy" });
     this.title = el("span", {}, `Using ${this.plugin}`);
     this.body = el("div", { tabindex: "-1" });
-    const summary = el("summary", { onclick: () => this.unfold() }, logo(event.image), " ", this.title, " ", this.state);
+    const summary = el("summary", { onclick: () => this.unfold() },
+      logo(event.image), " ", this.title, " ", line(event.operation, event.arguments), " ", this.state);
     this.details = el("details", { ontoggle: () => this.details.open && this.unfold() }, summary, this.body);
     this.node = el("div", { class: "call" }, this.details);
     this.part(() => [
       el("h3", {}, `Request to ${this.plugin}`),
-      el("div", {}, el("code", {}, event.operation)),
       block(json(event.arguments), `Arguments of ${this.operation}`),
     ]);
   }
@@ -50,7 +65,7 @@ export class Call {
 
   say(title, state = "", words = "") {
     this.title.textContent = visible(title);
-    this.state.className = state;
+    this.state.className = `state ${state}`;
     this.state.textContent = words;
   }
 
@@ -67,7 +82,7 @@ export class Call {
         this.transcript.failed(error);
       }
     };
-    if (!event.again) this.say(`${this.plugin} wants to call ${this.operation}`);
+    if (!event.again) this.say(`${this.plugin} wants to call`);
     const request = `${event.method} ${event.url}`;
     const values = rows(event.arguments).map(([place, text]) => [el("dt", {}, place || "(all)"), el("dd", {}, text)]);
     const question = el(
@@ -95,16 +110,18 @@ export class Call {
   answered(event) {
     this.close();
     if (event.again) return;
-    if (event.answer === "deny") this.say(`Not allowed to call ${this.operation} of ${this.plugin}`);
-    else this.say(`Using ${this.plugin}`, "busy");
+    this.isDenied = event.answer === "deny";
+    if (!this.isDenied) this.say(`Using ${this.plugin}`, "busy");
   }
 
   result(event) {
     this.close();
     const used = event.url ? `Used ${this.plugin}` : `Did not use ${this.plugin}`;
+    const outcome = this.isDenied ? "not allowed" : event.outcome;
     this.isOver = true;
-    this.say(event.ok ? used : `${used}: ${event.outcome}`, event.ok ? "quiet" : "bad", event.url ? seconds(event.seconds) : "");
+    this.say(used, event.ok ? "quiet" : "bad", event.url ? `${outcome}, ${seconds(event.seconds)}` : outcome);
     this.response(event);
+    if (!event.ok && !this.isDenied) this.details.open = true; // one wants to know why
     this.part(() => {
       this.edit = el("button", { class: "plain", onclick: () => this.editor(event.arguments) }, "Edit and send again");
       return [this.edit];
@@ -123,6 +140,7 @@ export class Call {
     this.part(() => [
       ...(event.url ? [el("div", {}, el("code", {}, `${event.method} ${event.url}`))] : []),
       el("h3", {}, head),
+      ...(event.headers?.length ? [headers(event.headers)] : []),
       block(event.data || "(nothing)", head),
     ]);
     this.node.after(...(event.files || []).map(media)); // beneath: a picture is seen without unfolding
