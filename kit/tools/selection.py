@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,7 +10,7 @@ from fnmatch import fnmatchcase
 from kit.errors import KitError
 from kit.openapi.spec import METHODS
 from kit.tools.tool import Tool
-from kit.words import FUNCTION, did_you_mean, stem
+from kit.words import FUNCTION, did_you_mean, nearness, stem
 
 NEAREST = 10  # tools for a sentence: hosts say that with more a model chooses worse
 _WEIGHTS = {"name": 3.0, "tags": 2.0, "path": 1.5, "summary": 2.0, "description": 1.0}
@@ -63,18 +62,8 @@ def _names(tool: Tool) -> tuple[str, ...]:
 
 def nearest(tools: Mapping[str, Tool], sentence: str, count: int = NEAREST) -> dict[str, Tool]:
     """The tools whose words are nearest to those of a sentence (BM25F), at most `count`, the best first."""
-    words = set(_stems(sentence))
-    lexicons = {name: _lexicon(tool) for name, tool in tools.items()}
-    average = sum(lexicon.total() for lexicon in lexicons.values()) / max(1, len(lexicons))
-    known = Counter(word for lexicon in lexicons.values() for word in words & lexicon.keys())
-    scores = {}
-    for name, lexicon in lexicons.items():
-        length = 0.5 + 0.5 * lexicon.total() / (average or 1)
-        scores[name] = sum(
-            math.log(1 + (len(tools) - known[word] + 0.5) / (known[word] + 0.5))
-            * lexicon[word] * 2.2 / (lexicon[word] + 1.2 * length)
-            for word in words
-        )  # fmt: skip
+    near = nearness(set(_stems(sentence)), [_lexicon(tool) for tool in tools.values()])
+    scores = dict(zip(tools, near, strict=True))
     best = sorted((name for name in tools if scores[name] > 0), key=lambda name: -scores[name])
     return {name: tools[name] for name in best[:count]}
 

@@ -129,7 +129,7 @@ class _View:
             for i, t in enumerate(context.tokens)
             if t.is_word and t.low not in FUNCTION and i not in context.taken
         ]
-        stems = {context.tokens[i].stem for i in self.content}
+        self.stems = stems = {context.tokens[i].stem for i in self.content}
         self.near = nearness(
             stems, [{**{stem: 0.4 for stem in stems if tool.is_near(stem)}, **tool.lexicon} for tool in tools]
         )
@@ -152,6 +152,7 @@ class _View:
         own_nouns = set(tool.name_stems) - OPERATION_VERBS.keys()
         missing = [s for s in filling.missing if not is_settled(s)]
         values = [v for v in self.sentence.values if not filling.mask >> v.first & 1]
+        said = sum(bool(slot.stems & self.stems) for slot in tool.slots)
         best_own = max(other.filling.score for m, other in others if m == n)
         best_fill = max(other.filling.score for _, other in others)
         return [
@@ -163,6 +164,18 @@ class _View:
                 (0.1, 0.5, 1, 2, 3, 5),
             ),
             f"named={_share(len(nouns), len(own_nouns))}",
+            *_reached("said.name", len(own_nouns & self.stems) / max(1, len(own_nouns)), (0.3, 0.5, 0.7, 1)),
+            *_reached("said.described", len(self.stems & tool.content), (1, 2, 3, 4, 6)),
+            *_reached(
+                "said.share",
+                len(self.stems & tool.content) / max(1, len(tool.content)),
+                (0.15, 0.3, 0.5, 0.7),
+            ),
+            *_reached("said.parameters", said, (1, 2, 3)),
+            *_reached("said.parameters.share", said / max(1, len(tool.slots)), (0.3, 0.6, 1)),
+            *_reached(
+                "said.words", sum(tool.lexicon.get(stem, 0.0) for stem in self.stems), (1, 3, 5, 8, 12, 17)
+            ),
             f"explained={_share(len(explained), len(rest))}",
             f"explained.n={min(len(explained), 4)}",
             f"related.n={min(len(related), 3)}",

@@ -211,6 +211,11 @@ class ToolReading:
         }
 
     @cached_property
+    def content(self) -> set[str]:
+        """What its description says, but for the verb."""
+        return set(self.described[:12]) - OPERATION_VERBS.keys()
+
+    @cached_property
     def related(self) -> set[str]:
         """Words for the same things as its own."""
         return {other for word in self.lexicon for other in SYNONYMS.get(word, ())} - self.lexicon.keys()
