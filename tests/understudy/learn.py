@@ -162,7 +162,7 @@ def templated(found: Sequence[Case], times: int) -> list[Case]:
         slots = [s for s in reading.slots if s.kind in ("number", "enum", "date", *TEXTS)]
         for _ in range(times if slots else 0):
             said = [
-                s for s in slots if chance.random() < (0.8 if s.required else 0.5)
+                s for s in slots if chance.random() < (0.95 if s.required else 0.5)
             ]  # what is left out is missing
             chance.shuffle(said)
             values = {slot.name: _any_value(slot, pool, chance) for slot in said[:5]}
