@@ -90,7 +90,9 @@ def opened(browser: Browser, local: LocalChatGPT, width: int = 1100, **options: 
 
 def say(tab: Tab, local: LocalChatGPT, *answers: str) -> None:
     """Opens the chat anew, after the model has said this in it."""
-    log = local._state.conversation(tab.page.url.partition("#")[2]).log
+    conversation = local._state.conversation(tab.page.url.partition("#")[2])
+    conversation.title = "Which train?"
+    log = conversation.log
     for answer in answers:
         log.record("user", text="Which train?", plugins=[])
         log.record("delta", text=answer)
@@ -228,4 +230,115 @@ def test_a_text_that_hangs_others_is_drawn(browser: Browser, local: LocalChatGPT
         texts,
     )
     assert max(spent) < 3_000, spent
+    tab.page.context.close()
+
+
+def test_the_shortcuts_of_the_page(browser: Browser, local: LocalChatGPT) -> None:
+    tab = opened(browser, local)
+    say(tab, local, "First.", "It is **so**:\n\n```sh\nls -l\n```\n")
+    keys, field = tab.page.keyboard, tab.page.get_by_label("Message")
+    read = "navigator.clipboard.readText()"
+    keys.press("Control+Shift+C")
+    expect(tab.page.get_by_role("status").last).to_have_text("Copied the last answer")
+    assert tab.page.evaluate(read) == "It is **so**:\n\n```sh\nls -l\n```\n"
+    keys.press("Control+Shift+;")
+    expect(tab.page.get_by_role("status").last).to_have_text("Copied the last code")
+    assert tab.page.evaluate(read) == "ls -l\n"
+    keys.press("Control+/")
+    dialog = tab.page.get_by_role("dialog", name="Shortcuts")
+    expect(dialog).to_contain_text("New chat")
+    has_search = tab.page.evaluate("Boolean(document.getElementById('search'))")
+    expect(dialog.get_by_text("Search chats")).to_have_count(int(has_search))
+    tab.picture("shortcuts")
+    assert tab.findings() == []
+    keys.press("Control+Shift+O")  # what is open comes first
+    expect(dialog).to_be_visible()
+    keys.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(field).to_be_focused()
+    keys.type("is it so?")  # a sign like others, while one writes
+    expect(field).to_have_value("is it so?")
+    tab.page.locator("#pick").focus()
+    keys.press("?")
+    expect(dialog).to_be_visible()
+    keys.press("Escape")
+    expect(tab.page.locator("#pick")).to_be_focused()
+    keys.press("Shift+Escape")
+    expect(field).to_be_focused()
+    keys.press("Control+Shift+O")
+    expect(tab.page.locator(".user")).to_have_count(0)
+    expect(field).to_be_focused()
+    keys.press("Control+Shift+C")
+    expect(tab.page.get_by_role("status").last).to_have_text("There is no answer yet")
+    assert tab.slips == []
+    tab.page.context.close()
+
+
+def test_who_reads_further_up_is_left_there(browser: Browser, local: LocalChatGPT) -> None:
+    tab = opened(browser, local)
+    say(tab, local, *[ANSWER] * 3)
+    button = tab.page.get_by_role("button", name="Jump to the end")
+    view = tab.page.locator("#scroll")
+    rest = "it => Math.round(it.scrollHeight - it.scrollTop - it.clientHeight)"
+    expect(button).to_be_hidden()
+    view.hover()
+    tab.page.mouse.wheel(0, -60)  # a little is enough
+    tab.page.wait_for_function(
+        "document.getElementById('scroll').scrollTop < document.getElementById('scroll').scrollHeight - document.getElementById('scroll').clientHeight - 30"
+    )
+    there = view.evaluate("it => it.scrollTop")
+    log = local._state.conversation(tab.page.url.partition("#")[2]).log
+    log.record("user", text="And from another tab?", plugins=[])
+    log.record("delta", text=ANSWER * 3)
+    tab.page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(button).to_be_visible()
+    assert abs(view.evaluate("it => it.scrollTop") - there) < 2
+    tab.picture("further-up")
+    assert tab.findings() == []
+    button.click()
+    expect(button).to_be_hidden()
+    expect(tab.page.get_by_label("Message")).to_be_focused()
+    tab.page.wait_for_function("document.getElementById('scroll').scrollTop > 1000")
+    assert view.evaluate(rest) < 2
+    tab.page.context.close()
+
+
+def test_the_focus_never_falls_to_the_body(browser: Browser, local: LocalChatGPT) -> None:
+    tab = opened(browser, local)
+    keys, field = tab.page.keyboard, tab.page.get_by_label("Message")
+
+    def focused() -> str:
+        return str(tab.page.evaluate("document.activeElement.id || document.activeElement.localName"))
+
+    field.fill("مرحبا sam")
+    assert field.evaluate("it => getComputedStyle(it).direction") == "rtl"
+    for text in ("Add 'tea' to sam's list", "Add 'milk' to sam's list"):
+        tab.say(text)
+        expect(tab.page.get_by_role("button", name="Deny")).to_be_visible()
+        tab.page.get_by_role("button", name="Stop").focus()
+        keys.press("Enter")
+        tab.wait()
+        assert focused() == "text"
+        keys.press("Control+Shift+O")
+        expect(tab.page.locator(".user")).to_have_count(0)
+    chats = tab.page.locator("#chats .title")
+    chats.first.focus()
+    tab.page.evaluate(
+        "document.querySelector('#chats').replaceChildren(...[...document.querySelectorAll('#chats li')].map(it => it.cloneNode(true)))"
+    )
+    expect(chats.first).to_be_focused()  # a list that is drawn anew keeps it
+    tab.page.reload()
+    expect(chats.nth(1)).to_be_visible()
+    count = chats.count()
+    tab.page.get_by_role("button", name="Delete chat").first.focus()
+    keys.press("Enter")
+    expect(chats).to_have_count(count - 1)
+    tab.page.wait_for_timeout(100)
+    assert focused() != "body"
+    tab.page.locator("#pick").click()
+    tab.page.locator("#develop").click()
+    keys.press("Escape")
+    expect(tab.page.locator("#store")).to_be_hidden()
+    assert focused() != "body"
+    assert tab.slips == []
     tab.page.context.close()

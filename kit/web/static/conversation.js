@@ -18,15 +18,17 @@ export class Transcript {
     this.answer = null; // what the model is saying
     this.pieces = ""; // of it, not yet drawn
     this.said = []; // what it has said in this turn
+    this.before = ""; // and in the one before
     this.follows = true; // whether the end stays in view
     this.top = 0;
     $("log").replaceChildren();
+    $("end").hidden = true;
+    $("end").onclick = () => { this.follows = true; this.soon(); };
   }
 
   draw(event) {
     if (event.type === "alive") return;
     this.seen = event.at + 1;
-    if (event.type === "user") this.follows = true;
     this[`on_${event.type}`]?.(event);
     $("welcome").hidden = true;
     this.soon();
@@ -38,17 +40,29 @@ export class Transcript {
       this.frame = 0;
       this.write();
       if (this.follows) $("scroll").scrollTop = $("scroll").scrollHeight;
+      this.edge();
     });
   }
 
-  // The user has scrolled, or the page has: only upwards it is away from the end.
-  scrolled() {
+  // The pixels below what is in view. Where they are many, a button leads to the end.
+  edge() {
     const { scrollTop, scrollHeight, clientHeight } = $("scroll");
-    if (scrollHeight - scrollTop - clientHeight < NEAR) this.follows = true;
+    const rest = scrollHeight - scrollTop - clientHeight;
+    $("end").hidden = this.follows || rest < NEAR;
+    return rest;
+  }
+
+  // The user has scrolled, or the page has. Whoever reads further up, however little, stays there.
+  scrolled() {
+    const { scrollTop } = $("scroll");
+    const rest = this.edge();
+    if (rest < 2) this.follows = true;
     else if (scrollTop < this.top) this.follows = false;
+    else if (rest < NEAR && scrollTop > this.top) this.follows = true;
     this.top = scrollTop;
     // what came into view had another height than was supposed
-    if (this.follows && scrollHeight - scrollTop - clientHeight > 1) this.soon();
+    if (this.follows && rest > 1) this.soon();
+    else this.edge();
   }
 
   // Of a long chat that is opened, only the answers in view are laid out at once, the others when nothing else is to do.
@@ -84,6 +98,7 @@ export class Transcript {
   }
 
   on_user(event) {
+    this.before = this.answered();
     this.said = [];
     this.add(el("div", { class: "user" }, el("div", { dir: "auto" }, el("span", { class: "unseen", dir: "ltr" }, "You: "), event.text)));
     this.wait();
@@ -142,10 +157,15 @@ export class Transcript {
     );
   }
 
-  // Copies what the model has said in this turn, as it wrote it.
+  // The last answer, as the model wrote it.
+  answered() {
+    return this.said.join("\n\n") || this.before;
+  }
+
   copier() {
-    const text = this.said.join("\n\n");
-    return text && copier("answer", () => text);
+    if (!this.said.length) return "";
+    const text = this.answered();
+    return copier("answer", () => text);
   }
 
   on_done(event) {

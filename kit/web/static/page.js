@@ -2,7 +2,10 @@
 
 import { get, lines, post, remove } from "./api.js";
 import { Transcript } from "./conversation.js";
+import { copy } from "./copy.js";
 import { $, el, visible } from "./dom.js";
+import { keepFocus } from "./focus.js";
+import { listen } from "./keys.js";
 import { Plugins } from "./plugins.js";
 
 class Page {
@@ -19,6 +22,8 @@ class Page {
     });
     $("text").addEventListener("input", () => this.grow());
     $("menu").addEventListener("click", () => this.side(!$("side").classList.contains("open")));
+    listen(this);
+    keepFocus();
     document.addEventListener("keydown", (event) => this.escape(event));
     $("scroll").addEventListener("click", () => this.side(false));
     $("scroll").addEventListener("scroll", () => this.transcript?.scrolled(), { passive: true });
@@ -183,7 +188,10 @@ class Page {
       if (id === this.id) this.working(false);
       return false;
     }
-    if (id === this.id) await this.follow();
+    if (id === this.id) {
+      this.transcript.follows = true;
+      await this.follow();
+    }
     await this.refresh();
     return true;
   }
@@ -271,14 +279,7 @@ class Page {
   }
 
   async copy() {
-    try {
-      await navigator.clipboard.writeText($("code").textContent);
-      $("copy").textContent = "Copied";
-    } catch {
-      // A frame may not write to the clipboard: select the text for Ctrl+C instead.
-      getSelection().selectAllChildren($("code"));
-      $("copy").textContent = "Press Ctrl+C";
-    }
+    $("copy").textContent = (await copy($("code").textContent)) ? "Copied" : "Not copied";
   }
 }
 
