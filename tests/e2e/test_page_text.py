@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -99,6 +100,14 @@ def say(tab: Tab, local: LocalChatGPT, *answers: str) -> None:
         log.record("done", model="a model", spent="", seconds=1.5, sequence="", sequence_text="")
     tab.page.reload()
     expect(tab.page.locator(".after")).to_have_count(len(answers))
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Waits: the page's policy allows no `wait_for_function`."""
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1100), ("dark", 380)])
@@ -276,16 +285,15 @@ def test_the_shortcuts_of_the_page(browser: Browser, local: LocalChatGPT) -> Non
 
 def test_who_reads_further_up_is_left_there(browser: Browser, local: LocalChatGPT) -> None:
     tab = opened(browser, local)
-    say(tab, local, *[ANSWER] * 3)
+    say(tab, local, *[ANSWER] * 12)
+    until(lambda: tab.page.locator(".answer math").count() == 24)  # those further up later, but all
     button = tab.page.get_by_role("button", name="Jump to the end")
     view = tab.page.locator("#scroll")
     rest = "it => Math.round(it.scrollHeight - it.scrollTop - it.clientHeight)"
     expect(button).to_be_hidden()
     view.hover()
     tab.page.mouse.wheel(0, -60)  # a little is enough
-    tab.page.wait_for_function(
-        "document.getElementById('scroll').scrollTop < document.getElementById('scroll').scrollHeight - document.getElementById('scroll').clientHeight - 30"
-    )
+    until(lambda: view.evaluate(rest) > 30)
     there = view.evaluate("it => it.scrollTop")
     log = local._state.conversation(tab.page.url.partition("#")[2]).log
     log.record("user", text="And from another tab?", plugins=[])
@@ -298,8 +306,7 @@ def test_who_reads_further_up_is_left_there(browser: Browser, local: LocalChatGP
     button.click()
     expect(button).to_be_hidden()
     expect(tab.page.get_by_label("Message")).to_be_focused()
-    tab.page.wait_for_function("document.getElementById('scroll').scrollTop > 1000")
-    assert view.evaluate(rest) < 2
+    until(lambda: view.evaluate(rest) < 2)
     tab.page.context.close()
 
 

@@ -7,6 +7,7 @@ import { Markdown } from "./markdown.js";
 
 const whenIdle = window.requestIdleCallback || ((call) => setTimeout(call, 50)); // Safari has none
 
+const LAST = 6; // answers at the end of a chat, which are in view when it opens
 const NEAR = 120; // pixels from the end, within which the end is followed
 
 export class Transcript {
@@ -19,6 +20,8 @@ export class Transcript {
     this.pieces = ""; // of it, not yet drawn
     this.said = []; // what it has said in this turn
     this.before = ""; // and in the one before
+    this.far = new Set(); // what draws answers that are not in view
+    this.count = 0;
     this.follows = true; // whether the end stays in view
     this.top = 0;
     $("log").replaceChildren();
@@ -39,6 +42,7 @@ export class Transcript {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
       this.write();
+      for (const show of [...this.far].slice(-LAST)) show();
       if (this.follows) $("scroll").scrollTop = $("scroll").scrollHeight;
       this.edge();
     });
@@ -65,19 +69,20 @@ export class Transcript {
     else this.edge();
   }
 
-  // Of a long chat that is opened, only the answers in view are laid out at once, the others when nothing else is to do.
+  // Of a long chat that is opened, only the last answers are drawn at once, the others when they come into view, or when
+  // nothing else is to do.
   approach() {
     this.idle ||= whenIdle(() => {
       this.idle = 0;
-      const far = [...$("log").querySelectorAll(".far")].slice(-20);
-      for (const answer of far) answer.classList.remove("far");
+      for (const show of [...this.far].slice(-20)) show();
       this.soon();
-      if (far.length) this.approach();
+      if (this.far.size) this.approach();
     });
   }
 
   close() {
     cancelAnimationFrame(this.frame);
+    this.far.clear();
   }
 
   add(node) {
@@ -130,11 +135,26 @@ export class Transcript {
   // What was said is whole: it takes the place of its pieces.
   on_text(event) {
     this.pieces = "";
-    if (!this.answer) this.approach();
-    const answer = this.answer || this.begin("far");
-    answer.end(visible(event.text));
-    answer.node.removeAttribute("aria-busy");
     this.said.push(event.text);
+    const text = visible(event.text);
+    const answer = this.answer || this.begin("far");
+    const show = () => {
+      this.far.delete(show);
+      answer.end(text);
+      answer.node.classList.remove("far");
+      answer.node.removeAttribute("aria-busy");
+    };
+    if (this.answer || this.count < LAST) {
+      show();
+    } else {
+      answer.node.textContent = text; // until then it can be found in the page
+      this.far.add(show);
+      answer.node.addEventListener("contentvisibilityautostatechange", (change) => {
+        if (!change.skipped && this.far.has(show)) show();
+      });
+      this.approach();
+    }
+    this.count += 1;
     this.answer = null;
   }
 

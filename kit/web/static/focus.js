@@ -24,6 +24,7 @@ function next() {
 }
 
 function check() {
+  if (!document.hasFocus()) return; // in a notebook's frame it would take the focus from a cell
   const now = document.activeElement;
   if (!last || (now !== document.body && now !== last.node) || !isGone(last.node)) return;
   next().focus({ preventScroll: true });
@@ -33,6 +34,7 @@ export function keepFocus() {
   document.addEventListener("focusin", (event) => note(event.target));
   // a click beside everything takes the focus away on purpose
   document.addEventListener("pointerdown", () => { last = null; }, { capture: true });
+  window.addEventListener("focus", check);
   new MutationObserver(check).observe(document.body, {
     childList: true, subtree: true, attributes: true, attributeFilter: ["hidden", "disabled", "open"],
   });
