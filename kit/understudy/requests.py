@@ -15,6 +15,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from kit.openapi.documents import read_json
+from kit.understudy import schemas
 from kit.understudy.memory import Entry
 
 
@@ -196,8 +197,11 @@ def read_chat(body: Mapping[str, Any]) -> ModelRequest:
             entries.append(_call(call.get("id", ""), function.get("name", ""), function.get("arguments", "")))
     _check_results(entries)
     _no_schema(body.get("response_format"), "response_format")
-    tools = [tool["function"] for tool in body.get("tools") or [] if tool.get("type") == "function"]
-    return _model_request(entries, tools, body)
+    given = body.get("tools") or []
+    if len(given) > schemas.MOST_TOOLS:
+        raise BadRequest(schemas.too_many(len(given)), "tools", code="array_above_max_length")
+    tools = [tool["function"] for tool in given if tool.get("type") == "function"]
+    return _model_request(entries, tools, body, "function.")
 
 
 def read_responses(body: Mapping[str, Any], earlier: Sequence[Any] = ()) -> ModelRequest:
@@ -232,7 +236,7 @@ def _functions(tools: Sequence[Mapping[str, Any]], namespace: str = "") -> Itera
 
 
 def _model_request(
-    entries: list[Entry], tools: list[Mapping[str, Any]], body: Mapping[str, Any]
+    entries: list[Entry], tools: list[Mapping[str, Any]], body: Mapping[str, Any], within: str = ""
 ) -> ModelRequest:
     for i, tool in enumerate(tools):
         if not re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", tool["name"]):
@@ -242,6 +246,9 @@ def _model_request(
                 f"tools[{i}].name",
                 code="invalid_value",
             )
+        refused = schemas.problem(tool["name"], tool.get("parameters"), strict=tool.get("strict") is True)
+        if refused:
+            raise BadRequest(refused, f"tools[{i}].{within}parameters", code="invalid_function_parameters")
     choice = body.get("tool_choice") or "auto"
     if isinstance(choice, Mapping):
         allowed = choice.get("tools") or (choice.get("allowed_tools") or {}).get("tools") or []

@@ -36,7 +36,7 @@ FUNCTION = {
     "name": "add_todo",
     "description": "Add a todo to a list",
     "parameters": PARAMETERS,
-    "strict": True,
+    "strict": False,
 }
 TEXT = "Add 'buy milk' to sam's list, number 3 and 4, red, tags: a, b and 99999999999999999999.5"
 ANY_API = {"model": "x", "tool_choice": "auto", "stream": False, "temperature": 0.5, "metadata": {"a": "b"}}
@@ -177,3 +177,63 @@ def test_a_request_that_is_read_for_long_holds_up_no_other(monkeypatch: pytest.M
         finally:
             go_on.set()
         assert first.result().status_code == 200
+
+
+OBJECT = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+A = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "strict", "said"),
+    [
+        ({"type": "array", "items": A}, False, """schema must be a JSON Schema of 'type: "object"', got 'type: "array"'."""),
+        ({"properties": {}}, False, """schema must be a JSON Schema of 'type: "object"', got 'type: "None"'."""),
+        ({"type": "object"}, False, "In context=(), object schema missing properties."),
+        ({"type": "object", "properties": {"a": {"type": "array"}}}, False, "In context=('properties', 'a'), array schema missing items."),
+        (
+            {"type": "object", "properties": {"a": {"anyOf": [A, {"$ref": "#/$defs/B"}]}}}, False,
+            "In context=('properties', 'a', 'anyOf', '1'), reference to component '#/$defs/B' which was not found in the schema.",
+        ),
+        ({"type": "object", "properties": {}}, True, "In context=(), 'additionalProperties' is required to be supplied and to be false."),
+        ({**OBJECT, "properties": {"a": A, "b": A}, "required": ["a"]}, True, "including every key in properties. Missing 'b'."),
+        (
+            {**OBJECT, "properties": {"a": {"type": "object", "properties": {}}}, "required": ["a"]}, True,
+            "In context=('properties', 'a'), 'additionalProperties' is required to be supplied and to be false.",
+        ),
+        ({**OBJECT, "properties": {"a": {"allOf": [A]}}, "required": ["a"]}, True, "In context=('properties', 'a'), 'allOf' is not permitted."),
+        ({"type": "object", "properties": {"a": {"$ref": "#/$defs/B"}}, "$defs": {"B": A}}, False, ""),
+        ({"type": "object", "properties": {"a": {"type": ["array", "null"], "items": A}, "b": {"oneOf": [A]}}}, False, ""),
+        ({**OBJECT, "properties": {"a": A}, "required": ["a"]}, True, ""),
+        (None, False, ""),
+    ],
+)  # fmt: skip
+def test_parameters_that_openai_refuses_are_refused(
+    client: TestClient, parameters: Any, strict: bool, said: str
+) -> None:
+    function = {"name": "f", "parameters": parameters, "strict": strict}
+    chat = {
+        "model": "x",
+        "messages": [{"role": "user", "content": "hi"}],
+        "tools": [{"type": "function", "function": function}],
+    }
+    responses = {"model": "x", "input": "hi", "tools": [{"type": "function", **function}]}
+    for path, body, param in (
+        ("/chat/completions", chat, "tools[0].function.parameters"),
+        ("/responses", responses, "tools[0].parameters"),
+    ):
+        given = client.post(f"/v1{path}", json=body)
+        assert given.status_code == (400 if said else 200), given.text
+        if said:
+            error = given.json()["error"]
+            assert error["message"].startswith("Invalid schema for function 'f': ")
+            assert said in error["message"]
+            assert (error["param"], error["code"]) == (param, "invalid_function_parameters")
+
+
+def test_more_tools_than_chat_completions_takes_are_refused(client: TestClient) -> None:
+    tools = [{"type": "function", "function": {"name": f"f{n}"}} for n in range(129)]
+    body = {"model": "x", "messages": [{"role": "user", "content": "hi"}], "tools": tools}
+    error = client.post("/v1/chat/completions", json=body).json()["error"]
+    assert error["code"] == "array_above_max_length"
+    assert error["message"].endswith("maximum length 128, but got an array with length 129 instead.")
+    assert client.post("/v1/chat/completions", json={**body, "tools": tools[:128]}).status_code == 200
